@@ -1,0 +1,1 @@
+"""Devices to samples with units and honest time stamps, on the bus."""

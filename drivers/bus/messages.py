@@ -1,0 +1,82 @@
+"""What travels on the bus. See ``docs/wire.md``."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivers.base import Batch, StreamInfo
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Announcement:
+    """A stream exists and will send; repeated, so that late joiners learn everything."""
+
+    info: StreamInfo
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Ended:
+    """A stream ended in good order.
+
+    Attributes:
+        produced: rows the device produced since the stream's first row.
+        lost: those of them never published, by reason.
+    """
+
+    stream: str
+    produced: int
+    lost: dict[str, int]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Missed:
+    """Messages of a stream are gone for good; ``rows`` rows were in them."""
+
+    stream: str
+    rows: int
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Failed:
+    """A driver gave up; ``error`` is the text of its error, ``fault`` the typed reason."""
+
+    stream: str
+    fault: str
+    error: str
+
+
+PROBE = np.dtype([("t0", "<i8"), ("t1", "<i8"), ("t2", "<i8"), ("t3", "<i8")])
+"""A clock probe: t0, t3 on the asking host's monotonic clock, t1, t2 on the session host's, ns."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Probes:
+    """Clock probes between one host and the session clock, for the recorder to keep."""
+
+    host: str
+    probes: NDArray[Any]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Event:
+    """Something happened at a session time.
+
+    Attributes:
+        time: session time, ns.
+        kind: ``"mark"``, ``"label_start"``, ``"label_stop"``, ``"clock"``, ``"device"`` ...
+        label: words.
+        source: stream or program it comes from.
+    """
+
+    time: int
+    kind: str
+    label: str
+    source: str
+
+
+Message = Batch | Announcement | Ended | Missed | Failed | Probes | Event

@@ -1,0 +1,1 @@
+"""Aligned samples to pose and action."""

@@ -1,0 +1,1 @@
+"""The bus to HDF5 sessions, and sessions to aligned samples."""

@@ -148,12 +148,14 @@ class DriverContext:
         worn_on: place on the body, or empty.
         epoch_ns: the session's epoch on *this host's* monotonic clock, ns; simulators share it.
         folder: folder that relative paths of the rig refer to.
+        store: how the recorder keeps the stream; ``raw`` asks a camera for pixels, not JPEG.
     """
 
     stream: str
     worn_on: str = ""
     epoch_ns: int = 0
     folder: str = "."
+    store: str = "default"
 
 
 C = TypeVar("C")

@@ -1,0 +1,302 @@
+"""A rig: one YAML file that says which devices there are and where they are worn.
+
+::
+
+    name: walk
+    streams:
+      camera:                    # the stream's name
+        driver: camera.webcam    # keys that every stream has: driver, worn_on, store,
+        device: 0                #   required, remote, latency_ms
+        fps: 30                  # all other keys belong to the driver's own Config
+      wrist:
+        driver: imu.serial
+        worn_on: right_forearm
+        port: /dev/ttyUSB0
+    bus: {listen: "tcp://127.0.0.1:*"}
+
+Record and live read the same file. Each key is checked against the type it feeds; a key that
+nothing reads is refused, never ignored.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import yaml
+
+from drivers.base import NAME, Driver, DriverContext
+from drivers.errors import ChorusError, ConfigError
+from drivers.places import PLACES
+from drivers.registry import driver_class
+from drivers.typed import build, nearest
+
+Store = Literal["default", "mjpeg", "raw", "none"]
+
+
+@dataclasses.dataclass(frozen=True)
+class BusConfig:
+    """Where the hub listens.
+
+    Attributes:
+        listen: ZeroMQ address of the hub; ``*`` picks a free port.
+        insecure: allow an address that other machines reach, in plain text.
+    """
+
+    listen: str = "tcp://127.0.0.1:*"
+    insecure: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class StreamConfig:
+    """One stream of a rig.
+
+    Attributes:
+        name: name of the stream.
+        driver: name of its driver, see :mod:`drivers.registry`.
+        worn_on: place on the body, or empty.
+        store: how the recorder keeps pictures: as they come, JPEG, undecoded pixels, or not at all.
+        required: a session does not start without it.
+        remote: another host runs it with ``chorus drive``.
+        latency_ms: constant delay of the device, ms, taken off its times; ``chorus calibrate`` finds it.
+        options: the driver's own Config.
+    """
+
+    name: str
+    driver: str
+    worn_on: str = ""
+    store: Store = "default"
+    required: bool = True
+    remote: bool = False
+    latency_ms: float = 0.0
+    options: Any = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Rig:
+    """All that a session needs to know before it starts.
+
+    Attributes:
+        name: of the rig; by default the name of the file.
+        streams: in the order of the file.
+        bus: where the hub listens.
+        vision: name of the vision front end.
+        subject, task: who and what is recorded; written into the session.
+        folder: folder that relative paths of the rig refer to.
+        text: the rig as YAML, overrides applied; kept in the session file.
+    """
+
+    name: str
+    streams: dict[str, StreamConfig]
+    bus: BusConfig = dataclasses.field(default_factory=BusConfig)
+    vision: str = "blazepose"
+    subject: str = ""
+    task: str = ""
+    folder: str = "."
+    text: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Head:
+    name: str = ""
+    vision: str = "blazepose"
+    subject: str = ""
+    task: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Common:
+    driver: str
+    worn_on: str = ""
+    store: Store = "default"
+    required: bool = True
+    remote: bool = False
+    latency_ms: float = 0.0
+
+
+def load_rig(path: str | Path, overrides: Sequence[str] = ()) -> Rig:
+    """Read a rig.
+
+    Args:
+        path: the YAML file.
+        overrides: ``--streams.camera.fps=30`` each; applied before anything is checked.
+
+    Raises:
+        ConfigError: the file cannot be read, or says something that no part understands.
+        MissingDependency: a driver it names needs a library that is not installed.
+    """
+    path = Path(path).expanduser()
+    source = str(path)
+    text = _read(path)
+    tree = _parse_yaml(text, source)
+    spoken: dict[str, str] = {}
+    for override in overrides:
+        key, value = _split_override(override)
+        spoken[key] = value
+        _assign(tree, key, value, source)
+    if overrides:
+        text = yaml.safe_dump(tree, sort_keys=False, allow_unicode=True)
+    return _rig(tree, source, spoken, folder=str(path.parent), text=text, stem=path.stem)
+
+
+def create_driver(rig: Rig, name: str, epoch_ns: int) -> Driver[Any]:
+    """Make the driver of one stream; it holds nothing until it is opened.
+
+    Args:
+        epoch_ns: the session's epoch on this host's monotonic clock, ns.
+
+    Raises:
+        ConfigError: the rig has no such stream.
+    """
+    if name not in rig.streams:
+        raise ConfigError(
+            f"Rig '{rig.name}' has no stream '{name}'",
+            mend=nearest(name, rig.streams, "Streams"),
+        )
+    stream = rig.streams[name]
+    context = DriverContext(
+        stream=name, worn_on=stream.worn_on, epoch_ns=epoch_ns, folder=rig.folder, store=stream.store
+    )
+    return driver_class(stream.driver)(stream.options, context)
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that stands twice, where YAML would silently keep the last."""
+
+
+def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
+    seen: set[Any] = set()
+    for key_node, _ in node.value:
+        key = loader.construct_object(key_node, deep=True)
+        if isinstance(key, str) and key in seen:
+            raise yaml.MarkedYAMLError(problem=f"'{key}' stands twice", problem_mark=key_node.start_mark)
+        if isinstance(key, str):
+            seen.add(key)
+    loader.flatten_mapping(node)
+    return loader.construct_mapping(node, deep=True)
+
+
+_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise ConfigError(
+            f"There is no rig file {path}", mend="Give the path of a rig, such as configs/rigs/simulated.yaml"
+        ) from error
+    except IsADirectoryError as error:
+        raise ConfigError(f"{path} is a folder, not a rig file", mend="Give one YAML file of it") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not text", mend="Give a rig, a YAML file in UTF-8") from error
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}", mend="Check its permissions") from error
+
+
+def _parse_yaml(text: str, source: str) -> dict[str, Any]:
+    try:
+        # A SafeLoader: it makes plain values only.
+        tree = yaml.load(text, Loader=_Loader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f" line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise ConfigError(
+            f"{source}{where} is not valid YAML: {error.problem}", mend="Correct that line"
+        ) from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ConfigError(
+            f"{source} is not valid YAML: {error}", mend="Compare it with configs/rigs/simulated.yaml"
+        ) from error
+    if not isinstance(tree, dict):
+        raise ConfigError(
+            f"{source} is not a rig: it holds no keys", mend="Compare it with configs/rigs/simulated.yaml"
+        )
+    return tree
+
+
+def _split_override(override: str) -> tuple[str, str]:
+    key, equals, value = override.removeprefix("--").partition("=")
+    if not equals or not key:
+        raise ConfigError(f"'{override}' sets nothing", mend="Write it as --streams.camera.fps=30")
+    return key, value
+
+
+def _assign(tree: dict[str, Any], key: str, value: str, source: str) -> None:
+    *folders, leaf = key.split(".")
+    node: Any = tree
+    for depth, part in enumerate(folders):
+        if depth == 1 and folders[0] == "streams" and part not in node:
+            raise ConfigError(
+                f"{source} has no stream '{part}', which --{key} would change",
+                mend=nearest(part, node, "Streams"),
+            )
+        node = node.setdefault(part, {})
+        if not isinstance(node, dict):
+            raise ConfigError(
+                f"--{key} cannot be set: '{part}' holds a value, not keys", mend=f"Set --{part}= instead"
+            )
+    try:
+        node[leaf] = yaml.safe_load(value)
+    except yaml.YAMLError:
+        node[leaf] = value
+
+
+def _rig(
+    tree: dict[str, Any], source: str, spoken: dict[str, str], *, folder: str, text: str, stem: str
+) -> Rig:
+    tree = dict(tree)
+    streams = tree.pop("streams", None)
+    bus = build(BusConfig, tree.pop("bus", {}), "bus", source, spoken)
+    head = build(_Head, tree, "", source, spoken, also=("streams", "bus"))
+    if not isinstance(streams, dict) or not streams:
+        raise ConfigError(
+            f"{source} names no streams", mend="Give it a key 'streams' with one entry for each device"
+        )
+    return Rig(
+        name=head.name or stem,
+        streams={str(name): _stream(str(name), entry, source, spoken) for name, entry in streams.items()},
+        bus=bus,
+        vision=head.vision,
+        subject=head.subject,
+        task=head.task,
+        folder=folder,
+        text=text,
+    )
+
+
+def _stream(name: str, entry: Any, source: str, spoken: dict[str, str]) -> StreamConfig:
+    where = f"streams.{name}"
+    if not NAME.match(name):
+        raise ConfigError(
+            f"{source}: '{name}' cannot name a stream",
+            mend="Use small letters, digits and _, a letter first, at most 63 characters",
+        )
+    if not isinstance(entry, dict):
+        raise ConfigError(f"{source}: {where} holds no keys", mend="Give it at least a 'driver'")
+    own = {field.name for field in dataclasses.fields(_Common)}
+    common = build(_Common, {key: value for key, value in entry.items() if key in own}, where, source, spoken)
+    if common.worn_on and common.worn_on not in PLACES:
+        raise ConfigError(
+            f"{source}: {where}.worn_on is '{common.worn_on}', which is no place on the body",
+            mend=nearest(common.worn_on, PLACES, "Places"),
+        )
+    if not -10_000 <= common.latency_ms <= 10_000:
+        raise ConfigError(
+            f"{source}: {where}.latency_ms is {common.latency_ms}", mend="Give milliseconds, at most 10000"
+        )
+    try:
+        config = driver_class(common.driver).Config
+    except ChorusError as error:
+        raise type(error)(f"{source}: {where}.driver: {error.what}", mend=error.mend) from error
+    options = build(
+        config,
+        {key: value for key, value in entry.items() if key not in own},
+        where,
+        source,
+        spoken,
+        also=own,
+    )
+    return StreamConfig(name=name, options=options, **dataclasses.asdict(common))

@@ -1,0 +1,79 @@
+"""``chorus`` and its verbs.
+
+Each verb lives in a file of its own under ``fusion.commands`` and is imported only when called, so that
+``chorus --help`` answers at once and torch is loaded by the verbs that need it alone.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+from drivers.errors import ChorusError
+
+VERBS: dict[str, tuple[str, str]] = {
+    "doctor": ("fusion.commands.doctor", "find devices and missing libraries, and say what mends each"),
+    "record": ("fusion.commands.record", "record a rig into a session file"),
+    "info": ("fusion.commands.info", "say what a session file holds"),
+    "check": ("fusion.commands.check", "prove a session file sound, or say what is wrong"),
+    "drive": ("fusion.commands.drive", "run one device of a rig on another host"),
+    "replay": ("fusion.commands.replay", "put a recording back onto a bus at its own pace"),
+    "train": ("fusion.commands.train", "train the fusion network (same as train.py)"),
+    "live": ("fusion.commands.live", "track a rig, or a recording, live (same as live.py)"),
+    "weights": ("fusion.commands.weights", "list and fetch the weights of pose networks"),
+    "demo": ("fusion.commands.demo", "record a simulated rig, train briefly, track, open a report"),
+}
+
+USAGE_ERROR = 2
+
+
+def usage() -> str:
+    """Return the text of ``chorus --help``."""
+    verbs = "\n".join(f"  {verb:<9} {what}" for verb, (_, what) in VERBS.items())
+    return (
+        "usage: chorus VERB [...]\n\n"
+        "Record camera, wearable IMUs and microphone in one time; fuse them into pose and action.\n\n"
+        f"{verbs}\n\n"
+        "chorus VERB --help tells more. First steps: chorus demo, then chorus doctor."
+    )
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one verb and return its exit status; every expected error is one line on stderr."""
+    argv = sys.argv[1:] if argv is None else argv
+    if not argv or argv[0] in ("-h", "--help", "help"):
+        print(usage())
+        return 0 if argv else USAGE_ERROR
+    if argv[0] == "--version":
+        from importlib.metadata import version
+
+        print(f"chorus {version('chorus-fusion')}")
+        return 0
+    verb = argv[0]
+    if verb not in VERBS:
+        import difflib
+
+        near = difflib.get_close_matches(verb, VERBS, n=1)
+        hint = f"Did you mean `chorus {near[0]}`?" if near else "`chorus --help` lists the verbs."
+        print(f"chorus: there is no verb {verb!r}. {hint}", file=sys.stderr)
+        return USAGE_ERROR
+    return run(VERBS[verb][0], argv[1:], f"chorus {verb}")
+
+
+def run(module: str, argv: list[str], program: str) -> int:
+    """Run ``main(argv, program)`` of a module, turning expected errors into one line."""
+    try:
+        return importlib.import_module(module).main(argv, program)
+    except ChorusError as error:
+        print(f"{program}: {error}", file=sys.stderr)
+        return getattr(error, "exit_status", 1)
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 1
+    except KeyboardInterrupt:
+        print(f"{program}: stopped", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

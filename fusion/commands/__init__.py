@@ -1,0 +1,1 @@
+"""One file per verb of ``chorus``; each has ``main(argv, program) -> exit status``."""

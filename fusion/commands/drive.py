@@ -1,0 +1,25 @@
+"""``chorus drive RIG --only NAME --connect ADDRESS``: run one device of a rig on another host."""
+
+from __future__ import annotations
+
+from fusion.commands.arguments import call, split_overrides
+
+
+def main(argv: list[str], program: str) -> int:
+    own, overrides = split_overrides(argv)
+
+    def drive(rig: str, only: str, connect: str) -> int:
+        """Run one device of a rig and publish it on a session's bus until the session stops.
+
+        Args:
+            rig: the rig, a YAML file; the same one that the session was started with.
+            only: name of the stream to drive.
+            connect: address that `chorus record` or `chorus live` printed, e.g. tcp://192.168.1.20:7400.
+        """
+        from drivers.process import run_driver
+        from drivers.rig import load_rig
+
+        run_driver(load_rig(rig, overrides), only, connect)
+        return 0
+
+    return call(drive, own, program)

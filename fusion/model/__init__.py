@@ -1,0 +1,1 @@
+"""The fusion network: encoders, causal temporal transformer, heads, training and checkpoints."""

@@ -1,0 +1,126 @@
+"""Features of one tick -> one token per modality; what is missing is a learned token, never zeros.
+
+All encoders work tick by tick on arrays (..., feature axes) and know nothing of time.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+AGES_S = (0.02, 0.1, 0.5)
+"""Time constants of the age code: a frame period, a late frame, a loss. s."""
+
+
+def age_code(age: Tensor) -> Tensor:
+    """Return (..., 3): how fresh a sample of ``age`` s (...) is on three time scales, 1 = new."""
+    scales = age.new_tensor(AGES_S)
+    return torch.exp(-age.clamp(0.0, 2.0)[..., None] / scales)
+
+
+def masked(x: Tensor, present: Tensor) -> Tensor:
+    """Return x (..., N, C) with rows that are not ``present`` (..., N) set to zero, NaN included."""
+    return torch.where(present[..., None] > 0.5, x, torch.zeros_like(x))
+
+
+class SlotEncoder(nn.Module):
+    """Slots that may be empty (joints, places on the body) -> one token.
+
+    A shared layer with an embedding for the slot sees each slot; an empty slot is its own learned vector;
+    all slots together are then mapped to the token.
+
+    Args:
+        slots: number of slots N.
+        channels: values C of a slot.
+        extra: further values E of the whole modality.
+        inner: channels of a slot's embedding.
+        width: channels of the token.
+    """
+
+    def __init__(self, slots: int, channels: int, extra: int, inner: int, width: int, dropout: float) -> None:
+        super().__init__()
+        self.value = nn.Linear(channels, inner)
+        self.slot = nn.Parameter(torch.randn(slots, inner) * 0.1)
+        self.missing = nn.Parameter(torch.randn(slots, inner) * 0.1)
+        self.absent = nn.Parameter(torch.randn(width) * 0.1)
+        self.mix = nn.Sequential(
+            nn.Linear(slots * inner + extra, width), nn.GELU(), nn.Dropout(dropout), nn.Linear(width, width)
+        )
+
+    def forward(self, x: Tensor, present: Tensor, extra: Tensor) -> Tensor:
+        """Encode x (..., N, C), present (..., N), extra (..., E) as a token (..., D)."""
+        known = present[..., None] > 0.5
+        slots = torch.where(known, self.value(masked(x, present)) + self.slot, self.missing)
+        some = (present > 0.5).any(dim=-1, keepdim=True)
+        extra = torch.where(some, extra, torch.zeros_like(extra))
+        token = self.mix(torch.cat([nn.functional.gelu(slots).flatten(-2), extra], dim=-1))
+        return torch.where(some, token, self.absent)
+
+
+class VisionEncoder(nn.Module):
+    """Statistics of heatmaps of the joints -> one token.
+
+    Input: vision (..., 20, 9): x, y, peak, var_x, cov_xy, var_y, visible, depth, depth_known, box-normalised;
+    vision_present (..., 20); vision_age (...) s; box (..., 3).
+    """
+
+    def __init__(self, joints: int, inner: int, width: int, dropout: float) -> None:
+        super().__init__()
+        self.slots = SlotEncoder(joints, 9, len(AGES_S) + 3, inner, width, dropout)
+
+    def forward(self, vision: Tensor, present: Tensor, age: Tensor, box: Tensor) -> Tensor:
+        """Return the token (..., D)."""
+        vision = masked(vision, present)
+        x, y, peak, var_x, cov_xy, var_y, visible, depth, depth_known = vision.unbind(-1)
+        sd_x, sd_y = var_x.clamp(1e-8, 1.0).sqrt(), var_y.clamp(1e-8, 1.0).sqrt()
+        correlation = (cov_xy / (sd_x * sd_y)).clamp(-1.0, 1.0)
+        spread = [10.0 * sd_x.clamp(max=0.3), correlation, 10.0 * sd_y.clamp(max=0.3)]
+        depth = 2.0 * depth * depth_known
+        values = torch.stack([3.0 * x, 3.0 * y, peak, *spread, visible, depth, depth_known], dim=-1)
+        return self.slots(values, present, torch.cat([age_code(age), box], dim=-1))
+
+
+class InertialEncoder(nn.Module):
+    """Inertial sensors in slots by place -> one token.
+
+    Input: inertial (..., 16, 12): specific force in g, angular rate rad/s, orientation 6D;
+    inertial_present and inertial_age (..., 16).
+    """
+
+    def __init__(self, places: int, inner: int, width: int, dropout: float) -> None:
+        super().__init__()
+        self.slots = SlotEncoder(places, 12 + len(AGES_S), 0, inner, width, dropout)
+
+    def forward(self, inertial: Tensor, present: Tensor, age: Tensor) -> Tensor:
+        """Return the token (..., D)."""
+        force, rate, orientation = masked(inertial, present).split([3, 3, 6], dim=-1)
+        values = torch.cat([force.clamp(-16.0, 16.0), 0.25 * rate, orientation, age_code(age)], dim=-1)
+        return self.slots(values, present, values.new_zeros((*values.shape[:-2], 0)))
+
+
+class AudioEncoder(nn.Module):
+    """Log-mel bands and onset strength (..., 33), their presence and age (...) -> one token."""
+
+    def __init__(self, bands: int, width: int, dropout: float) -> None:
+        super().__init__()
+        self.slots = SlotEncoder(1, bands, len(AGES_S), width // 2, width, dropout)
+
+    def forward(self, audio: Tensor, present: Tensor, age: Tensor) -> Tensor:
+        """Return the token (..., D)."""
+        return self.slots(audio[..., None, :], present[..., None], age_code(age))
+
+
+class GatedFusion(nn.Module):
+    """Tokens of the modalities (..., M, D) -> one token (..., D): a sum gated by all of them, per channel."""
+
+    def __init__(self, modalities: int, width: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.gate = nn.Linear(modalities * width, modalities * width)
+        self.out = nn.Linear(width, width)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Fuse."""
+        tokens = self.norm(tokens)
+        gates = torch.sigmoid(self.gate(tokens.flatten(-2))).unflatten(-1, tokens.shape[-2:])
+        return self.out((gates * tokens).sum(dim=-2))

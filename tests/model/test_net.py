@@ -1,0 +1,113 @@
+"""The network: streaming equals the full window, missing values do not matter, sizes are kept."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from fusion.model.net import FEATURES, FusionNet, NetConfig
+
+ACTIONS = ("stand", "walk", "clap")
+
+
+def random_features(batch: int, ticks: int, seed: int = 0) -> dict[str, torch.Tensor]:
+    """Features with gaps of every kind, ages and a whole-modality blackout."""
+    g = torch.Generator().manual_seed(seed)
+    f = {name: torch.randn(batch, ticks, *shape, generator=g) for name, shape in FEATURES.items()}
+    f["time"] = (torch.arange(ticks) * 16_666_667 + 10**15).expand(batch, ticks)
+    for name in ("vision", "inertial", "audio"):
+        f[f"{name}_present"] = (torch.rand(f[f"{name}_present"].shape, generator=g) < 0.7).float()
+        f[f"{name}_age"] = torch.rand(f[f"{name}_age"].shape, generator=g)
+    f["vision"][..., 3:6] = f["vision"][..., 3:6].abs() * 1e-3
+    f["vision_present"][:, ticks // 3 : ticks // 2] = 0.0
+    f["vision_present"][:, :3] = 0.0
+    f["inertial_present"][:, ticks // 2 :, 3] = 0.0
+    return f
+
+
+def small(window: int = 16) -> FusionNet:
+    torch.manual_seed(1)
+    net = FusionNet(NetConfig(width=32, layers=3, heads=2, window=window, actions=ACTIONS)).eval()
+    with torch.no_grad():
+        net.pose.out.weight.normal_(std=0.2)
+    return net
+
+
+@pytest.mark.parametrize("ticks", [1, 15, 32, 33, 101])
+def test_streaming_equals_the_full_window(ticks: int) -> None:
+    net, features = small(window=16), random_features(2, ticks)
+    with torch.no_grad():
+        full = net(features)
+    state = net.init_state(2)
+    for t in range(ticks):
+        outputs, state = net.step({k: v[:, t] for k, v in features.items()}, state)
+        for name, value in outputs.items():
+            torch.testing.assert_close(value, full[name][:, t], atol=1e-4, rtol=0)
+
+
+def test_the_default_net_streams_beyond_its_window_to_the_same_numbers() -> None:
+    torch.manual_seed(0)
+    net, features = FusionNet(NetConfig.tiny(ACTIONS)).eval(), random_features(1, 400, seed=3)
+    with torch.no_grad():
+        full = net(features)
+    state = net.init_state(1)
+    for t in range(400):
+        outputs, state = net.step({k: v[:, t] for k, v in features.items()}, state)
+    for name, value in outputs.items():
+        torch.testing.assert_close(value, full[name][:, -1], atol=1e-4, rtol=0)
+
+
+def test_a_later_tick_changes_nothing_before_it() -> None:
+    net, features = small(), random_features(1, 40)
+    with torch.no_grad():
+        before = net(features)
+        changed = {k: v.clone() for k, v in features.items()}
+        changed["vision"][:, 25:] += 1.0
+        changed["inertial"][:, 25:] -= 1.0
+        after = net(changed)
+    for name in before:
+        torch.testing.assert_close(after[name][:, :25], before[name][:, :25])
+    assert not torch.allclose(after["joints3d"][:, 25:], before["joints3d"][:, 25:])
+
+
+def test_values_of_missing_joints_sensors_and_sound_are_irrelevant_even_nan() -> None:
+    net, features = small(), random_features(2, 40)
+    poisoned = {k: v.clone() for k, v in features.items()}
+    for name in ("vision", "inertial", "audio"):
+        poisoned[name][features[f"{name}_present"] < 0.5] = float("nan")
+    with torch.no_grad():
+        expected, got = net(features), net(poisoned)
+    for name in expected:
+        torch.testing.assert_close(got[name], expected[name])
+
+
+def test_missing_is_not_the_same_as_zero() -> None:
+    net, features = small(), random_features(1, 8)
+    zero = {k: v.clone() for k, v in features.items()}
+    zero["inertial"].zero_()
+    zero["inertial_present"].fill_(1.0)
+    missing = {**zero, "inertial_present": torch.zeros_like(zero["inertial_present"])}
+    with torch.no_grad():
+        assert not torch.allclose(net(zero)["joints3d"], net(missing)["joints3d"])
+
+
+def test_with_fresh_exact_vision_the_key_points_stay_where_they_were_measured() -> None:
+    net, features = small(), random_features(2, 30)
+    features["vision_present"].fill_(1.0)
+    features["vision_age"].zero_()
+    features["vision"][..., 3:6] = 0.0
+    with torch.no_grad():
+        moved = (net(features)["keypoints2d"] - features["vision"][..., :2]).abs()
+    assert moved.max() <= 0.02 + 1e-6
+
+
+def test_sizes_hold_their_promises() -> None:
+    assert FusionNet(NetConfig.tiny()).parameter_count <= 2_000_000
+    assert 4_000_000 < FusionNet(NetConfig.base()).parameter_count <= 8_000_000
+
+
+def test_gradients_are_finite_with_missing_values() -> None:
+    net, features = small().train(), random_features(2, 20)
+    features["vision"][features["vision_present"] < 0.5] = float("nan")
+    sum(v.square().mean() for v in net(features).values()).backward()
+    assert all(torch.isfinite(p.grad).all() for p in net.parameters() if p.grad is not None)

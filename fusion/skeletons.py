@@ -194,7 +194,7 @@ def mapping(source: tuple[str, ...], target: tuple[str, ...] = BODY20) -> Mappin
                 for part, weight in recipe.items():
                     matrix[row, index[part]] = weight
                 break
-    known = matrix.any(axis=1)
+    known = np.asarray(matrix.any(axis=1))
     matrix.flags.writeable = known.flags.writeable = False
     return Mapping(matrix, known)
 

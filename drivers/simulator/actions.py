@@ -86,7 +86,7 @@ def _gait(segment: Segment, times: Array, arm: float, turn: float) -> Array:
     q[:, F["head_yaw"]] = turn * 0.06 * swing
     q[:, F["pelvis_roll"]] = 0.03 * stride
     q[:, F["chest_roll"]] = -0.03 * stride
-    q[:, F["drop"]] = 0.012 * (1 + np.cos(_turns(segment, times)))
+    q[:, F["drop"]] = 0.015 + 0.012 * (1 + np.cos(_turns(segment, times)))
     return q
 
 
@@ -135,7 +135,7 @@ def _squat(segment: Segment, times: Array) -> Array:
 def _clap(segment: Segment, times: Array) -> Array:
     """Hands meet at each whole period; a von Mises bump makes the meeting short."""
     q = _neutral(times)
-    together = np.exp(2.5 * (np.cos(_turns(segment, times)) - 1))
+    together = np.exp(2.0 * (np.cos(_turns(segment, times)) - 1))
     for side in ("left", "right"):
         at = F[f"{side}_wrist_x"]
         q[:, at] = 0.58
@@ -154,7 +154,8 @@ def _jump(segment: Segment, times: Array) -> Array:
         return np.exp(sharp * (np.cos(2 * np.pi * (u - centre)) - 1))
 
     crouch = 0.8 * around(0.22, 5.0) + 0.55 * around(0.80, 6.0)
-    flight = around(0.525, 9.0)
+    flight = around(0.525, 7.0)
+    arms = segment.amount * around(0.50, 1.5)
     q[:, F["drop"]] = 0.22 * segment.amount * crouch
     q[:, F["rise"]] = 0.24 * segment.amount * flight
     q[:, F["pelvis_pitch"]] = 0.30 * crouch
@@ -163,17 +164,17 @@ def _jump(segment: Segment, times: Array) -> Array:
     q[:, F["shift_x"]] = -0.05 * crouch
     for side in ("left", "right"):
         at = F[f"{side}_wrist_x"]
-        q[:, at] += -0.45 * 0.8 * around(0.22, 5.0) + 0.75 * flight
-        q[:, at + 1] += 0.12 * flight
-        q[:, at + 2] += 0.15 * crouch + 1.25 * flight
-        q[:, at + 5] -= 0.5 * flight
+        q[:, at] += 0.60 * arms - 0.12
+        q[:, at + 1] += 0.10 * arms
+        q[:, at + 2] += 0.75 * arms
+        q[:, at + 5] -= 0.5 * arms
     return q
 
 
 def _reach(segment: Segment, times: Array) -> Array:
     q = _neutral(times)
     cosine = np.cos(_turns(segment, times))
-    reach = 1 / (1 + np.exp(5.0 * (cosine + 0.15)))  # a pulse with a short hold
+    reach = 1 / (1 + np.exp(3.0 * (cosine + 0.1)))  # a pulse with a short hold
     at = F[f"{segment.side}_wrist_x"]
     goal = np.array([*segment.target, -0.7, 0.6, -0.4])
     q[:, at : at + 6] += reach[:, None] * (goal - NEUTRAL[at : at + 6])

@@ -287,7 +287,7 @@ class _Kinematics:
         shift = np.stack([c("shift_x"), c("shift_y"), zero], axis=-1)
         pelvis = matvec(heading, shift)
         pelvis[:, :2] += self.middle[:, :2]
-        wanted = s.ankle_height + s.leg * (0.985 - c("drop") + c("rise"))
+        wanted = s.ankle_height + s.leg * (1.0 - c("drop") + c("rise"))
         hips, ankles, limits = [], [], [-_SOFT * wanted]
         for foot, way in ((0, 1.0), (1, -1.0)):
             place, height, _ = self.feet[foot]

@@ -119,7 +119,7 @@ class Plan:
         """Walk to places drawn within the area, then turn roughly back to the camera's side."""
         rng = self._rng
         period = float(rng.uniform(0.45, 0.62))
-        length = float(rng.uniform(0.65, 1.0)) * 0.62 * self.shape.leg * 0.9
+        length = float(rng.uniform(0.65, 1.0)) * 0.55 * self.shape.leg
         strength = float(rng.uniform(0.7, 1.2))
         walking_s = float(rng.uniform(4.0, 8.0))
         foot = int(rng.integers(2))
@@ -147,7 +147,7 @@ class Plan:
         self._step(foot, lift, lift + 0.78 * period, 0.07, 0.8 * strength)  # the other foot closes up
         stop = lift + period + BLEND_S / 2
         side = ("left", "right")[first]
-        amount = length / (0.62 * self.shape.leg)
+        amount = length / (0.55 * self.shape.leg)
         return Segment("walk", start, stop, period, start + BLEND_S / 2, amount, side)
 
     def _plan_march(self, start: float) -> Segment:

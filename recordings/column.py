@@ -1,0 +1,94 @@
+"""One growing dataset, written chunk by chunk, with a checksum for each chunk.
+
+Rows are gathered in memory and written as whole chunks with ``write_direct_chunk``: single rows cost
+a hundred times more. The unfinished chunk is written, padded with zeros, at every flush and written
+over when it has grown, so that a killed recorder loses no more than the time since the last flush.
+Nothing is compressed: the chunk in the file is the bytes of the array.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from recordings.layout import CHECKSUM, INTEGRITY, checksum
+
+
+class Column:
+    """A dataset of rows that only grows.
+
+    Args:
+        group: group of the stream.
+        name: name of the dataset.
+        dtype: of one element.
+        shape: of one row.
+        chunk_rows: rows per chunk.
+    """
+
+    def __init__(
+        self, group: h5py.Group, name: str, dtype: np.dtype[Any], shape: tuple[int, ...], chunk_rows: int
+    ) -> None:
+        self._dataset = group.create_dataset(
+            name, (0, *shape), maxshape=(None, *shape), chunks=(chunk_rows, *shape), dtype=dtype
+        )
+        self._sums = group.require_group(INTEGRITY).create_dataset(
+            name, (0,), maxshape=(None,), chunks=(256,), dtype=CHECKSUM
+        )
+        self._tail = np.zeros((chunk_rows, *shape), dtype)
+        self._filled = 0  # rows in use in the tail
+        self._chunks = 0  # whole chunks written
+        self._dirty = False
+        self._new_sums: list[tuple[int, int]] = []
+
+    def __len__(self) -> int:
+        return self._chunks * len(self._tail) + self._filled
+
+    def append(self, rows: NDArray[Any]) -> None:
+        """Take (R, *shape) rows."""
+        start = 0
+        while start < len(rows):
+            take = min(len(self._tail) - self._filled, len(rows) - start)
+            self._tail[self._filled : self._filled + take] = rows[start : start + take]
+            self._filled += take
+            start += take
+            self._dirty = True
+            if self._filled == len(self._tail):
+                self._write_tail()
+                self._new_sums.append((self._filled, checksum(self._tail)))
+                self._chunks += 1
+                self._filled = 0
+                self._dirty = False
+                self._tail[...] = np.zeros((), self._tail.dtype)
+
+    def write(self) -> None:
+        """Hand everything to HDF5; what it hands to the system is for the file's flush."""
+        if self._dirty:
+            self._write_tail()
+            self._dirty = False
+        if self._new_sums:
+            self._write_sums()
+
+    def close(self) -> None:
+        """Write the rest, and the checksum of the unfinished chunk."""
+        self.write()
+        if self._filled:
+            self._new_sums.append((self._filled, checksum(self._tail[: self._filled])))
+            self._write_sums()
+
+    def read(self, every: int) -> NDArray[Any]:
+        """Return every so manieth row of what was written."""
+        return self._dataset[::every]
+
+    def _write_tail(self) -> None:
+        self._dataset.resize(len(self), axis=0)
+        offset = (self._chunks * len(self._tail), *(0,) * (self._tail.ndim - 1))
+        self._dataset.id.write_direct_chunk(offset, self._tail)
+
+    def _write_sums(self) -> None:
+        start = len(self._sums)
+        self._sums.resize(start + len(self._new_sums), axis=0)
+        self._sums[start:] = np.array(self._new_sums, CHECKSUM)
+        self._new_sums.clear()

@@ -1,0 +1,234 @@
+"""One stream of a session file, read lazily."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from drivers.base import STAMP, Batch, StreamInfo
+from drivers.errors import RecordingError, RecordingUnreadable
+from recordings import layout
+from recordings.ledger import Ledger
+from recordings.verified import VerifiedColumn
+
+_BLOCK = 4096  # stamps looked at together when the stream is read through
+
+
+class StreamReader:
+    """Rows, pictures and stamps of one stream.
+
+    A recording that was not closed in good order is read up to the last row that is complete.
+
+    Attributes:
+        info: what the stream is.
+        ledger: its account.
+        required: the session is not sound without it.
+        latency_ns: constant latency already taken off ``time``.
+        ended: ``"ended"``, the error of the driver, or empty if the end was never seen.
+        withheld: the data was not stored (``store: none``).
+        rate_effective_hz: rows per second as found when the file was closed, else 0.
+        columns: every dataset of the stream, by name.
+    """
+
+    def __init__(self, group: h5py.Group, *, closed: bool, verify: bool) -> None:
+        self.info: StreamInfo = layout.read_info(group)
+        attributes = {name: layout.plain(value) for name, value in group.attrs.items()}
+        self.required = bool(attributes["required"])
+        self.latency_ns = int(attributes["latency_ns"])
+        self.ended = str(attributes["ended"])
+        self.withheld = bool(attributes["withheld"])
+        self.rate_effective_hz = float(attributes["rate_effective_hz"])
+        self.ledger = _read_ledger(group)
+        self._file = str(group.file.filename)
+        self.columns = {
+            name: VerifiedColumn(
+                layout.dataset(group, name),
+                layout.dataset(group, f"{layout.INTEGRITY}/{name}")[:],
+                closed=closed,
+                verify=verify,
+            )
+            for name in layout.column_names(self.info, withheld=self.withheld)
+        }
+        self._limit(closed)
+
+    def _limit(self, closed: bool) -> None:
+        stamps = {len(self.columns[name]) for name in layout.STAMP_COLUMNS}
+        self._stamps_count = min(stamps)
+        rows = {len(self.columns[name]) for name in ("data", "index") if name in self.columns}
+        if self.info.stamping == "row":
+            rows |= stamps
+        elif not rows:
+            rows = {self.ledger.stored}
+        self._rows_count = min(rows)
+        if closed and (len(stamps) > 1 or len(rows) > 1):
+            raise RecordingUnreadable(
+                f"{self._file}: the parts of stream {self.info.name} differ in length",
+                mend="restore the file from a copy",
+            )
+        if self.info.stamping == "row":
+            self._stamps_count = self._rows_count
+
+    def __len__(self) -> int:
+        """Rows."""
+        return self._rows_count
+
+    def __repr__(self) -> str:
+        return f"<StreamReader {self.info.name}: {len(self)} rows of {self.info.kind}>"
+
+    @functools.cached_property
+    def stamps(self) -> NDArray[np.void]:
+        """(N,) of STAMP: one a row, or one a block where the stream is block-stamped."""
+        return self._stamps(0, self._stamps_count)
+
+    def _stamps(self, start: int, stop: int) -> NDArray[np.void]:
+        stamps = np.empty(stop - start, STAMP)
+        for name in layout.STAMP_COLUMNS:
+            stamps[name] = self.columns[name][start:stop]
+        return stamps
+
+    @functools.cached_property
+    def block_rows(self) -> NDArray[np.int64]:
+        """(N + 1,) first row of each stamp, and the number of rows at the end."""
+        if self.info.stamping == "row":
+            return np.arange(len(self) + 1)
+        rows = self.columns["row"][: self._stamps_count].astype(np.int64)
+        return np.append(np.minimum(rows, len(self)), len(self))
+
+    @property
+    def times(self) -> NDArray[np.int64]:
+        """(R,) session time of each row, ns; between the stamps of blocks it runs linearly."""
+        time = self.stamps["time"].astype(np.int64)
+        if self.info.stamping == "row":
+            return time
+        counts, within = self._within()
+        return np.repeat(time, counts) + np.round(within * np.repeat(self._periods(), counts)).astype(
+            np.int64
+        )
+
+    @property
+    def row_seq(self) -> NDArray[np.int64]:
+        """(R,) number of each row, counted in rows the device produced."""
+        if self.info.stamping == "row":
+            return self.stamps["seq"].astype(np.int64)
+        counts, within = self._within()
+        return np.repeat(self.stamps["seq"].astype(np.int64), counts) + within
+
+    def _within(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """(N,) rows of each block and (R,) number of each row within its block."""
+        counts = np.diff(self.block_rows)
+        return counts, np.arange(len(self)) - np.repeat(self.block_rows[:-1], counts)
+
+    def _periods(self) -> NDArray[np.float64]:
+        """(N,) ns from row to row within each block: to the next block's stamp, by ``seq``."""
+        nominal = 1e9 / (self.rate_effective_hz or self.info.rate_hz or 1.0)
+        if self._stamps_count < 2:
+            return np.full(self._stamps_count, nominal)
+        rows = np.diff(self.stamps["seq"].astype(np.int64)).astype(np.float64)
+        period = np.diff(self.stamps["time"]) / np.where(rows > 0, rows, 1.0)
+        usual = float(np.median(period[rows > 0])) if (rows > 0).any() else nominal
+        return np.append(np.where(rows > 0, period, usual), usual)
+
+    @property
+    def data(self) -> VerifiedColumn:
+        """(R, *shape) rows; slices are arrays.
+
+        Raises:
+            RecordingError: the stream holds pictures, or its data was withheld.
+        """
+        if "data" not in self.columns:
+            self._refuse("use picture(i) or image(i)" if not self.withheld else None)
+        return self.columns["data"]
+
+    def picture(self, index: int) -> bytes:
+        """Return encoded picture ``index`` as it was stored.
+
+        Raises:
+            RecordingError: the stream holds no encoded pictures.
+            RecordingUnreadable: it is damaged.
+        """
+        if "packets" not in self.columns:
+            self._refuse("use data[i] or image(i)" if not self.withheld else None)
+        entry = self.columns["index"][range(len(self))[index]]
+        start, size = int(entry["offset"]), int(entry["size"])
+        packets = self.columns["packets"]
+        if start + size > len(packets):
+            raise RecordingUnreadable(
+                f"{self._file}: picture {index} of {self.info.name} lies beyond the end",
+                mend="restore the file from a copy",
+            )
+        return packets[start : start + size].tobytes()
+
+    def image(self, index: int) -> NDArray[np.uint8]:
+        """Return picture ``index`` as (H, W, 3) uint8 in BGR order.
+
+        Raises:
+            RecordingError: the stream holds no pictures.
+            RecordingUnreadable: the picture does not decode.
+        """
+        if self.info.encoding == "array":
+            return np.asarray(self.data[index], np.uint8)
+        image = decode(self.picture(index))
+        if image is None:
+            raise RecordingUnreadable(
+                f"{self._file}: picture {index} of {self.info.name} does not decode",
+                mend="chorus check lists all damage",
+            )
+        return image
+
+    def _refuse(self, mend: str | None) -> None:
+        what = "was recorded without its pictures" if self.withheld else f"holds {self.info.encoding} rows"
+        raise RecordingError(
+            f"{self._file}: stream {self.info.name} {what}",
+            mend=mend or "record with store: mjpeg to keep them",
+        )
+
+    def batches(
+        self, start_ns: int | None = None, stop_ns: int | None = None, *, span_ns: int = 20_000_000
+    ) -> Iterator[Batch]:
+        """Yield the rows with start_ns <= time < stop_ns, in order, about ``span_ns`` at a time.
+
+        Pictures and blocks come one by one. Memory does not grow with the recording. A block is
+        taken or left whole, by the time of its first row.
+        """
+        if self.withheld:
+            return
+        single = self.info.stamping == "block" or self.info.kind == "camera"
+        for begin in range(0, self._stamps_count, _BLOCK):
+            stamps = self._stamps(begin, min(begin + _BLOCK, self._stamps_count))
+            time = stamps["time"]
+            inside = np.ones(len(time), bool)
+            if start_ns is not None:
+                inside &= time >= start_ns
+            if stop_ns is not None:
+                inside &= time < stop_ns
+            cuts = np.flatnonzero(np.diff(time // span_ns) != 0) + 1
+            cuts = np.arange(1, len(time)) if single else cuts
+            cuts = np.union1d(cuts, np.flatnonzero(np.diff(inside)) + 1)
+            for a, b in zip([0, *cuts], [*cuts, len(time)], strict=True):
+                if b > a and inside[a]:
+                    yield self._batch(stamps[a:b], begin + int(a), begin + int(b))
+
+    def _batch(self, stamps: NDArray[np.void], start: int, stop: int) -> Batch:
+        if self.info.encoding == "jpeg":
+            return Batch(self.info.name, stamps, tuple(self.picture(i) for i in range(start, stop)))
+        first, last = int(self.block_rows[start]), int(self.block_rows[stop])
+        return Batch(self.info.name, stamps, self.data[first:last])
+
+
+def decode(picture: bytes) -> NDArray[np.uint8] | None:
+    """Return an encoded picture as (H, W, 3) uint8 BGR, or None if it is none."""
+    import cv2  # late: most readers need no pictures
+
+    if not picture:
+        return None
+    return cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR)  # pyright: ignore[reportReturnType]
+
+
+def _read_ledger(group: h5py.Group) -> Ledger:
+    entry = layout.dataset(group, "ledger")[()]
+    lost = {reason: int(entry[reason]) for reason in layout.REASONS if entry[reason]}
+    return Ledger(int(entry["produced"]), int(entry["stored"]), lost)

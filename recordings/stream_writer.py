@@ -1,0 +1,102 @@
+"""One stream's group in a session file that is being written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import h5py
+import numpy as np
+
+from drivers.base import STAMP, Batch, StreamInfo
+from drivers.errors import RecordingError
+from recordings import layout
+from recordings.column import Column
+from recordings.ledger import Ledger
+from recordings.rates import effective_rate
+
+
+class StreamWriter:
+    """One stream's group. Made by :meth:`SessionWriter.add_stream`."""
+
+    def __init__(
+        self, file: h5py.File, info: StreamInfo, *, withheld: bool, attributes: dict[str, Any]
+    ) -> None:
+        self.info = info
+        self.ledger = Ledger()
+        self.bytes = 0
+        self.withheld = withheld
+        self.group = file.create_group(layout.group_name(info))
+        layout.write_info(self.group, info)
+        for name, value in {**attributes, "withheld": withheld, "rate_effective_hz": 0.0}.items():
+            self.group.attrs[name] = value
+        self._account = self.group.create_dataset("ledger", (), layout.LEDGER)
+        self._stamps = {name: self._column(name, STAMP[name]) for name in layout.STAMP_COLUMNS}
+        self._rows = self._column("row", np.dtype("<u8")) if info.stamping == "block" else None
+        self._data = self._packets = self._index = None
+        if not withheld and info.encoding == "jpeg":
+            self._packets = Column(self.group, "packets", np.dtype("|u1"), (), layout.PACKET_CHUNK)
+            self._index = self._column("index", layout.INDEX)
+        elif not withheld:
+            self._data = self._column("data", np.dtype(info.dtype), info.shape)
+
+    def _column(self, name: str, dtype: np.dtype[Any], shape: tuple[int, ...] = ()) -> Column:
+        row_bytes = dtype.itemsize * int(np.prod(shape, dtype=np.int64))
+        return Column(self.group, name, dtype, shape, layout.chunk_rows(row_bytes))
+
+    @property
+    def _columns(self) -> Iterable[Column]:
+        optional = (self._rows, self._data, self._packets, self._index)
+        return (*self._stamps.values(), *(column for column in optional if column is not None))
+
+    def append(self, batch: Batch) -> None:
+        """Take a batch of the stream; refused whole if it does not fit its announcement."""
+        self._check(batch)
+        if self._rows is not None:
+            self._rows.append(np.array([self.ledger.stored], "<u8"))
+        for name, column in self._stamps.items():
+            column.append(batch.stamps[name])
+        if self._data is not None:
+            self._data.append(np.asarray(batch.data))
+            self.bytes += np.asarray(batch.data).nbytes
+        elif self._packets is not None and self._index is not None:
+            for picture in batch.data:
+                size = len(picture)
+                self._index.append(np.array([(len(self._packets), size, 1)], layout.INDEX))
+                self._packets.append(np.frombuffer(picture, np.uint8))
+                self.bytes += size
+        self.ledger.stored += len(batch)
+
+    def _check(self, batch: Batch) -> None:
+        rows, stamps = len(batch.data), len(batch.stamps)
+        pictures = isinstance(batch.data, tuple)
+        fits = pictures == (self.info.encoding == "jpeg")
+        fits &= stamps == (1 if self.info.stamping == "block" else rows) and rows > 0
+        if fits and not pictures:
+            data = np.asarray(batch.data)
+            fits = data.shape[1:] == self.info.shape and data.dtype == np.dtype(self.info.dtype)
+        if not fits:
+            got = "pictures" if pictures else f"{np.shape(batch.data)} {np.asarray(batch.data).dtype}"
+            told = (
+                f"{self.info.encoding} {self.info.shape} {self.info.dtype}, stamped by {self.info.stamping}"
+            )
+            raise RecordingError(
+                f"{self.info.name}: {got} with {stamps} stamps does not fit what was announced: {told}",
+                mend="correct the driver: StreamInfo and Samples must agree",
+            )
+
+    def write(self) -> None:
+        """Hand columns and ledger to HDF5."""
+        for column in self._columns:
+            column.write()
+        lost = (self.ledger.lost.get(reason, 0) for reason in layout.REASONS)
+        self._account[()] = np.array((self.ledger.produced, self.ledger.stored, *lost), layout.LEDGER)
+
+    def close(self) -> None:
+        """Write the rest, the last checksums and the effective rate."""
+        self.write()
+        for column in self._columns:
+            column.close()
+        every = max(self.ledger.stored // 65536, 1)
+        seq, time = self._stamps["seq"].read(every), self._stamps["time"].read(every)
+        self.group.attrs["rate_effective_hz"] = effective_rate(seq, time)

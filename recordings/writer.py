@@ -1,0 +1,275 @@
+"""Batches into a session file, so that a crash costs at most the last fraction of a second.
+
+::
+
+    append(batch) -> chunk of each column -> HDF5, every flush_s -> disk, every sync_s
+
+The file is created exclusively and stays readable by plain HDF5 tools after ``kill -9``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import shutil
+import threading
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from drivers.base import Batch, StreamInfo
+from drivers.bus.messages import PROBE, Event, Probes
+from drivers.errors import RecordingError, RecordingExists
+from recordings import layout
+from recordings.labels import labels_of
+from recordings.stream_writer import StreamWriter
+
+
+class DiskFull(RecordingError):
+    """The disk has no room for more; what was recorded is safe."""
+
+
+class SessionWriter:
+    """A new session file; a context manager that closes it in good order.
+
+    Args:
+        path: file to create; its folder is created too.
+        session: attributes of the session.
+        flush_s: a crash loses at most this much, s.
+        sync_s: a power failure loses at most about this much, s; 0 never forces the disk.
+        reserve_bytes: stop while the disk still has this much room.
+
+    Raises:
+        RecordingExists: the file is there already; nothing was touched.
+        RecordingError: it can't be created.
+    """
+
+    def __init__(
+        self,
+        path: Path | str,
+        session: layout.SessionAttributes,
+        *,
+        flush_s: float = 0.25,
+        sync_s: float = 1.0,
+        reserve_bytes: int = 64 << 20,
+    ) -> None:
+        self.path = Path(path)
+        self.session = session
+        self.streams: dict[str, StreamWriter] = {}
+        self._events: list[Event] = []
+        self._flush_s = flush_s
+        self._reserve = reserve_bytes
+        self._next_flush = time.monotonic() + flush_s
+        self._file = _create(self.path)
+        layout.write_session(self._file, dataclasses.replace(session, closed=False))
+        self._event_columns = _text_columns(self._file.create_group(layout.EVENTS), layout.EVENT_COLUMNS)
+        self._label_columns = _text_columns(self._file.create_group(layout.LABELS), layout.LABEL_COLUMNS)
+        self._file.create_group(layout.STREAMS)
+        self._file.flush()
+        self._syncer = _Syncer(self.path, sync_s) if sync_s > 0 else None
+
+    def __enter__(self) -> SessionWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def closed(self) -> bool:
+        """Whether the file was closed."""
+        return not self._file
+
+    def add_stream(
+        self,
+        info: StreamInfo,
+        *,
+        withheld: bool = False,
+        required: bool = True,
+        latency_ns: int = 0,
+    ) -> StreamWriter:
+        """Make room for a stream.
+
+        Args:
+            info: what it sends.
+            withheld: stamps and ledger are kept, its data never (``store: none``).
+            required: the session is not sound without it.
+            latency_ns: constant latency of the device, already taken off ``time``.
+        """
+        if info.name in self.streams:
+            raise RecordingError(
+                f"{info.name}: announced twice", mend="give each stream of the rig a name of its own"
+            )
+        attributes = {"required": required, "latency_ns": latency_ns, "ended": ""}
+        stream = StreamWriter(self._file, info, withheld=withheld, attributes=attributes)
+        self.streams[info.name] = stream
+        return stream
+
+    def append(self, batch: Batch) -> None:
+        """Store a batch of a stream that was added.
+
+        Raises:
+            RecordingError: the batch does not fit its stream; it was refused whole.
+            DiskFull: there is no room; the file is closed in good order.
+        """
+        stream = self.streams.get(batch.stream)
+        if stream is None:
+            raise RecordingError(
+                f"{batch.stream}: sends without an announcement", mend="start the driver with chorus drive"
+            )
+        try:
+            stream.append(batch)
+        except OSError as error:
+            raise self._disk_failed(error) from error
+        self.poll()
+
+    def event(self, event: Event) -> None:
+        """Store an event; pairs of ``label_start`` and ``label_stop`` become labels at the end."""
+        self._events.append(event)
+        for name, column in self._event_columns.items():
+            column.resize(len(self._events), axis=0)
+            column[-1] = getattr(event, name)
+
+    def probes(self, probes: Probes) -> None:
+        """Store clock probes of a host."""
+        name = f"{layout.CLOCK}/{probes.host.replace('/', '_') or 'unknown'}"
+        group = self._file.require_group(name)
+        group.attrs["host"] = probes.host
+        if "probes" not in group:
+            group.create_dataset("probes", (0,), PROBE, maxshape=(None,), chunks=(512,))
+        dataset = group["probes"]
+        assert isinstance(dataset, h5py.Dataset)
+        dataset.resize(len(dataset) + len(probes.probes), axis=0)
+        dataset[-len(probes.probes) :] = probes.probes
+
+    def ended(self, stream: str, how: str) -> None:
+        """Note how a stream ended: ``"ended"``, or the error of its driver."""
+        self.streams[stream].group.attrs["ended"] = how
+
+    def mark(self, *, start_ns: int | None = None, stop_ns: int | None = None) -> None:
+        """Note the session times between which all required streams were meant to be there."""
+        if start_ns is not None:
+            self._file.attrs["start_ns"] = start_ns
+        if stop_ns is not None:
+            self._file.attrs["stop_ns"] = stop_ns
+
+    def poll(self) -> None:
+        """Flush if it is time to; called by :meth:`append`, and by who waits for batches.
+
+        Raises:
+            DiskFull: there is no room; the file is closed in good order.
+        """
+        if time.monotonic() >= self._next_flush:
+            self.flush()
+
+    def flush(self) -> None:
+        """Make everything taken so far survive a crash of this program.
+
+        Raises:
+            DiskFull: there is no room; the file is closed in good order.
+        """
+        try:
+            for stream in self.streams.values():
+                stream.write()
+            self._file.flush()
+        except OSError as error:
+            raise self._disk_failed(error) from error
+        self._next_flush = time.monotonic() + self._flush_s
+        if shutil.disk_usage(self.path.parent).free < self._reserve:
+            self.close()
+            raise DiskFull(
+                f"{self.path}: the disk is full, recording stopped; all up to here is safe",
+                mend="free some space or record to another disk with --output",
+            )
+
+    def close(self) -> None:
+        """Close in good order; safe to call twice."""
+        if self.closed:
+            return
+        if self._syncer is not None:
+            self._syncer.close()
+        try:
+            for stream in self.streams.values():
+                stream.close()
+            end = max([0, *(event.time for event in self._events)])
+            labels = labels_of(self._events, self._stop_time(end))
+            for name, column in self._label_columns.items():
+                column.resize(len(labels), axis=0)
+                if labels:
+                    column[:] = [getattr(label, name) for label in labels]
+            self._file.attrs["closed"] = True
+            self._file.close()
+        except OSError as error:
+            raise self._disk_failed(error) from error
+        with contextlib.suppress(OSError):
+            _sync(self.path)
+
+    def _stop_time(self, end: int) -> int:
+        stop = int(self._file.attrs["stop_ns"])  # pyright: ignore[reportArgumentType]
+        return stop if stop >= 0 else end
+
+    def _disk_failed(self, error: OSError) -> DiskFull:
+        with contextlib.suppress(OSError, RuntimeError):
+            self._file.close()
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        return DiskFull(
+            f"{self.path}: writing failed ({reason}); what was flushed before is safe",
+            mend="free some space or record to another disk with --output",
+        )
+
+
+class _Syncer:
+    """Forces the file to the disk about each ``every_s`` in a thread: it can take long."""
+
+    def __init__(self, path: Path, every_s: float) -> None:
+        self._path = path
+        self._stop = threading.Event()
+        self._every_s = every_s
+        self._thread = threading.Thread(target=self._run, name="sync", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._every_s):
+            with contextlib.suppress(OSError):
+                _sync(self._path)
+
+    def close(self) -> None:
+        self._stop.set()
+        self._thread.join()
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        getattr(os, "fdatasync", os.fsync)(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _create(path: Path) -> h5py.File:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return h5py.File(path, "x")
+    except FileExistsError:
+        raise RecordingExists(
+            f"{path} exists already and is not overwritten", mend="give another name with --output"
+        ) from None
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise RecordingError(
+            f"{path} can't be created ({reason})",
+            mend="give a name in a folder you may write to with --output",
+        ) from error
+
+
+def _text_columns(
+    group: h5py.Group, columns: dict[str, np.dtype[np.int64] | None]
+) -> dict[str, h5py.Dataset]:
+    return {
+        name: group.create_dataset(
+            name, (0,), dtype if dtype is not None else h5py.string_dtype(), maxshape=(None,), chunks=(256,)
+        )
+        for name, dtype in columns.items()
+    }

@@ -1,0 +1,100 @@
+"""IMU rows to specific force, angular rate and orientation, in one set of units.
+
+    rows (R, C) as announced -> InertialReader -> (R, 12) float32
+
+The 12 columns are specific force / 9.80665 (3; sensor frame, gravity in: a sensor at rest reads one,
+upwards), angular rate in rad/s (3; sensor frame) and orientation (6): the first two columns of the
+rotation matrix sensor -> world (z up, heading arbitrary), after Zhou et al., "On the Continuity of
+Rotation Representations in Neural Networks", CVPR 2019.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivers.base import StreamInfo
+from drivers.errors import ConfigError
+from fusion.inertial.orientation import OrientationFilter, six_d
+
+STANDARD_GRAVITY: float = 9.80665
+"""m/s², CGPM 1901."""
+
+WIDTH: int = 12
+
+_FORCE = ("specific_force_x", "specific_force_y", "specific_force_z")
+_RATE = ("angular_rate_x", "angular_rate_y", "angular_rate_z")
+_FIELD = ("magnetic_field_x", "magnetic_field_y", "magnetic_field_z")
+_QUATERNION = ("orientation_x", "orientation_y", "orientation_z", "orientation_w")
+
+_SCALE: dict[str, float] = {
+    "m/s^2": 1.0,
+    "m/s²": 1.0,
+    "g": STANDARD_GRAVITY,
+    "mg": STANDARD_GRAVITY / 1000.0,
+    "rad/s": 1.0,
+    "deg/s": np.pi / 180.0,
+    "uT": 1.0,
+    "1": 1.0,
+}
+"""Factor from a unit to m/s², rad/s, uT or 1."""
+
+
+class InertialReader:
+    """Turns the rows of one IMU stream into the 12 inertial columns, row by row and causally.
+
+    The orientation is the device's own where it sends one, otherwise that of a VQF filter that sees
+    each row once, in order. The result does not depend on how rows are cut into batches.
+
+    Raises:
+        ConfigError: the stream has no specific force or angular rate, or an unknown unit.
+    """
+
+    def __init__(self, info: StreamInfo) -> None:
+        self.info = info
+        self._force = self._columns(_FORCE)
+        self._rate = self._columns(_RATE)
+        if self._force is None or self._rate is None:
+            raise ConfigError(
+                f"{info.name}: an IMU must send specific force and angular rate, its channels are "
+                f"{', '.join(info.channels) or 'unnamed'}",
+                mend="Name the columns specific_force_x ... angular_rate_z in the rig",
+            )
+        self._quaternion = self._columns(_QUATERNION)
+        self._field = self._columns(_FIELD)
+        self._filter: OrientationFilter | None = None
+        if self._quaternion is None:
+            self._filter = OrientationFilter(info.rate_hz, regular=info.regular)
+
+    def _columns(self, names: tuple[str, ...]) -> tuple[list[int], NDArray[np.float64]] | None:
+        channels = list(self.info.channels)
+        if not all(name in channels for name in names):
+            return None
+        index = [channels.index(name) for name in names]
+        units = [self.info.units[i] if i < len(self.info.units) else "1" for i in index]
+        unknown = [unit for unit in units if unit not in _SCALE]
+        if unknown:
+            raise ConfigError(
+                f"{self.info.name}: unit '{unknown[0]}' of {names[0]} is unknown",
+                mend=f"Use one of: {', '.join(_SCALE)}",
+            )
+        return index, np.array([_SCALE[unit] for unit in units])
+
+    def __call__(
+        self, rows: NDArray[Any], times: NDArray[np.int64], seq: NDArray[np.uint64]
+    ) -> NDArray[np.float32]:
+        """Return the inertial columns (R, 12) of rows (R, C) with session times and row numbers (R,)."""
+        assert self._force is not None
+        assert self._rate is not None
+        rows = np.asarray(rows, np.float64)
+        force = rows[:, self._force[0]] * self._force[1]
+        rate = rows[:, self._rate[0]] * self._rate[1]
+        if self._quaternion is not None:
+            orientation = six_d(rows[:, self._quaternion[0]])
+        else:
+            assert self._filter is not None
+            field = rows[:, self._field[0]] * self._field[1] if self._field is not None else None
+            orientation = six_d(self._filter(force, rate, times, seq, field))
+        return np.concatenate([force / STANDARD_GRAVITY, rate, orientation], axis=1).astype(np.float32)

@@ -1,0 +1,1 @@
+"""Wearable inertial sensors: one module per transport, one per protocol."""

@@ -1,0 +1,298 @@
+"""An IMU on a serial port (USB, Bluetooth SPP, UART), in any protocol of this package.
+
+The port is read as bytes arrive, at most about every :data:`PACE_S`, and every sample is stamped with
+the arrival of the chunk that completed it. What is lost is counted by the protocol's parser.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import os
+import select
+import time
+from collections.abc import Callable
+from typing import Any, Literal
+
+import numpy as np
+
+from drivers.base import Driver, DriverContext, Samples, StreamInfo
+from drivers.errors import DeviceError, Fault
+from drivers.imu.lines import LinesParser
+from drivers.imu.parser import Parser, Rows
+from drivers.imu.witmotion import WitMotionParser
+
+PACE_S = 0.004
+"""Between two looks at the port: the error of one arrival; the lower envelope of many is far better."""
+BATCH_S = 0.02
+"""Rows are handed on together about this often: single rows cost the bus and the file far more."""
+MEASURED_ROWS = 20
+"""Rows whose arrival tells the nominal rate, where the rig gives none."""
+USUAL_RATES = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 25, 50, 60, 100, 120, 125, 200, 250, 400, 500, 1000)
+"""Rates, Hz, that makers offer; a measured one within 8 % of these is one of these."""
+
+
+@dataclasses.dataclass(frozen=True)
+class SerialImuConfig:
+    """Options of ``imu.serial``.
+
+    Attributes:
+        port: the port's path or name.
+        protocol: ``witmotion`` or ``lines``.
+        baudrate: bits per second.
+        rate_hz: nominal samples per second; 0: measured when opened.
+        range_g, range_dps: full scale of a WitMotion sensor, g and deg/s.
+        magnetic_ut: uT in one count of a WitMotion magnetometer.
+        columns, units, counter_bits: of ``lines``, see :class:`drivers.imu.lines.LinesParser`.
+        patience_s: how long nothing may come before the sensor counts as failed.
+    """
+
+    port: str
+    protocol: Literal["witmotion", "lines"] = "witmotion"
+    baudrate: int = 115200
+    rate_hz: float = 0.0
+    range_g: float = 16.0
+    range_dps: float = 2000.0
+    magnetic_ut: float = 0.1
+    columns: tuple[str, ...] = ("t", "ax", "ay", "az", "gx", "gy", "gz")
+    units: tuple[str, ...] = ("ms", "g", "g", "g", "deg/s", "deg/s", "deg/s")
+    counter_bits: Literal[0, 8, 16, 32] = 0
+    patience_s: float = 3.0
+
+    def __post_init__(self) -> None:
+        for name in ("baudrate", "range_g", "range_dps", "magnetic_ut", "patience_s"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be above 0")
+        if not 0 <= self.rate_hz <= 10_000:
+            raise ValueError("rate_hz must be 0 (measured) to 10000")
+        self.parser()
+
+    def parser(self) -> Parser:
+        """Return a fresh parser of the protocol."""
+        if self.protocol == "witmotion":
+            return WitMotionParser(self.range_g, self.range_dps, self.magnetic_ut)
+        return LinesParser(self.columns, self.units, self.counter_bits)
+
+
+class SerialImuDriver(Driver[SerialImuConfig]):
+    """Samples of an IMU: (6..13,) float32 rows, channels as :mod:`drivers.imu.parser` lists them."""
+
+    Config = SerialImuConfig
+
+    def __init__(self, config: SerialImuConfig, context: DriverContext) -> None:
+        super().__init__(config, context)
+        self._serial: Any = None
+        self._parser = config.parser()
+        self._last_byte = self._last_row = self._last_look = 0.0
+        self._restarts = 0
+
+    def open(self) -> StreamInfo:
+        """Open the port and listen until the sensor's samples are understood.
+
+        Raises:
+            DeviceError: no such port, no permission, busy, silent, or another protocol or baud rate.
+        """
+        self.close()
+        self._parser, self._restarts = self.config.parser(), 0
+        self._serial = self._open_port()
+        self._last_byte = self._last_row = self._last_look = time.monotonic()
+        try:
+            self._listen(lambda: self._parser.ready and self._parser.waiting > 0, self.config.patience_s)
+            if not self._parser.ready or not self._parser.waiting:
+                raise self._nothing()
+            rate = self.config.rate_hz or self._measure()
+        except BaseException:
+            self.close()
+            raise
+        return StreamInfo(
+            name=self.context.stream,
+            kind="imu",
+            shape=(len(self._parser.channels),),
+            channels=self._parser.channels,
+            units=self._parser.units,
+            rate_hz=rate,
+            regular=True,
+            device=f"{self.config.protocol} IMU on {self.config.port}",
+            worn_on=self.context.worn_on,
+            properties={"port": self.config.port, "baudrate": str(self.config.baudrate)},
+        )
+
+    def read(self, timeout_s: float) -> Samples | None:
+        """Return about 20 ms of samples; see :class:`Driver`."""
+        if self._serial is None:
+            raise DeviceError(
+                self.context.stream, Fault.FAILED, "it was read while closed", mend="Open it first"
+            )
+        self._listen(lambda: False, min(timeout_s, BATCH_S))
+        rows = self._parser.take()
+        now = time.monotonic()
+        if rows is None or not len(rows):
+            quiet_bytes, quiet_rows = now - self._last_byte, now - self._last_row
+            if max(quiet_bytes, quiet_rows) > self.config.patience_s:
+                raise self._nothing()
+        if rows is None:
+            return None
+        return _samples(rows)
+
+    def close(self) -> None:
+        """Let the port go."""
+        if self._serial is not None:
+            port, self._serial = self._serial, None
+            port.close()
+
+    def events(self) -> list[tuple[int, str, str]]:
+        """Tell of a device whose counter began again: it was reset, what it missed is unknown."""
+        restarts = getattr(self._parser, "restarts", 0)
+        if restarts == self._restarts:
+            return []
+        self._restarts = restarts
+        return [(time.monotonic_ns(), "device", f"{self.context.stream}: its counter began again")]
+
+    def _open_port(self) -> Any:
+        import serial
+
+        try:
+            return serial.Serial(self.config.port, self.config.baudrate, timeout=0, exclusive=True)
+        except (serial.SerialException, OSError, ValueError) as error:
+            raise _port_error(self.context.stream, self.config, error) from error
+
+    def _listen(self, enough: Callable[[], bool], limit_s: float) -> None:
+        """Read and parse until ``enough``, or for ``limit_s``."""
+        deadline = time.monotonic() + limit_s
+        while not enough():
+            self._look(min(deadline, time.monotonic() + BATCH_S))
+            if time.monotonic() >= deadline:
+                return
+
+    def _look(self, deadline: float) -> None:
+        """Wait for bytes, till ``deadline`` at most, and feed them to the parser."""
+        import serial
+
+        now = time.monotonic()
+        rest = self._last_look + PACE_S - now
+        if rest > 0:  # bytes that come meanwhile wait in the kernel
+            time.sleep(min(rest, max(0.0, deadline - now)))
+        try:
+            data = b""
+            if self._readable(max(0.0, deadline - time.monotonic())):
+                data = self._serial.read(max(1, self._serial.in_waiting))
+        except (serial.SerialException, OSError) as error:
+            raise DeviceError(
+                self.context.stream,
+                Fault.UNPLUGGED,
+                f"the port {self.config.port} was unplugged",
+                mend="Plug it in again and start anew; what came before is kept",
+            ) from error
+        arrival = time.monotonic_ns()
+        self._last_look = arrival / 1e9
+        if data:
+            self._last_byte = self._last_look
+            before = self._parser.waiting
+            self._parser.feed(data, arrival)
+            if self._parser.waiting > before:
+                self._last_row = self._last_look
+
+    def _readable(self, limit_s: float) -> bool:
+        if os.name == "posix":
+            return bool(select.select([self._serial.fileno()], [], [], limit_s)[0])
+        if not self._serial.in_waiting:
+            time.sleep(min(PACE_S, limit_s))
+        return bool(self._serial.in_waiting)
+
+    def _nothing(self) -> DeviceError:
+        """Say why no sample came: nothing at all, or nothing that could be read."""
+        config, stream = self.config, self.context.stream
+        if (
+            time.monotonic() - self._last_byte >= min(config.patience_s, 1.0)
+            and self._last_row >= self._last_byte
+        ):
+            return DeviceError(
+                stream,
+                Fault.SILENT,
+                f"{config.port} sent nothing for {config.patience_s:g} s",
+                mend="Switch the sensor on, check the cable and that 'port' is the right one",
+            )
+        note = self._parser.note()
+        detail = f" ({note})" if note else ""
+        mend = f"Check 'baudrate' (now {config.baudrate}) and 'protocol' (now {config.protocol})"
+        if config.protocol == "witmotion" and note:
+            mend = "Switch on acceleration (0x51) and angular rate (0x52) with the maker's tool"
+        return DeviceError(
+            stream,
+            Fault.GARBAGE,
+            f"{config.port} sends bytes, but no {config.protocol} sample in {config.patience_s:g} s{detail}",
+            mend=mend,
+        )
+
+    def _measure(self) -> float:
+        """Estimate the nominal rate, Hz, from the arrival of the first rows, which are kept."""
+        first = time.monotonic()
+        self._listen(lambda: self._parser.waiting >= MEASURED_ROWS and time.monotonic() - first > 0.5, 2.0)
+        rows = self._parser.take()
+        assert rows is not None
+        self._parser.give_back(rows)
+        span = (rows.time_host[-1] - rows.time_host[0]) / 1e9
+        count = int(rows.seq[-1] - rows.seq[0])
+        if count < 2 or span <= 0:
+            return 0.0
+        measured = count / span
+        usual = min(USUAL_RATES, key=lambda rate: abs(np.log(rate / measured)))
+        return float(usual) if abs(usual / measured - 1) < 0.08 else float(round(measured, 1))
+
+
+def _samples(rows: Rows) -> Samples:
+    return Samples(
+        data=rows.values,
+        time_host=rows.time_host,
+        time_device=rows.time_device,
+        seq=rows.seq,
+        lost=rows.lost,
+    )
+
+
+def _port_error(stream: str, config: SerialImuConfig, error: Exception) -> DeviceError:
+    """Turn what pyserial says into a typed fault."""
+    from serial.tools import list_ports
+
+    number = getattr(error, "errno", None) or _errno_within(str(error))
+    port = config.port
+    if number in (errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.ENOTDIR):
+        ports = ", ".join(sorted(item.device for item in list_ports.comports())) or "none"
+        return DeviceError(
+            stream, Fault.NOT_FOUND, f"there is no port {port}", mend=f"Set 'port'; ports found: {ports}"
+        )
+    if number in (errno.EACCES, errno.EPERM):
+        return DeviceError(
+            stream,
+            Fault.PERMISSION,
+            f"no permission to open {port}",
+            mend="Run 'sudo usermod -aG dialout $USER', then log in again",
+        )
+    if number in (errno.EBUSY, errno.EAGAIN) or "exclusively lock" in str(error):
+        return DeviceError(
+            stream,
+            Fault.BUSY,
+            f"{port} is in use by another program",
+            mend=f"Close the program that holds it; 'fuser {port}' names it",
+        )
+    if number in (errno.ENOTTY, errno.EISDIR):
+        return DeviceError(
+            stream, Fault.UNSUPPORTED, f"{port} is not a serial port", mend="Set 'port' to a serial port"
+        )
+    if isinstance(error, ValueError):
+        return DeviceError(
+            stream,
+            Fault.UNSUPPORTED,
+            f"{port} does not do {config.baudrate} baud",
+            mend="Set 'baudrate' to a rate the port has, such as 115200",
+        )
+    return DeviceError(
+        stream, Fault.FAILED, f"{port} cannot be opened: {error}", mend="Check that 'port' is the right one"
+    )
+
+
+def _errno_within(text: str) -> int | None:
+    """Find the number in pyserial's ``Could not configure port: (25, '...')``."""
+    _, _, tail = text.partition("(")
+    digits = tail.partition(",")[0]
+    return int(digits) if digits.isdigit() else None

@@ -1,0 +1,78 @@
+"""Devices simulated at the wire: pseudo-terminals here, HTTP, sound server and files beside it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+import tty
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from drivers.base import Driver, EndOfStream, Samples
+
+
+class WiredPort:
+    """A pseudo-terminal: ``path`` is the serial port, ``send`` is what the device sends."""
+
+    def __init__(self) -> None:
+        self.master, self._slave = os.openpty()
+        tty.setraw(self._slave)
+        self.path = os.ttyname(self._slave)
+        self._threads: list[threading.Thread] = []
+        self._stop = threading.Event()
+
+    def send(self, data: bytes) -> None:
+        os.write(self.master, data)
+
+    def send_paced(self, chunks: Sequence[bytes], rate_hz: float) -> None:
+        """Send chunk after chunk from a thread, on a clock that never drifts."""
+
+        def run() -> None:
+            start = time.monotonic()
+            for index, chunk in enumerate(chunks):
+                if self._stop.wait(max(0.0, start + index / rate_hz - time.monotonic())):
+                    return
+                with contextlib.suppress(OSError):
+                    os.write(self.master, chunk)
+
+        self._threads.append(threading.Thread(target=run, daemon=True))
+        self._threads[-1].start()
+
+    def unplug(self) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+        for descriptor in (self.master, self._slave):
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
+        self.master = self._slave = -1
+
+
+def gather(driver: Driver, enough: Callable[[list[Samples]], bool], limit_s: float = 20.0) -> list[Samples]:
+    """Read until ``enough`` or the end of the stream; fail after ``limit_s``."""
+    got: list[Samples] = []
+    deadline = time.monotonic() + limit_s
+    while not enough(got):
+        assert time.monotonic() < deadline, f"only {sum(map(len, got))} rows in {limit_s} s"
+        try:
+            samples = driver.read(0.1)
+        except EndOfStream:
+            break
+        if samples is not None:
+            got.append(samples)
+    return got
+
+
+def rows(samples: Sequence[Samples]) -> int:
+    return sum(len(item) for item in samples)
+
+
+def joined(samples: Sequence[Samples], field: str) -> np.ndarray:
+    return np.concatenate([getattr(item, field) for item in samples])
+
+
+def losses(samples: Sequence[Samples]) -> int:
+    return sum(sum(item.lost.values()) for item in samples)

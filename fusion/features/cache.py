@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,9 +45,9 @@ class KeypointCache:
         if not self.path.exists():
             return None
         try:
-            with np.load(self.path, allow_pickle=False) as file:
+            with self.path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
                 times, rows, peaks, someone = (file[k] for k in ("times", "rows", "peaks", "someone"))
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             return None  # damaged: it is found again and replaced
         return {
             time: (rows[i], peaks[i]) if someone[i] else (None, None) for i, time in enumerate(times.tolist())

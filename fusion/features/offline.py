@@ -19,7 +19,7 @@ from fusion.features.vision import best_person, keypoints_of
 from fusion.vision.base import FrontEnd, front_end
 
 if TYPE_CHECKING:
-    from recordings.reader import Recording, StreamReader
+    from recordings.reader import Recording
 
 Progress = Callable[[float], None]
 
@@ -62,7 +62,7 @@ def features_of(
         stored = KeypointCache(cache, recording, looker.camera.name, name)
         looker.replay = stored.load()
     steps: list[Features] = []
-    count, total = 0, max(1, sum(len(reader(recording, name).stamps) for name in builder.used))
+    count, total = 0, max(1, sum(len(recording.all_streams[name].stamps) for name in builder.used))
     try:
         for batch, done in batches_in_order(recording, builder):
             take(builder, looker, batch)
@@ -85,8 +85,7 @@ def usable_streams(recording: Recording) -> tuple[list[StreamInfo], bool]:
 
     A camera whose pictures were not kept is left out, so that its key points are found instead.
     """
-    readers = {**recording.streams, **recording.features}
-    infos = [reader.info for reader in readers.values() if len(reader)]
+    infos = [reader.info for reader in recording.all_streams.values() if len(reader) and not reader.withheld]
     return infos, any(info.kind == "camera" for info in infos)
 
 
@@ -153,14 +152,9 @@ def decode(picture: bytes | NDArray[Any]) -> NDArray[np.uint8]:
     return image  # pyright: ignore[reportReturnType]
 
 
-def reader(recording: Recording, name: str) -> StreamReader:
-    """Return the reader of a stream, of key points too."""
-    return recording.streams[name] if name in recording.streams else recording.features[name]
-
-
 def batches_in_order(recording: Recording, builder: FeatureBuilder) -> Iterator[tuple[Batch, bool]]:
     """Yield the batches that the builder uses, and whether each is the last of its stream."""
-    left = {name: len(reader(recording, name).stamps) for name in builder.used}
+    left = {name: len(recording.all_streams[name].stamps) for name in builder.used}
     for batch in recording.batches(streams=list(left)):
         left[batch.stream] -= len(batch.stamps)
         yield batch, left[batch.stream] <= 0

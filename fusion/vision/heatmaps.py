@@ -13,8 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-KERNEL = 7
-"""Cells: width of the window whose weighted mean refines a key point (MediaPipe's pose graph)."""
+KERNEL = 9
+"""Cells: width of the window whose weighted mean refines a key point (the default of MediaPipe 0.10.21)."""
 WINDOW = 15
 """Cells: width of the window whose second moments are the variance; wide enough for a spread of 3 cells."""
 CONFIDENT = 0.5

@@ -23,6 +23,21 @@ def masked(x: Tensor, present: Tensor) -> Tensor:
     return torch.where(present[..., None] > 0.5, x, torch.zeros_like(x))
 
 
+class LockedDropout(nn.Module):
+    """Dropout that drops a channel for the whole window (Gal and Ghahramani, 2016): cheap, and no flicker."""
+
+    def __init__(self, probability: float) -> None:
+        super().__init__()
+        self.probability = probability
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Drop channels of x (B, T, C); does nothing outside training."""
+        if not self.training or self.probability == 0.0:
+            return x
+        keep = 1.0 - self.probability
+        return x * (torch.rand(x.shape[0], 1, x.shape[-1], device=x.device) < keep) / keep
+
+
 class SlotEncoder(nn.Module):
     """Slots that may be empty (joints, places on the body) -> one token.
 
@@ -44,7 +59,10 @@ class SlotEncoder(nn.Module):
         self.missing = nn.Parameter(torch.randn(slots, inner) * 0.1)
         self.absent = nn.Parameter(torch.randn(width) * 0.1)
         self.mix = nn.Sequential(
-            nn.Linear(slots * inner + extra, width), nn.GELU(), nn.Dropout(dropout), nn.Linear(width, width)
+            nn.Linear(slots * inner + extra, width),
+            nn.GELU(),
+            LockedDropout(dropout),
+            nn.Linear(width, width),
         )
 
     def forward(self, x: Tensor, present: Tensor, extra: Tensor) -> Tensor:
@@ -116,7 +134,9 @@ class GatedFusion(nn.Module):
     def __init__(self, modalities: int, width: int) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(width)
-        self.gate = nn.Linear(modalities * width, modalities * width)
+        self.gate = nn.Sequential(
+            nn.Linear(modalities * width, width // 2), nn.GELU(), nn.Linear(width // 2, modalities * width)
+        )
         self.out = nn.Linear(width, width)
 
     def forward(self, tokens: Tensor) -> Tensor:

@@ -7,6 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from fusion.model.encoders import LockedDropout
+
 NEVER_S = 2.0
 """Age given to a joint that was never measured, and the largest age anywhere. s."""
 
@@ -69,7 +71,7 @@ class LabelHead(nn.Module):
     def __init__(self, width: int, actions: int, dropout: float) -> None:
         super().__init__()
         self.contact = nn.Linear(width, 2)
-        self.action = nn.Sequential(nn.Dropout(dropout), nn.Linear(width, actions))
+        self.action = nn.Sequential(LockedDropout(dropout), nn.Linear(width, actions))
 
     def forward(self, hidden: Tensor) -> dict[str, Tensor]:
         """Map hidden (..., D) to ``contact`` (..., 2) and ``action`` (..., A)."""

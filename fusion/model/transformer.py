@@ -13,6 +13,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from fusion.model.encoders import LockedDropout
+
 
 class LayerState(NamedTuple):
     """What one layer remembers; a rolling buffer, oldest first.
@@ -70,9 +72,9 @@ class CausalBlock(nn.Module):
         hidden = int(width * expansion)
         self.feed_norm = nn.LayerNorm(width)
         self.feed = nn.Sequential(
-            nn.Linear(width, hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, width)
+            nn.Linear(width, hidden), nn.GELU(), LockedDropout(dropout), nn.Linear(hidden, width)
         )
-        self.drop = nn.Dropout(dropout)
+        self.drop = LockedDropout(dropout)
         self.scale = (width // heads) ** -0.5
         self.register_buffer("table", rotary_table(2 * window, width // heads), persistent=False)
 

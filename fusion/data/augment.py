@@ -1,0 +1,151 @@
+"""Random but label-safe changes of motion, batched: bodies, cameras, sensors and tempo vary, labels do not.
+
+All work on tensors with a batch in front and draw from one ``torch.Generator``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+from torch import Tensor
+
+from fusion.skeletons import BODY20
+
+_PARENT = {
+    "spine": "pelvis", "neck": "spine", "head": "neck",
+    "left_shoulder": "neck", "left_elbow": "left_shoulder", "left_wrist": "left_elbow", "left_hand": "left_wrist",
+    "right_shoulder": "neck", "right_elbow": "right_shoulder", "right_wrist": "right_elbow",
+    "right_hand": "right_wrist",
+    "left_hip": "pelvis", "left_knee": "left_hip", "left_ankle": "left_knee", "left_foot": "left_ankle",
+    "right_hip": "pelvis", "right_knee": "right_hip", "right_ankle": "right_knee", "right_foot": "right_ankle",
+}  # fmt: skip
+
+
+def _chain() -> tuple[Tensor, list[int]]:
+    parents = [BODY20.index(_PARENT.get(name, name)) for name in BODY20]
+    chain = torch.zeros(len(BODY20), len(BODY20))
+    for joint in range(len(BODY20)):
+        at = joint
+        while True:
+            chain[joint, at] = 1.0
+            if parents[at] == at:
+                break
+            at = parents[at]
+    return chain, parents
+
+
+_CHAIN, _PARENTS = _chain()
+
+
+@dataclasses.dataclass(frozen=True)
+class AugmentConfig:
+    """How far each change may go; 0 switches it off. Uniform ranges are +- the value unless said otherwise.
+
+    Attributes:
+        turn_deg: rotation of the body about the vertical.
+        tilt_deg: rotation of the camera about its two other axes.
+        bone: relative length of each bone.
+        size: relative size of the whole body.
+        shift_m: position of the body.
+        noise_m: standard deviation of noise of each joint, half of it constant within a window.
+        joint_loss: probability that a joint is missing for a stretch of time.
+        tempo: relative speed, and half of it again as variation within the window.
+        crop: largest part of the window cut off at either end.
+        sensor_deg: angle by which an inertial sensor sits differently.
+        force_gain: relative gain of specific force and angular rate.
+        force_noise: standard deviation of noise of specific force in g; angular rate gets three times that, rad/s.
+        lag_s: shift between inertial and visual streams.
+        swap: probability that inertial and visual streams come from two trials of the same action.
+    """
+
+    turn_deg: float = 30.0
+    tilt_deg: float = 8.0
+    bone: float = 0.12
+    size: float = 0.12
+    shift_m: float = 0.3
+    noise_m: float = 0.015
+    joint_loss: float = 0.05
+    tempo: float = 0.2
+    crop: float = 0.08
+    sensor_deg: float = 20.0
+    force_gain: float = 0.08
+    force_noise: float = 0.03
+    lag_s: float = 0.1
+    swap: float = 0.5
+
+
+def uniform(shape: tuple[int, ...], spread: float, generator: torch.Generator) -> Tensor:
+    """Return values in [-spread, spread)."""
+    return (torch.rand(shape, generator=generator) * 2.0 - 1.0) * spread
+
+
+def rotation_vectors_to_matrices(vectors: Tensor) -> Tensor:
+    """Rodrigues: (..., 3) rad -> (..., 3, 3)."""
+    angle = vectors.norm(dim=-1, keepdim=True).clamp(min=1e-9)
+    x, y, z = (vectors / angle).unbind(-1)
+    zero = torch.zeros_like(x)
+    k = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], dim=-1).unflatten(-1, (3, 3))
+    angle = angle[..., None]
+    eye = torch.eye(3, dtype=vectors.dtype)
+    return eye + angle.sin() * k + (1.0 - angle.cos()) * (k @ k)
+
+
+def random_rotations(batch: int, degrees: float, generator: torch.Generator) -> Tensor:
+    """Return (B, 3, 3) rotations about random axes by up to ``degrees``."""
+    axis = torch.randn(batch, 3, generator=generator)
+    axis = axis / axis.norm(dim=-1, keepdim=True).clamp(min=1e-6)
+    return rotation_vectors_to_matrices(axis * uniform((batch, 1), degrees, generator).deg2rad())
+
+
+def change_body(joints: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:
+    """Give joints (B, T, 20, 3; camera frame) another body, heading, place and noise."""
+    batch = joints.shape[0]
+    parent = joints[:, :, _PARENTS]
+    bones = joints - parent
+    bones[:, :, 0] = 0.0
+    length = 1.0 + uniform((batch, 1, len(BODY20), 1), config.bone, generator)
+    length = length * (1.0 + uniform((batch, 1, 1, 1), config.size, generator))
+    turn = torch.zeros(batch, 3)
+    turn[:, 1] = uniform((batch,), config.turn_deg, generator).deg2rad()
+    tilt = torch.zeros(batch, 3)
+    tilt[:, 0] = uniform((batch,), config.tilt_deg, generator).deg2rad()
+    tilt[:, 2] = uniform((batch,), config.tilt_deg, generator).deg2rad()
+    rotation = rotation_vectors_to_matrices(tilt) @ rotation_vectors_to_matrices(turn)
+    relative = torch.einsum("jk,btkc->btjc", _CHAIN, bones * length)
+    relative = torch.einsum("bcd,btjd->btjc", rotation, relative)
+    # The path of the pelvis turns with the body, about where the window begins.
+    root = joints[:, :, :1]
+    start = root[:, :1]
+    root = start + torch.einsum("bcd,btjd->btjc", rotation, root - start)
+    root = root + uniform((batch, 1, 1, 3), config.shift_m, generator)
+    root = torch.cat([root[..., :2], root[..., 2:].clamp(min=1.2)], dim=-1)
+    noise = torch.randn(relative.shape, generator=generator) * (config.noise_m * 0.85)
+    noise = noise + torch.randn(batch, 1, len(BODY20), 3, generator=generator) * (config.noise_m * 0.5)
+    return root + relative + noise
+
+
+def change_sensor(inertial: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:
+    """Give inertial (B, T, 12; as in the features) another fit on the body, heading, gain and noise."""
+    batch = inertial.shape[0]
+    force, rate, x_axis, y_axis = inertial.split([3, 3, 3, 3], dim=-1)
+    fit = random_rotations(batch, config.sensor_deg, generator)
+    heading = torch.zeros(batch, 3)
+    heading[:, 2] = uniform((batch,), torch.pi, generator)
+    world = rotation_vectors_to_matrices(heading)
+    gain = 1.0 + uniform((batch, 1, 2), config.force_gain, generator)
+    force = torch.einsum("bcd,btd->btc", fit, force) * gain[..., :1]
+    rate = torch.einsum("bcd,btd->btc", fit, rate) * gain[..., 1:]
+    force = force + torch.randn(force.shape, generator=generator) * config.force_noise
+    rate = rate + torch.randn(rate.shape, generator=generator) * (3.0 * config.force_noise)
+    rotation = torch.stack([x_axis, y_axis, torch.linalg.cross(x_axis, y_axis)], dim=-1)
+    rotation = world[:, None] @ rotation @ fit[:, None].transpose(-1, -2)
+    return torch.cat([force, rate, rotation[..., 0], rotation[..., 1]], dim=-1)
+
+
+def lose_joints(batch: int, ticks: int, probability: float, generator: torch.Generator) -> Tensor:
+    """Return presence (B, T, 20): with ``probability`` a joint is missing for a random stretch."""
+    hit = torch.rand(batch, 1, len(BODY20), generator=generator) < probability
+    ends = torch.rand(batch, 2, len(BODY20), generator=generator).sort(dim=1).values * ticks
+    at = torch.arange(ticks, dtype=torch.float32)[None, :, None]
+    return 1.0 - (hit & (at >= ends[:, :1]) & (at < ends[:, 1:])).float()

@@ -1,0 +1,293 @@
+"""UTD-MHAD as batches: skeleton as visual key points, one inertial sensor of unspecified place -> action.
+
+    data.root or CHORUS_DATA -> recordings.importers.utd_mhad -> this -> FusionNet
+
+The joints are projected with the data set's own camera and normalised by a box, as from a vision front end;
+their depth is given. At each tick of the grid the newest skeleton frame is used with its age, and the mean of the
+inertial samples since the last tick.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Sampler
+
+from drivers.errors import ConfigError
+from drivers.places import PLACES
+from fusion.data.augment import AugmentConfig, change_body, change_sensor, lose_joints, uniform
+from fusion.data.batches import Batch, empty_features, person_boxes, project, unknown_targets
+from fusion.inertial.orientation import OrientationFilter, six_d
+from fusion.skeletons import BODY20
+from recordings.importers.utd_mhad import (
+    ACTIONS,
+    DEPTH_FOCAL_PX,
+    DEPTH_SIZE_PX,
+    INERTIAL_RATE_HZ,
+    JOINTS,
+    STANDARD_GRAVITY,
+    Trial,
+    trials,
+)
+
+_NOISE_PX = 1.0
+"""Spread told for each key point; a Kinect v1 joint is about this sharp in its 320 x 240 picture."""
+
+
+class UtdTrials:
+    """Trials as padded tensors on their own clocks.
+
+    Attributes:
+        joints: (N, F, 20, 3) m, camera frame; BODY20 order.
+        frames: (N,) frames of each.
+        inertial: (N, S, 12) as in the features.
+        samples: (N,) inertial samples of each.
+        action: (N,) 0 .. 26.
+    """
+
+    def __init__(self, items: list[Trial]) -> None:
+        order = [JOINTS.index(name) for name in BODY20]
+        self.joints = _pad([torch.from_numpy(t.joints[:, order]) for t in items])
+        self.frames = torch.tensor([len(t.joints) for t in items])
+        self.inertial = _pad([torch.from_numpy(_inertial(t)) for t in items])
+        self.samples = torch.tensor([len(t.specific_force) for t in items])
+        self.action = torch.tensor([t.action - 1 for t in items])
+
+    def __len__(self) -> int:
+        return len(self.action)
+
+
+def _pad(items: list[Tensor]) -> Tensor:
+    return torch.nn.utils.rnn.pad_sequence(items, batch_first=True)
+
+
+def _inertial(trial: Trial) -> np.ndarray:
+    force, rate = (
+        trial.specific_force.astype(np.float64, order="C"),
+        trial.angular_rate.astype(np.float64, order="C"),
+    )
+    times = np.rint(trial.inertial_time * 1e9).astype(np.int64)
+    seq = np.arange(len(force), dtype=np.uint64)
+    orientation = six_d(OrientationFilter(INERTIAL_RATE_HZ, regular=True)(force, rate, times, seq))
+    return np.concatenate([force / STANDARD_GRAVITY, rate, orientation], axis=1).astype(np.float32)
+
+
+class UtdBatches:
+    """Indices -> a batch; with ``augment`` a new variation at each call."""
+
+    def __init__(self, data: UtdTrials, rate_hz: float, augment: AugmentConfig | None, seed: int = 0) -> None:
+        self.data = data
+        self.rate_hz = rate_hz
+        self.augment = augment
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def __call__(self, index: list[int]) -> Batch:
+        """Return the batch of trials ``index``."""
+        data, augment = self.data, self.augment
+        at = torch.tensor(index)
+        other = self._partners(at) if augment else at
+        duration = (data.samples[at] - 1) / INERTIAL_RATE_HZ
+        phase, speed, valid = self._tempo(duration)
+        # Visual: the newest frame, held.
+        frame = (phase * (data.frames[at] - 1)[:, None]).clamp(min=0.0)
+        newest = (frame + 1e-4).floor()
+        age = (frame - newest).clamp(min=0.0) / (data.frames[at] - 1)[:, None] * duration[:, None] / speed
+        joints = data.joints[at[:, None], newest.long()]
+        # Inertial: the mean of the samples since the last tick.
+        sample = phase * (data.samples[other] - 1)[:, None]
+        if augment:
+            lag = uniform((len(at), 1), augment.lag_s, self.generator)
+            sample = (sample + lag * INERTIAL_RATE_HZ).clamp(min=0.0)
+            sample = torch.minimum(sample, (data.samples[other] - 1)[:, None].float())
+        last = (sample + 1e-4).floor().long()
+        count = max(1, round(INERTIAL_RATE_HZ / self.rate_hz))
+        taken = [data.inertial[other[:, None], (last - back).clamp(min=0)] for back in range(count)]
+        inertial = torch.stack(taken).mean(dim=0)
+        inertial[..., 3:6] *= speed[..., None]
+        present = torch.ones(joints.shape[:3])
+        clean = joints
+        if augment:
+            joints = change_body(joints, augment, self.generator)
+            clean = joints
+            inertial = change_sensor(inertial, augment, self.generator)
+            present = lose_joints(*joints.shape[:2], augment.joint_loss, self.generator)
+        return self._batch(joints, clean, present, age, inertial, valid, data.action[at])
+
+    def _batch(
+        self,
+        joints: Tensor,
+        clean: Tensor,
+        present: Tensor,
+        age: Tensor,
+        inertial: Tensor,
+        valid: Tensor,
+        action: Tensor,
+    ) -> Batch:
+        batch, ticks = valid.shape
+        width, height = DEPTH_SIZE_PX
+        pixels = project(joints, DEPTH_FOCAL_PX, (width / 2, height / 2))
+        boxes = person_boxes(pixels, self.rate_hz)
+        centre, size = boxes[:, :, None, :2], boxes[:, :, None, 2:]
+        features = empty_features(batch, ticks, self.rate_hz)
+        vision = features["vision"]
+        vision[..., :2] = (pixels - centre) / size
+        vision[..., 2] = 1.0
+        vision[..., 3] = vision[..., 5] = (_NOISE_PX / size[..., 0]) ** 2
+        vision[..., 6] = 1.0
+        vision[..., 7] = joints[..., 2] - joints[..., :1, 2]
+        vision[..., 8] = 1.0
+        features["vision_present"] = present * valid[..., None]
+        features["vision_age"] = age
+        offset = torch.tensor([width / 2, height / 2, 0.0])
+        features["box"] = (boxes - offset) / width
+        slot = PLACES.index("unspecified")
+        features["inertial"][:, :, slot] = inertial
+        features["inertial_present"][:, :, slot] = valid
+        targets = unknown_targets(batch, ticks)
+        targets["joints3d"] = clean - clean[:, :, :1]
+        targets["joints3d_known"] = valid[..., None].expand(-1, -1, len(BODY20))
+        targets["joints2d"] = vision[..., :2]
+        targets["joints2d_known"] = targets["joints3d_known"]
+        targets["action"] = torch.where(valid > 0.5, action[:, None], -1)
+        return {"features": features, "targets": targets, "valid": valid, "segment": action}
+
+    def _partners(self, at: Tensor) -> Tensor:
+        """Another trial of the same action for each, or the same, from which the inertial stream is taken."""
+        assert self.augment is not None
+        same = self.data.action[at][:, None] == self.data.action[None, :]
+        other = torch.multinomial(same.float(), 1, generator=self.generator)[:, 0]
+        swap = torch.rand(len(at), generator=self.generator) < self.augment.swap
+        return torch.where(swap, other, at)
+
+    def _tempo(self, duration: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return phase (B, T; 0..1 of the trial), speed (B, 1) and valid (B, T) of each tick."""
+        batch = len(duration)
+        speed, start, stop = torch.ones(batch, 1), torch.zeros(batch, 1), torch.ones(batch, 1)
+        wobble = torch.zeros(batch, 1)
+        if self.augment:
+            g = self.generator
+            speed = torch.exp(uniform((batch, 1), self.augment.tempo, g))
+            wobble = uniform((batch, 1), self.augment.tempo / 2.0, g)
+            start = torch.rand(batch, 1, generator=g) * self.augment.crop
+            stop = 1.0 - torch.rand(batch, 1, generator=g) * self.augment.crop
+        ticks = (duration[:, None] * (stop - start) / speed * self.rate_hz).floor().long() + 1
+        tick = torch.arange(int(ticks.max()))[None]
+        valid = (tick < ticks).float()
+        phase = (tick * speed / self.rate_hz / duration[:, None] / (stop - start)).clamp(max=1.0)
+        phase = phase + wobble * torch.sin(torch.pi * phase) / torch.pi
+        return (start + phase * (stop - start)).clamp(0.0, 1.0), speed, valid
+
+
+class SimilarLengths(Sampler[list[int]]):
+    """Random batches of trials of similar length, so that little is padded; other batches at each pass.
+
+    Args:
+        lengths: (N,) of the trials.
+        batch_size: trials in a batch; the last batches may be one smaller.
+        seed: of the order.
+    """
+
+    def __init__(self, lengths: Tensor, batch_size: int, seed: int) -> None:
+        self.lengths = lengths.float()
+        self.batches = max(1, round(len(lengths) / batch_size))
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def __len__(self) -> int:
+        return self.batches
+
+    def __iter__(self) -> Iterator[list[int]]:
+        g = self.generator
+        blurred = self.lengths * torch.exp(0.15 * torch.randn(len(self.lengths), generator=g))
+        parts = blurred.argsort().tensor_split(self.batches)
+        for i in torch.randperm(self.batches, generator=g).tolist():
+            yield parts[i].tolist()
+
+
+class UtdMhadData(pl.LightningDataModule):
+    """UTD-MHAD by subjects.
+
+    Args:
+        root: folder or archive of the data set; by default the environment variable CHORUS_DATA.
+        train_subjects: subjects to learn from.
+        val_subjects: subjects to validate on while training; none by default.
+        test_subjects: subjects for the final test.
+        rate_hz: ticks per second of the grid.
+        batch_size: trials in a batch.
+        augment: how training trials are varied.
+        seed: of the variations and the order.
+    """
+
+    def __init__(
+        self,
+        root: str | None = None,
+        train_subjects: tuple[int, ...] = (1, 3, 5, 7),
+        val_subjects: tuple[int, ...] = (),
+        test_subjects: tuple[int, ...] = (2, 4, 6, 8),
+        rate_hz: float = 25.0,
+        batch_size: int = 32,
+        augment: AugmentConfig | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        seen = set(train_subjects) & (set(val_subjects) | set(test_subjects))
+        if seen:
+            raise ConfigError(
+                f"subjects {sorted(seen)} are in training and in validation or test at once",
+                mend="Give each subject to one of train_subjects, val_subjects and test_subjects",
+            )
+        self.root = root
+        self.subjects = {"train": train_subjects, "val": val_subjects, "test": test_subjects}
+        self.rate_hz = rate_hz
+        self.batch_size = batch_size
+        self.augment = augment or AugmentConfig()
+        self.seed = seed
+        self.action_names = ACTIONS
+        self._data: dict[str, UtdTrials] = {}
+
+    def setup(self, stage: str) -> None:
+        """Read the trials that ``stage`` needs.
+
+        Raises:
+            DataError: the data set is not there or malformed.
+        """
+        needed = {"fit": ("train", "val"), "validate": ("val",), "test": ("train", "test")}.get(
+            stage, ("test",)
+        )
+        for part in needed:
+            subjects = tuple(self.subjects[part])
+            if part not in self._data and subjects:
+                self._data[part] = UtdTrials(list(trials(self.root, subjects)))
+
+    def train_dataloader(self) -> DataLoader:
+        """Varied trials in random order."""
+        data = self._data["train"]
+        return DataLoader(
+            range(len(data)),  # type: ignore[arg-type]
+            batch_sampler=SimilarLengths(data.samples, self.batch_size, self.seed),
+            collate_fn=UtdBatches(data, self.rate_hz, self.augment, self.seed),
+        )
+
+    def val_dataloader(self) -> DataLoader | list:
+        """Trials of the validation subjects as they are; empty where there are none."""
+        return self._plain("val") if self.subjects["val"] else []
+
+    def test_dataloader(self) -> DataLoader:
+        """Trials of the test subjects as they are."""
+        return self._plain("test")
+
+    def reference_dataloader(self) -> DataLoader:
+        """Training trials as they are, for the baselines of the test."""
+        return self._plain("train")
+
+    def _plain(self, part: str) -> DataLoader:
+        data = self._data[part]
+        by_length = data.samples.argsort().tolist()
+        return DataLoader(
+            by_length,
+            batch_size=self.batch_size,
+            collate_fn=UtdBatches(data, self.rate_hz, None),
+        )

@@ -21,7 +21,7 @@ def rpy(roll: Array, pitch: Array, yaw: Array) -> Array:
 
 def matmul(a: Array, b: Array) -> Array:
     """Return the products (..., 3, 3) of two stacks of matrices."""
-    return np.einsum("...ij,...jk->...ik", a, b)
+    return a @ b
 
 
 def matvec(a: Array, v: Array) -> Array:

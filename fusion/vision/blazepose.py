@@ -185,7 +185,8 @@ def _graphs(weights: str) -> tuple[bytes, bytes]:
     path = Path(weights)
     if not path.is_file():
         raise WeightsError(
-            f"there is no weights file {path}", mend="Name an existing .task or .tflite, or leave `weights` empty"
+            f"there is no weights file {path}",
+            mend="Name an existing .task or .tflite, or leave `weights` empty",
         )
     if path.suffix == ".task":
         return read_member(path, "pose_detector.tflite"), read_member(path, "pose_landmarks_detector.tflite")

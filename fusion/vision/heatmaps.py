@@ -62,7 +62,7 @@ def statistics(
         guess = np.stack([cell % width, cell // width], 1).astype(np.float64)
     else:
         guess = np.asarray(near, np.float64)
-    inside = ((guess >= 0) & (guess < (width, height))).all(1)
+    inside = np.asarray(((guess >= 0) & (guess < (width, height))).all(1))
     # Truncated as MediaPipe does; a guess outside keeps its place and gets a wide variance.
     centre = np.where(inside[:, None], guess, 0).astype(np.int64)
 
@@ -79,7 +79,11 @@ def statistics(
     dx, dy = x - about[:, 0, None, None], y - about[:, 1, None, None]
     total = evidence.sum((1, 2))
     variance = np.stack(
-        [(evidence * dx * dx).sum((1, 2)), (evidence * dx * dy).sum((1, 2)), (evidence * dy * dy).sum((1, 2))],
+        [
+            (evidence * dx * dx).sum((1, 2)),
+            (evidence * dx * dy).sum((1, 2)),
+            (evidence * dy * dy).sum((1, 2)),
+        ],
         axis=1,
     )
     return Statistics(points, np.where(inside, peak, 0), variance / total[:, None], refined)

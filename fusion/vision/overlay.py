@@ -68,7 +68,10 @@ def draw_skeleton(
 
 
 def _ellipse(
-    image: NDArray[np.uint8], centre: NDArray[np.float64], variance: NDArray[np.float64], bgr: tuple[int, int, int]
+    image: NDArray[np.uint8],
+    centre: NDArray[np.float64],
+    variance: NDArray[np.float64],
+    bgr: tuple[int, int, int],
 ) -> None:
     xx, xy, yy = variance
     values, vectors = np.linalg.eigh(np.array([[xx, xy], [xy, yy]]))

@@ -64,7 +64,8 @@ class Region:
     def sane(self) -> bool:
         """Whether the region is finite and large enough to show a person."""
         return (
-            all(math.isfinite(v) for v in (self.x, self.y, self.side, self.angle)) and self.side >= MIN_SIDE_PX
+            all(math.isfinite(v) for v in (self.x, self.y, self.side, self.angle))
+            and self.side >= MIN_SIDE_PX
         )
 
 

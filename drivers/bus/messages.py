@@ -20,10 +20,14 @@ class Announcement:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Ended:
-    """A stream ended in good order.
+    """A stream ended; these are its totals. It is the last message of a stream.
+
+    A driver that fails sends :class:`Failed` first and then this, so that its rows are counted too;
+    a driver that was killed sends neither (the subscriber then makes up a ``Failed``, no ``Ended``).
 
     Attributes:
-        produced: rows the device produced since the stream's first row.
+        produced: rows the device produced since the stream's first row. To a subscriber that joined
+            late: since it joined.
         lost: those of them never published, by reason.
     """
 

@@ -1,0 +1,378 @@
+"""One stream onto the bus. Publishing never waits for anybody.
+
+::
+
+    publish() ─encode─> resend buffer ─> outbox ─> [thread] ─> XPUB ──> hub
+                              └── gaps that subscribers report <── DEALER <── hub
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections import deque
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import zmq
+
+from drivers.base import Batch, StreamInfo
+from drivers.bus import control, wire
+from drivers.bus.client import Link
+from drivers.bus.messages import PROBE, Ended, Event, Failed
+from drivers.bus.resend import ResendBuffer
+from drivers.bus.session import SessionInfo
+from drivers.bus.socket import Waker, make_socket
+from drivers.clock.host import HostClock, clock_identity
+from drivers.errors import BusUnreachable, WireError
+
+OUTBOX = 1000  # messages handed to the sending thread at most; the resend buffer holds what it drops
+BURST = 8  # probes before the first row, so that the first time stamp is good already
+PROBE_S = 1.0
+ANNOUNCE_S = 1.0
+END_S = 0.1  # the end is repeated so often until all who listen have it
+
+
+class Publisher:
+    """Publishes one stream.
+
+    Args:
+        address: of the hub.
+        info: the stream; or only its name, and :meth:`announce` follows before the first batch.
+        resend_bytes: bound on what is kept to fill gaps, bytes.
+        timeout_s: how long to wait for the hub to answer.
+        hub_timeout_s: how long the hub may be silent before ``stop_requested`` and ``hub_lost``.
+
+    Attributes:
+        session: the session of the hub.
+        host_clock: this host's monotonic time -> session time.
+        host: identity of this host's clock.
+
+    Raises:
+        BusUnreachable: nobody answers at the address.
+        BusError: the hub refuses, as the stream is published already.
+        WireError: the stream cannot be sent as announced.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        info: StreamInfo | str,
+        *,
+        resend_bytes: int = 64 << 20,
+        timeout_s: float = 5.0,
+        hub_timeout_s: float = 5.0,
+    ) -> None:
+        self.stream = info if isinstance(info, str) else wire.check_info(info).name
+        self.host = clock_identity()
+        self.hub_lost = False
+        self._info: StreamInfo | None = None
+        self._run = random.SystemRandom().getrandbits(63)
+        self._hub_timeout_s = hub_timeout_s
+        self._kept = ResendBuffer(resend_bytes)
+        self._outbox: deque[wire.Frames] = deque(maxlen=OUTBOX)
+        self._lock = threading.Lock()  # over numbering, totals, buffer and outbox
+        self._number = 0
+        self._row = 0
+        self._lost: dict[str, int] = {}
+        self._ended: wire.EndedHeader | None = None
+        self._announce_now = False
+        self._stop = False
+        self._closing = False
+        self._acked: set[bytes] = set()
+        self._interested: set[bytes] | None = None
+        self._all_have_end = threading.Event()
+        self._probes: list[tuple[int, int, int, int]] = []
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._thread: threading.Thread | None = None
+        try:
+            hello = control.Hello(
+                version=wire.VERSION, role="publisher", host=self.host, stream=self.stream, run=self._run
+            )
+            self._link = Link(self._context, address, hello, timeout_s)
+            welcome = self._link.welcome
+            self.session: SessionInfo = welcome.session
+            self._stop = welcome.stopping
+            self.host_clock = HostClock(self.session.epoch_ns, same=self.session.clock == self.host)
+            self._burst(timeout_s)
+            data_address = self._link.data_address(welcome.publish_port)
+            self._socket = make_socket(self._context, zmq.XPUB, data_address)
+            self._socket.setsockopt(zmq.XPUB_VERBOSE, 1)
+            self._socket.connect(data_address)
+        except BaseException:
+            self._context.destroy(linger=0)
+            raise
+        self._waker = Waker()
+        if isinstance(info, StreamInfo):
+            self.announce(info)
+        self._thread = threading.Thread(target=self._work, name=f"publish-{self.stream}", daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> Publisher:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Publisher({self.stream!r}, {self._number} messages, {self._row} rows)"
+
+    @property
+    def stop_requested(self) -> bool:
+        """The hub wants the stream to end, or is gone."""
+        return self._stop
+
+    def poll(self) -> bool:
+        """Return ``stop_requested``."""
+        return self._stop
+
+    def announce(self, info: StreamInfo) -> None:
+        """Say what the stream is; once before the first batch, and again where it changed.
+
+        Raises:
+            WireError: the stream cannot be sent so.
+        """
+        if wire.check_info(info).name != self.stream:
+            raise WireError(
+                f"{self.stream}: the announcement is of stream '{info.name}'", mend="Announce the same name"
+            )
+        with self._lock:
+            if self._row and self._info is not None and _format(info) != _format(self._info):
+                raise WireError(
+                    f"{self.stream}: the format of its rows changed midway",
+                    mend="End the stream and begin another",
+                )
+            self._info = info
+            # Before any row of the stream, so that whoever sees rows knows them.
+            self._outbox.append(self._announcement("a", info)[1])
+            self._announce_now = True
+        self._waker.wake()
+
+    def publish(self, batch: Batch) -> None:
+        """Send a batch; a batch without rows carries its losses only. Never waits.
+
+        Raises:
+            WireError: the batch is not what the stream announced; nothing was sent.
+        """
+        info = self._info
+        if info is None:
+            raise WireError(f"{self.stream}: rows before the announcement", mend="Call announce() first")
+        sizes, body = wire.encode_batch(batch, info)
+        with self._lock:
+            for reason, rows in batch.lost.items():
+                self._lost[reason] = self._lost.get(reason, 0) + int(rows)
+            header = wire.DataHeader(rows=len(batch.data), sizes=sizes, **self._count())
+            self._enqueue("d", header, body)
+            self._row += len(batch.data)
+        self._waker.wake()
+
+    def event(self, event: Event) -> None:
+        """Send an event; it keeps its place among the batches and is never silently lost."""
+        with self._lock:
+            header = wire.EventHeader(
+                time=int(event.time), kind=event.kind, label=event.label, source=event.source, **self._count()
+            )
+            self._enqueue("v", header)
+        self._waker.wake()
+
+    def fail(self, failed: Failed) -> None:
+        """Say why the stream ends; :meth:`end` still follows, with the totals."""
+        with self._lock:
+            header = wire.FailedHeader(
+                fault=failed.fault[:4096], error=" ".join(failed.error.split())[:4096], **self._count()
+            )
+            self._enqueue("f", header)
+        self._waker.wake()
+
+    def end(self, ended: Ended) -> None:
+        """End the stream with its totals; nothing can follow.
+
+        Subscribers get the end when they have all before it; :meth:`close` waits for that.
+        """
+        with self._lock:
+            self._refuse_after_end()
+            self._lost = dict(ended.lost)
+            self._ended = wire.EndedHeader(produced=ended.produced, **self._count())
+        self._waker.wake()
+
+    def close(self, linger_s: float = 5.0) -> bool:
+        """Leave the bus.
+
+        Args:
+            linger_s: how long to stay, to resend, until all subscribers have an ended stream's end.
+
+        Returns:
+            whether all subscribers have everything.
+        """
+        if self._thread is None:
+            return self._all_have_end.is_set()
+        if self._ended is not None and not self.hub_lost:
+            deadline = time.monotonic() + linger_s
+            while not self.hub_lost and not self._all_have_end.wait(0.05):
+                if time.monotonic() > deadline:
+                    break
+        self._closing = True
+        self._waker.wake()
+        self._thread.join()
+        self._thread = None
+        self._context.term()
+        self._waker.close()
+        return self._all_have_end.is_set()
+
+    def _count(self) -> dict[str, Any]:
+        return {"run": self._run, "number": self._number, "row": self._row, "lost": dict(self._lost)}
+
+    def _refuse_after_end(self) -> None:
+        if self._ended is not None:
+            raise WireError(f"{self.stream}: the stream has ended", mend="Begin another")
+
+    def _enqueue(self, kind: str, header: wire.AnyHeader, body: list[bytes] | None = None) -> None:
+        self._refuse_after_end()
+        frames = wire.encode(kind, self.stream, header, body or (b"", b""))
+        self._kept.append(self._number, frames)
+        self._outbox.append(frames)
+        self._number += 1
+
+    def _announcement(self, kind: str, info: StreamInfo) -> tuple[wire.AnnouncedHeader, wire.Frames]:
+        header = wire.AnnouncedHeader(info=info, **self._count())
+        return header, wire.encode(kind, self.stream, header)
+
+    # What follows runs in the publisher's own thread; the sockets belong to it.
+
+    def _burst(self, timeout_s: float) -> None:
+        for _ in range(BURST):
+            probe = self._link.probe(timeout_s)
+            if probe is None:
+                raise BusUnreachable(
+                    f"The bus at {self._link.address} greets but does not answer clock probes",
+                    mend="Check the network, then start again",
+                )
+            self.host_clock.update(probe)
+            self._probes.append(probe)
+
+    def _work(self) -> None:
+        poller = zmq.Poller()
+        for source in (self._link.socket, self._socket, self._waker.fileno()):
+            poller.register(source, zmq.POLLIN)
+        now = time.monotonic()
+        self._heard = now
+        due = {"probe": now + PROBE_S, "announce": now + ANNOUNCE_S, "end": now}
+        try:
+            while not self._closing:
+                now = time.monotonic()
+                self._keep_time(now, due)
+                wait = min(due["probe"], due["announce"])
+                if self._ended is not None and not self._all_have_end.is_set():
+                    wait = min(wait, due["end"])
+                ready = dict(poller.poll(max(0, int((wait - time.monotonic()) * 1000) + 1)))
+                if self._waker.fileno() in ready:
+                    self._waker.clear()
+                if self._socket in ready:
+                    self._socket.recv()  # somebody subscribes, or leaves
+                    due["announce"] = 0.0
+                self._send_outbox()
+                if self._link.socket in ready:
+                    self._hear_hub()
+            self._send_outbox()
+            self._link.send(control.Bye())
+        finally:
+            self._link.socket.close()
+            self._socket.close(linger=200)
+
+    def _keep_time(self, now: float, due: dict[str, float]) -> None:
+        if now >= due["probe"]:
+            due["probe"] = now + PROBE_S
+            self._publish_probes()
+            self._link.send(control.Ask(t0=time.monotonic_ns()))
+            if now - self._heard > self._hub_timeout_s:
+                self.hub_lost = self._stop = True
+        if self._announce_now or now >= due["announce"]:
+            self._announce_now = False
+            due["announce"] = now + ANNOUNCE_S
+            with self._lock:
+                if self._info is not None and self._ended is None:
+                    header, frames = self._announcement("a", self._info)
+                    self._link.send(control.Announce(stream=header))
+                    self._outbox.append(frames)
+        if self._ended is not None and now >= due["end"] and not self._all_have_end.is_set():
+            due["end"] = now + END_S
+            self._send_outbox()
+            self._send(wire.encode("e", self.stream, self._ended))
+            self._link.send(control.Ending(stream=self.stream, run=self._run))
+
+    def _publish_probes(self) -> None:
+        if not self._probes:
+            return
+        body = [b"", np.array(self._probes, dtype=PROBE).tobytes()]
+        self._probes.clear()
+        with self._lock:
+            if self._ended is None:
+                self._enqueue("p", wire.ProbesHeader(host=self.host, **self._count()), body)
+
+    def _send_outbox(self) -> None:
+        while self._outbox:
+            try:
+                self._send(self._outbox.popleft())
+            except IndexError:  # pragma: no cover - another append pushed the oldest out
+                return
+
+    def _send(self, frames: wire.Frames) -> None:
+        try:
+            self._socket.send_multipart(frames, zmq.NOBLOCK)
+        except zmq.Again:
+            pass  # nobody keeps up; the gap will be asked for
+
+    def _hear_hub(self) -> None:
+        while True:
+            try:
+                got = self._link.receive()
+            except WireError:
+                continue
+            if got is None:
+                return
+            self._heard = time.monotonic()
+            self._obey(got[0])
+
+    def _obey(self, message: control.FromHub) -> None:
+        match message:
+            case control.Told(t0=t0, t1=t1, t2=t2, stopping=stopping):
+                probe = (t0, t1, t2, time.monotonic_ns())
+                self.host_clock.update(probe)
+                self._probes.append(probe)
+                self._stop = self._stop or stopping
+            case control.Wanted(who=who, stream=stream, run=run, first=first, last=last):
+                if stream == self.stream and run == self._run:
+                    self._resend(who, first, min(last, first + control.MAX_WANTED - 1))
+            case control.Interested(who=who):
+                self._interested = set(who)
+                self._note_acks()
+            case control.Acked(who=who):
+                self._acked.add(who)
+                self._note_acks()
+            case control.Stop():
+                self._stop = True
+            case control.Closing():
+                self.hub_lost = self._stop = True
+
+    def _note_acks(self) -> None:
+        if self._interested is not None and self._interested <= self._acked:
+            self._all_have_end.set()
+
+    def _resend(self, who: bytes, first: int, last: int) -> None:
+        for number in range(first, last + 1):
+            with self._lock:
+                frames = self._kept.get(number)
+                published = number < self._number
+            if frames is not None:
+                self._link.send(control.Delivery(to=who), *frames)
+            elif published:
+                lack = control.Lack(to=who, stream=self.stream, run=self._run, first=number, last=number)
+                self._link.send(lack)
+
+
+def _format(info: StreamInfo) -> tuple[Any, ...]:
+    return info.encoding, info.dtype, info.shape, info.stamping

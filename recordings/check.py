@@ -54,7 +54,7 @@ class StreamCheck:
 
 @dataclasses.dataclass(frozen=True)
 class CheckReport:
-    """What ``chorus check`` found; ``as_dict`` is its JSON.
+    """What ``chorus check`` found; ``to_dict`` is its JSON.
 
     Attributes:
         path: the file.
@@ -80,7 +80,7 @@ class CheckReport:
         """0 sound, 1 problems found, 2 unreadable."""
         return 2 if not self.readable else int(bool(self.problems))
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the report as plain values for JSON."""
         return {
             "ok": self.ok,
@@ -93,7 +93,7 @@ class CheckReport:
 
     @classmethod
     def from_dict(cls, report: dict[str, Any]) -> CheckReport:
-        """Make a report from what :meth:`as_dict` gave."""
+        """Make a report from what :meth:`to_dict` gave."""
         streams = {name: StreamCheck(**stream) for name, stream in report["streams"].items()}
         return cls(
             report["path"],
@@ -294,4 +294,4 @@ def _describe(stream: StreamReader) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(examine(sys.argv[1]).as_dict()))
+    print(json.dumps(examine(sys.argv[1]).to_dict()))

@@ -41,7 +41,7 @@ def test_a_sound_session_passes(make_session: Make) -> None:
     report = check(make_session(seconds=3.0))
     assert report.problems == ()
     assert report.exit_code == 0
-    figures = json.loads(json.dumps(report.as_dict()))["streams"]
+    figures = json.loads(json.dumps(report.to_dict()))["streams"]
     assert figures["wrist"]["samples"] == 300
     assert figures["wrist"]["lost"] == figures["wrist"]["unexplained"] == 0
     assert figures["wrist"]["rate_hz"] == pytest.approx(100.0)

@@ -21,6 +21,10 @@ from __future__ import annotations
 import enum
 
 
+_COMMANDS = ("apt ", "brew ", "chorus ", "make ", "pip ", "python ", "sudo ")
+"""A mend that begins with one of these is a command, and keeps its case."""
+
+
 class ChorusError(Exception):
     """Base of every error that Chorus raises on purpose.
 
@@ -35,7 +39,8 @@ class ChorusError(Exception):
         super().__init__(self.what, self.mend)
 
     def __str__(self) -> str:
-        return f"{self.what}. {self.mend}"
+        mend = self.mend if self.mend.startswith(_COMMANDS) else self.mend[:1].upper() + self.mend[1:]
+        return f"{self.what.rstrip('.')}. {mend}"
 
 
 class ConfigError(ChorusError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import io
 import re
 from collections.abc import Callable
@@ -27,7 +28,7 @@ def call(function: Callable[..., int], argv: list[str], program: str) -> int:
     parser.add_function_arguments(function, as_positional=True)
     try:
         with contextlib.redirect_stderr(io.StringIO()):
-            parsed = parser.parse_args(argv)
+            parsed = parser.parse_args(_spell_flags(function, argv))
     except (jsonargparse.ArgumentError, jsonargparse.ParserError, TypeError, ValueError) as error:
         raise ConfigError(_first_sentence(error), mend=f"`{program} --help` shows what it takes") from None
     except SystemExit as stop:
@@ -47,6 +48,16 @@ def split_overrides(argv: list[str]) -> tuple[list[str], list[str]]:
         is_rig = argument.startswith("--") and argument[2:].startswith(RIG_KEYS)
         (rig if is_rig else mine).append(argument)
     return mine, rig
+
+
+def _spell_flags(function: Callable[..., Any], argv: list[str]) -> list[str]:
+    """Write ``--json`` as ``--json=true`` where the parameter is a switch."""
+    switches = {
+        f"--{name}"
+        for name, parameter in inspect.signature(function).parameters.items()
+        if parameter.annotation in (bool, "bool")
+    }
+    return [f"{argument}=true" if argument in switches else argument for argument in argv]
 
 
 def _summary(function: Callable[..., Any]) -> str:

@@ -5,10 +5,7 @@ from __future__ import annotations
 import json as json_format
 import sys
 
-from drivers.errors import RecordingUnreadable
 from fusion.commands.arguments import call
-
-SOUND, PROBLEMS, UNREADABLE = 0, 1, 2
 
 
 def main(argv: list[str], program: str) -> int:
@@ -26,18 +23,13 @@ def check(file: str, json: bool = False) -> int:
     """
     from recordings.check import check as check_file
 
-    try:
-        report = check_file(file)
-    except RecordingUnreadable as error:
-        if json:
-            print(json_format.dumps({"ok": False, "problems": [str(error)], "streams": {}}, indent=2))
-        else:
-            print(f"chorus check: {error}", file=sys.stderr)
-        return UNREADABLE
+    report = check_file(file)
     if json:
         print(json_format.dumps(report.to_dict(), indent=2))
-    else:
+    elif report.readable:
         from fusion.commands.view import print_check
 
-        print_check(file, report)
-    return SOUND if report.ok else PROBLEMS
+        print_check(report)
+    else:
+        print(f"chorus check: {' '.join(report.problems)}", file=sys.stderr)
+    return report.exit_code

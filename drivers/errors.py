@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import enum
 
-
 _COMMANDS = ("apt ", "brew ", "chorus ", "make ", "pip ", "python ", "sudo ")
 """A mend that begins with one of these is a command, and keeps its case."""
 

@@ -11,6 +11,9 @@ from recordings import layout
 class Ledger:
     """The account of one stream, in rows.
 
+    A driver may be started again during a session: the runs add up. While a run lasts, what it
+    produced is what is known of it; its end brings the device's own count.
+
     Attributes:
         produced: rows the device says it produced.
         stored: rows in the file.
@@ -20,14 +23,46 @@ class Ledger:
     produced: int = 0
     stored: int = 0
     lost: dict[str, int] = dataclasses.field(default_factory=dict)
+    _run_produced: int = 0  # of produced, what this run contributed so far
+    _run_lost: dict[str, int] = dataclasses.field(default_factory=dict)  # of lost, as its batches told
 
     @property
     def unexplained(self) -> int:
         """Rows nobody can account for; anything but zero is a bug of ours."""
         return self.produced - self.stored - sum(self.lost.values())
 
-    def lose(self, lost: dict[str, int]) -> None:
-        """Add losses by reason; reasons the file has no column for are ``other``."""
-        for reason, rows in lost.items():
-            reason = reason if reason in layout.REASONS else "other"
-            self.lost[reason] = self.lost.get(reason, 0) + rows
+    def take(self, rows: int, lost: dict[str, int]) -> None:
+        """Count a batch that was stored, and the losses before it."""
+        self.stored += rows
+        self._produce(rows + sum(lost.values()))
+        _add(self._run_lost, lost)
+        _add(self.lost, lost)
+
+    def lose(self, reason: str, rows: int) -> None:
+        """Count rows that were published and are gone."""
+        self._produce(rows)
+        _add(self.lost, {reason: rows})
+
+    def end(self, produced: int, lost: dict[str, int]) -> None:
+        """Close a run with the device's own totals."""
+        self.produced += produced - self._run_produced
+        _add(self.lost, {reason: -rows for reason, rows in self._run_lost.items()})
+        _add(self.lost, lost)
+        self.lost = {reason: rows for reason, rows in self.lost.items() if rows}
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Close a run that never told its totals: what is known of it stays."""
+        self._run_produced = 0
+        self._run_lost = {}
+
+    def _produce(self, rows: int) -> None:
+        self.produced += rows
+        self._run_produced += rows
+
+
+def _add(account: dict[str, int], more: dict[str, int]) -> None:
+    """Add up; reasons that the file has no column for are ``other``."""
+    for reason, rows in more.items():
+        reason = reason if reason in layout.REASONS else "other"
+        account[reason] = account.get(reason, 0) + rows

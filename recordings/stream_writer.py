@@ -24,6 +24,7 @@ class StreamWriter:
     ) -> None:
         self.info = info
         self.ledger = Ledger()
+        self.failure = ""
         self.bytes = 0
         self.withheld = withheld
         self.group = file.create_group(layout.group_name(info))
@@ -50,7 +51,13 @@ class StreamWriter:
         return (*self._stamps.values(), *(column for column in optional if column is not None))
 
     def append(self, batch: Batch) -> None:
-        """Take a batch of the stream; refused whole if it does not fit its announcement."""
+        """Take a batch of the stream; refused whole if it does not fit its announcement.
+
+        A batch without rows tells of losses only.
+        """
+        if len(batch) == 0 and len(batch.stamps) == 0:
+            self.ledger.take(0, batch.lost)
+            return
         self._check(batch)
         if self._rows is not None:
             self._rows.append(np.array([self.ledger.stored], "<u8"))
@@ -65,7 +72,7 @@ class StreamWriter:
                 self._index.append(np.array([(len(self._packets), size, 1)], layout.INDEX))
                 self._packets.append(np.frombuffer(picture, np.uint8))
                 self.bytes += size
-        self.ledger.stored += len(batch)
+        self.ledger.take(len(batch), batch.lost)
 
     def _check(self, batch: Batch) -> None:
         rows, stamps = len(batch.data), len(batch.stamps)

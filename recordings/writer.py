@@ -21,7 +21,7 @@ import h5py
 import numpy as np
 
 from drivers.base import Batch, StreamInfo
-from drivers.bus.messages import PROBE, Event, Probes
+from drivers.bus.messages import PROBE, Ended, Event, Failed, Missed, Probes
 from drivers.errors import RecordingError, RecordingExists
 from recordings import layout
 from recordings.labels import labels_of
@@ -144,9 +144,24 @@ class SessionWriter:
         dataset.resize(len(dataset) + len(probes.probes), axis=0)
         dataset[-len(probes.probes) :] = probes.probes
 
-    def ended(self, stream: str, how: str) -> None:
-        """Note how a stream ended: ``"ended"``, or the error of its driver."""
-        self.streams[stream].group.attrs["ended"] = how
+    def missed(self, missed: Missed) -> None:
+        """Count rows that were published and did not arrive."""
+        if missed.stream in self.streams:
+            self.streams[missed.stream].ledger.lose(missed.reason, missed.rows)
+
+    def ended(self, ended: Ended) -> None:
+        """Note that a stream ended in order, with its totals."""
+        if ended.stream in self.streams:
+            stream = self.streams[ended.stream]
+            stream.ledger.end(ended.produced, ended.lost)
+            stream.group.attrs["ended"] = stream.failure or "ended"
+
+    def failed(self, failed: Failed) -> None:
+        """Note that a driver gave up; its totals may still follow."""
+        if failed.stream in self.streams:
+            stream = self.streams[failed.stream]
+            stream.failure = failed.error
+            stream.group.attrs["ended"] = failed.error
 
     def mark(self, *, start_ns: int | None = None, stop_ns: int | None = None) -> None:
         """Note the session times between which all required streams were meant to be there."""

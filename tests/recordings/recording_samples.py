@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.base import NO_TIME, STAMP, Batch, StreamInfo
-from drivers.bus.messages import Event
+from drivers.bus.messages import Ended, Event
 from recordings.writer import SessionWriter
 
 IMU = StreamInfo(
@@ -75,8 +75,7 @@ def fill(writer: SessionWriter, seconds: float) -> None:
         writer.append(Batch("room", stamps([start], [tick * 640]), sound))
         writer.append(Batch("camera", stamps([start], [tick]), (picture(tick),)))
     for name, stream in writer.streams.items():
-        stream.ledger.produced = stream.ledger.stored
-        writer.ended(name, "ended")
+        writer.ended(Ended(name, stream.ledger.stored, {}))
     writer.event(Event(200_000_000, "label_start", "wave", "truth"))
     writer.event(Event(700_000_000, "label_stop", "wave", "truth"))
     writer.mark(start_ns=0, stop_ns=round(seconds * 1e9))

@@ -8,6 +8,7 @@ import random
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -15,6 +16,7 @@ import pytest
 from recording_samples import CAMERA, IMU, imu_rows, stamps
 
 from drivers.base import Batch
+from drivers.bus.messages import Ended, Failed
 from drivers.errors import RecordingUnreadable
 from recordings.check import check, examine, info
 from recordings.layout import SessionAttributes
@@ -24,16 +26,27 @@ from recordings.writer import SessionWriter
 Make = Callable[..., Path]
 
 
-def write_imu(path: Path, times: np.ndarray, seq: np.ndarray, **changes: object) -> Path:
+def write_imu(
+    path: Path,
+    times: np.ndarray,
+    seq: np.ndarray,
+    *,
+    produced: int | None = None,
+    lost: dict[str, int] | None = None,
+    ended: bool = True,
+    failure: str = "",
+    stop_ns: int | None = None,
+) -> Path:
     """Write a session of one IMU with these times (ns) and row numbers."""
     attributes = SessionAttributes(id="test", expected=("wrist",))
     with SessionWriter(path, attributes, sync_s=0) as writer:
-        stream = writer.add_stream(IMU)
+        writer.add_stream(IMU)
         writer.append(Batch("wrist", stamps(times, seq), imu_rows(0, len(seq))))
-        stream.ledger.produced = int(changes.get("produced", len(seq)))  # type: ignore[call-overload]
-        stream.ledger.lose(changes.get("lost", {}))  # type: ignore[arg-type]
-        writer.ended("wrist", str(changes.get("ended", "ended")))
-        writer.mark(start_ns=0, stop_ns=int(changes.get("stop_ns", times[-1])))  # type: ignore[call-overload]
+        if failure:
+            writer.failed(Failed("wrist", "was unplugged", failure))
+        if ended:
+            writer.ended(Ended("wrist", len(seq) if produced is None else produced, lost or {}))
+        writer.mark(start_ns=0, stop_ns=int(times[-1]) if stop_ns is None else stop_ns)
     return path
 
 
@@ -67,12 +80,12 @@ def test_the_rate_is_not_fooled_by_lost_rows_and_outliers(tmp_path: Path) -> Non
     [
         ({"produced": 1003}, "3 rows are missing"),
         ({"produced": 1500, "lost": {"checksum": 500}}, "33.3 % was lost"),
-        ({"ended": ""}, "never said"),
-        ({"ended": "wrist: was unplugged"}, "failed: wrist: was unplugged"),
-        ({"ended": "", "stop_ns": 15_000_000_000}, "silent for 5.0 s"),
+        ({"ended": False}, "never said"),
+        ({"failure": "wrist: was unplugged"}, "failed: wrist: was unplugged"),
+        ({"ended": False, "stop_ns": 15_000_000_000}, "silent for 5.0 s"),
     ],
 )
-def test_what_is_wrong_is_named(tmp_path: Path, changes: dict[str, object], words: str) -> None:
+def test_what_is_wrong_is_named(tmp_path: Path, changes: dict[str, Any], words: str) -> None:
     rows = np.arange(1000)
     report = examine(write_imu(tmp_path / "a.h5", rows * 10_000_000, rows, **changes))
     assert any(words in problem for problem in report.problems), report.problems
@@ -99,10 +112,9 @@ def test_a_stream_that_the_rig_names_but_is_not_there_is_found(tmp_path: Path) -
 
 def test_pictures_that_do_not_decode_are_found(tmp_path: Path) -> None:
     with SessionWriter(tmp_path / "a.h5", SessionAttributes(id="t")) as writer:
-        stream = writer.add_stream(CAMERA)
+        writer.add_stream(CAMERA)
         writer.append(Batch("camera", stamps([0], [0]), (b"\xff\xd8 no picture",)))
-        stream.ledger.produced = 1
-        writer.ended("camera", "ended")
+        writer.ended(Ended("camera", 1, {}))
     assert any("do not decode" in problem for problem in examine(tmp_path / "a.h5").problems)
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from recording_samples import CAMERA, IMU, imu_rows, picture, stamps
 
 from drivers.base import Batch, StreamInfo
-from drivers.bus.messages import PROBE, Probes
+from drivers.bus.messages import PROBE, Ended, Missed, Probes
 from drivers.errors import RecordingError, RecordingExists
 from recordings.layout import SessionAttributes
 from recordings.reader import open_recording
@@ -113,7 +113,7 @@ def test_a_batch_that_does_not_fit_is_refused_whole(tmp_path: Path) -> None:
             Batch("wrist", stamps([1], [1]), imu_rows(0, 1)[:, :5]),
             Batch("wrist", stamps([1], [1]), imu_rows(0, 1).astype(np.float64)),
             Batch("wrist", stamps([1], [1]), (picture(0),)),
-            Batch("wrist", stamps([], []), imu_rows(0, 0)),
+            Batch("wrist", stamps([1], [1]), imu_rows(0, 0)),
         ):
             with pytest.raises(RecordingError, match="does not fit"):
                 writer.append(wrong)
@@ -132,6 +132,25 @@ def test_a_full_disk_ends_the_recording_in_good_order(tmp_path: Path) -> None:
     with open_recording(tmp_path / "a.h5") as recording:
         assert recording.session.closed
         assert len(recording.streams["wrist"]) == 1
+
+
+def test_the_ledger_follows_batches_losses_and_restarts(tmp_path: Path) -> None:
+    with SessionWriter(tmp_path / "a.h5", SESSION) as writer:
+        ledger = writer.add_stream(IMU).ledger
+        writer.append(Batch("wrist", stamps([0, 1], [0, 1]), imu_rows(0, 2)))
+        writer.append(Batch("wrist", stamps([5], [5]), imu_rows(5, 6), {"checksum": 2, "device_gap": 1}))
+        assert (ledger.produced, ledger.stored, ledger.unexplained) == (6, 3, 0)
+        writer.append(Batch("wrist", stamps([], []), imu_rows(0, 0), {"checksum": 1}))
+        writer.missed(Missed("wrist", 10, "network"))
+        assert (ledger.produced, ledger.unexplained) == (17, 0)
+        writer.ended(Ended("wrist", 20, {"checksum": 4, "device_gap": 1, "driver_queue": 2}))
+        assert ledger.lost == {"checksum": 4, "device_gap": 1, "driver_queue": 2, "network": 10}
+        assert (ledger.produced, ledger.stored, ledger.unexplained) == (20, 3, 0)
+        writer.append(Batch("wrist", stamps([9], [0]), imu_rows(0, 1), {"solar flare": 1}))
+        assert (ledger.produced, ledger.lost["other"], ledger.unexplained) == (22, 1, 0)
+    with open_recording(tmp_path / "a.h5") as recording:
+        kept = recording.streams["wrist"].ledger
+        assert (kept.produced, kept.stored, kept.lost) == (22, 4, ledger.lost)
 
 
 def test_clock_probes_are_kept_for_each_host(tmp_path: Path) -> None:

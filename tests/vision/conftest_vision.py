@@ -1,0 +1,18 @@
+"""Helpers of the vision tests."""
+
+import numpy as np
+
+
+def mirrored(skeleton, keypoints, width):
+    """Return the key points of the person as a mirror shows them: left and right change places."""
+    swap = {"left": "right", "right": "left"}
+    order = []
+    for name in skeleton:
+        head, _, tail = name.partition("_")
+        if head in swap:
+            order.append(skeleton.index(f"{swap[head]}_{tail}"))
+        else:
+            order.append(skeleton.index(name))
+    found = keypoints[order].astype(np.float64)
+    found[:, 0] = width - 1 - found[:, 0]
+    return found

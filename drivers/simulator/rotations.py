@@ -1,9 +1,10 @@
-"""Rotation matrices, vectorised over time. (scipy's ``Rotation`` is slower for stacks this small.)"""
+"""Rotation matrices, vectorised over time."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
 
 Array = NDArray[np.float64]
 
@@ -47,7 +48,10 @@ def rotation_vector(rotation: Array) -> Array:
 
 def quaternion(rotation: Array) -> Array:
     """Return unit quaternions (..., 4), xyzw with w >= 0, of rotations (..., 3, 3)."""
-    from scipy.spatial.transform import Rotation
-
     flat = Rotation.from_matrix(rotation.reshape(-1, 3, 3)).as_quat(canonical=True)
     return flat.reshape(*rotation.shape[:-2], 4)
+
+
+def from_rotation_vector(vectors: Array) -> Array:
+    """Return the rotations (..., 3, 3) of rotation vectors (..., 3) in rad."""
+    return Rotation.from_rotvec(vectors.reshape(-1, 3)).as_matrix().reshape(*vectors.shape[:-1], 3, 3)

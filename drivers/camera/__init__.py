@@ -1,0 +1,1 @@
+"""Cameras: one module per source of pictures."""

@@ -1,0 +1,1 @@
+"""Microphones: one module per source of sound."""

@@ -49,7 +49,7 @@ class Plan:
 
     Args:
         seed: everything random comes from it.
-        script: names of actions, done in turn and over again; empty: drawn at random.
+        script: names of actions, done in turn and over again; empty: all of them in random order, again and again.
         shape: sizes of the body.
         heading: where the body looks at first, rad around world z from +x (the camera's side).
 
@@ -76,6 +76,7 @@ class Plan:
         self._yaw = heading
         self._feet = [self._beside(foot) for foot in (0, 1)]
         self.start_feet = tuple(self._feet)
+        self._deck: list[str] = []
         self.end = 0.0
 
     def extend(self, until: float) -> bool:
@@ -91,8 +92,12 @@ class Plan:
         if self.script:
             action = self.script[len(self.segments) % len(self.script)]
         else:
-            last = self.segments[-1].action if self.segments else ""
-            action = str(rng.choice([name for name in ACTIONS if name != last]))
+            if not self._deck:  # every action once before any comes again
+                last = self.segments[-1].action if self.segments else ""
+                self._deck = [str(name) for name in rng.permutation(ACTIONS)]
+                if self._deck[0] == last:
+                    self._deck.append(self._deck.pop(0))
+            action = self._deck.pop(0)
         segment = getattr(self, f"_plan_{action}")(self.end)
         self.segments.append(segment)
         self.end = segment.stop

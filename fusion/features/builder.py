@@ -184,6 +184,15 @@ class FeatureBuilder:
         """Wait for this stream no longer: it ended or failed."""
         self._ended.add(stream)
 
+    def expect_frame(self, time: int) -> None:
+        """Know that no frame captured before ``time`` ns will be pushed any more."""
+        self._frame_mark = max(self._frame_mark, time - 1)
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether every stream ended and every tick up to the last sample was taken."""
+        return not self.marks() and (self.next_time is None or self.next_time > self._last)
+
     def ready(self, tick: int) -> bool:
         """Return whether every stream that goes on has passed session time ``tick`` ns."""
         return all(mark >= tick for mark in self.marks().values())
@@ -199,9 +208,7 @@ class FeatureBuilder:
 
     def steps(self) -> Iterator[Features]:
         """Yield the features of every further tick that is ready, up to the last sample."""
-        while (tick := self.next_time) is not None and self.ready(tick):
-            if tick > self._last:  # every stream ended
-                return
+        while (tick := self.next_time) is not None and self.ready(tick) and not self.exhausted:
             yield self.step(tick)
 
     def step(self, tick: int) -> Features:

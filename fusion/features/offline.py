@@ -102,6 +102,7 @@ class Looker:
         camera: the camera it looks through.
         seen: what it saw in each picture, by time.
         replay: what it saw before, by time; then the front end is not run at all.
+        on_picture: called with the time and the picture (H, W, 3) of each one it looks at.
     """
 
     def __init__(self, builder: FeatureBuilder, eyes: FrontEnd) -> None:
@@ -109,6 +110,7 @@ class Looker:
         self.camera = builder.camera
         self.seen: dict[int, Seen] = {}
         self.replay: dict[int, Seen] | None = None
+        self.on_picture: Callable[[int, NDArray[np.uint8]], None] | None = None
         self._builder = builder
         self._eyes = eyes
 
@@ -118,7 +120,10 @@ class Looker:
             if self.replay is not None and time in self.replay:
                 rows, peaks = self.replay[time]
             else:
-                person = best_person(self._eyes(decode(batch.data[i]), time))
+                image = decode(batch.data[i])
+                person = best_person(self._eyes(image, time))
+                if self.on_picture is not None:
+                    self.on_picture(time, image)
                 rows = None if person is None else keypoints_of(person)
                 peaks = None if person is None else np.asarray(person.peaks, np.float32)
             self.seen[time] = (rows, peaks)

@@ -1,0 +1,266 @@
+"""The live engine: samples in, poses out, each stage in a thread of its own, none ever queueing pictures.
+
+::
+
+    feed(message) --> builder <------- vision thread <-- newest picture only, skipped ones counted
+    (receive thread)     |
+                    fuse thread, a tick of 60 Hz at a time --> network step --> sinks, a thread each
+
+A tick is fused as soon as every stream has passed it, and at the latest ``patience`` after its time:
+a stream that stalls costs accuracy, never the picture of the whole. Without waiting any longer the
+poses are those that :func:`fusion.tracking.sequential.run_recording` gives for the same samples.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from numpy.typing import NDArray
+
+from drivers.base import Batch
+from drivers.bus.messages import Announcement, Ended, Failed, Message
+from drivers.errors import ChorusError
+from fusion.features import FeatureBuilder
+from fusion.features.offline import decode
+from fusion.tracking.meter import Meter
+from fusion.tracking.pose import Fuser, Pose
+from fusion.tracking.sinks import Picture, Sink
+from fusion.vision.base import FrontEnd
+
+log = logging.getLogger(__name__)
+
+_SECOND = 1_000_000_000
+
+_STALLED_S = 1.0
+"""A stream that sent nothing for so long is not waited for until it sends again."""
+
+_OVERLOAD_S = 0.5
+"""Further behind than this the engine leaves ticks out."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Timing:
+    """How long the engine waits.
+
+    Attributes:
+        patience_s: a tick waits at most so long for a stream that is late.
+    """
+
+    patience_s: float = 0.2
+
+
+class LiveEngine:
+    """Runs vision and fusion on messages as they come.
+
+    Args:
+        builder: of the session's streams.
+        fuser: the network.
+        eyes: the vision front end; None where no camera takes part.
+        sinks: where poses go; they must not block.
+        now: session time, ns.
+        meter: counts.
+        timing: how long to wait.
+        on_pose: called with each pose, in the fuse thread.
+    """
+
+    def __init__(
+        self,
+        builder: FeatureBuilder,
+        fuser: Fuser,
+        eyes: FrontEnd | None,
+        sinks: Sequence[Sink],
+        *,
+        now: Callable[[], int],
+        meter: Meter,
+        timing: Timing | None = None,
+        on_pose: Callable[[Pose], None] | None = None,
+    ) -> None:
+        self.error: BaseException | None = None
+        self._builder, self._fuser, self._eyes, self._sinks = builder, fuser, eyes, sinks
+        self._now, self._meter, self._on_pose = now, meter, on_pose
+        self._patience = round((timing or Timing()).patience_s * _SECOND)
+        self._changed = threading.Condition()  # over builder, newest picture and flags
+        self._picture: tuple[int, bytes | NDArray[Any]] | None = None
+        self._looking = False
+        self._camera_ended = False
+        self._stopping = False
+        self._threads = [threading.Thread(target=self._guard, args=(self._fuse,), name="fuse", daemon=True)]
+        if eyes is not None:
+            self._threads.append(
+                threading.Thread(target=self._guard, args=(self._look,), name="vision", daemon=True)
+            )
+
+    def start(self) -> None:
+        """Start the threads."""
+        for thread in self._threads:
+            thread.start()
+
+    def feed(self, message: Message) -> None:
+        """Take a message of the bus; never waits for a stage."""
+        with self._changed:
+            if isinstance(message, Batch):
+                self._take(message)
+            elif isinstance(message, Announcement):
+                self._builder.add([message.info])
+            elif isinstance(message, Ended | Failed):
+                self._end(message.stream)
+            self._changed.notify_all()
+
+    def finished(self) -> bool:
+        """Return whether every stream ended and was fused to its end, or a stage failed."""
+        with self._changed:
+            return self.error is not None or not self._threads[0].is_alive()
+
+    def stop(self) -> None:
+        """Stop at once, and wait until the stages have ended.
+
+        Raises:
+            BaseException: what a stage failed with.
+        """
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join()
+        if self.error is not None:
+            raise self.error
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait until :meth:`finished`; return whether it is."""
+        self._threads[0].join(timeout_s)
+        return self.finished()
+
+    def wait_seen(self, timeout_s: float) -> bool:
+        """Wait until no picture waits to be looked at; return whether none does."""
+        with self._changed:
+            return self._changed.wait_for(
+                lambda: self._stopping or (self._picture is None and not self._looking), timeout_s
+            )
+
+    # Receiving.
+
+    def _take(self, batch: Batch) -> None:
+        camera = self._builder.camera
+        if camera is None or batch.stream != camera.name or camera.kind != "camera":
+            self._builder.push(batch)
+            return
+        if not len(batch):
+            return
+        if self._picture is not None:
+            self._meter.frames_skipped += 1
+        self._meter.frames_skipped += len(batch) - 1
+        self._picture = (int(batch.stamps["time"][-1]), batch.data[-1])
+
+    def _end(self, stream: str) -> None:
+        camera = self._builder.camera
+        if camera is not None and stream == camera.name and self._eyes is not None:
+            self._camera_ended = True
+            if self._picture is None and not self._looking:
+                self._builder.end(stream)
+        else:
+            self._builder.end(stream)
+
+    # Seeing.
+
+    def _look(self) -> None:
+        eyes = self._eyes
+        assert eyes is not None
+        while True:
+            with self._changed:
+                self._looking = False
+                self._changed.notify_all()
+                if self._camera_ended and self._picture is None and self._builder.camera is not None:
+                    self._builder.end(self._builder.camera.name)
+                self._changed.wait_for(lambda: self._picture is not None or self._stopping)
+                if self._stopping or self._picture is None:
+                    return
+                time, encoded = self._picture
+                self._picture, self._looking = None, True
+                self._builder.expect_frame(time)
+                self._changed.notify_all()
+            image = self._decoded(encoded)
+            if image is None:
+                continue
+            people = eyes(image, time)
+            for sink in self._sinks:
+                if sink.wants_pictures:
+                    sink.picture(time, image)
+            with self._changed:
+                self._meter.frames += 1
+                self._builder.push_people(time, people)
+                self._changed.notify_all()
+
+    def _decoded(self, encoded: bytes | NDArray[Any]) -> Picture | None:
+        try:
+            return decode(encoded)
+        except ChorusError as error:  # one broken picture does not end a session
+            log.warning("%s", error)
+            self._meter.frames_skipped += 1
+            return None
+
+    # Fusing.
+
+    def _fuse(self) -> None:
+        while True:
+            with self._changed:
+                while (tick := self._due()) is None:
+                    if self._stopping or self._finished_all():
+                        return
+                    self._changed.wait(self._nap())
+                if self._stopping:
+                    return
+                features = self._builder.step(tick)
+            pose = self._fuser(features)
+            self._meter.pose(pose, self._now())
+            for sink in self._sinks:
+                sink.pose(pose)
+            if self._on_pose is not None:
+                self._on_pose(pose)
+
+    def _finished_all(self) -> bool:
+        return bool(self._builder.used) and self._builder.exhausted
+
+    def _due(self) -> int | None:
+        """Return the tick to fuse now, or None to wait."""
+        builder, now = self._builder, self._now()
+        tick = builder.next_time
+        if tick is None or builder.exhausted:
+            return None
+        behind = [
+            mark for mark in builder.marks().values() if mark < tick and now - mark < _STALLED_S * _SECOND
+        ]
+        if not behind and not (tick > now and not builder.ready(tick)):
+            return self._catch_up(tick, now)
+        if now - tick > self._patience:
+            self._meter.late_ticks += 1
+            return self._catch_up(tick, now)
+        return None
+
+    def _catch_up(self, tick: int, now: int) -> int:
+        if now - tick <= _OVERLOAD_S * _SECOND:
+            return tick
+        grid = self._builder.grid
+        goal = grid.at_or_after(now - self._patience)
+        self._meter.skipped_ticks += goal - grid.at_or_after(tick)
+        return grid.time(goal)
+
+    def _nap(self) -> float | None:
+        """Return how long nothing but a message can make a tick due, s."""
+        tick = self._builder.next_time
+        if tick is None:
+            return None
+        return max(0.001, (tick + self._patience - self._now()) / _SECOND)
+
+    def _guard(self, stage: Callable[[], None]) -> None:
+        try:
+            stage()
+        except BaseException as error:  # handed to who called stop()
+            with self._changed:
+                self.error = self.error or error
+                self._stopping = True
+                self._changed.notify_all()

@@ -1,0 +1,135 @@
+"""How fast the engine runs and how old its poses are when they come out."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from fusion.tracking.pose import Pose
+
+_RECENT = 600
+"""Poses that the running display looks back on."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Percentiles:
+    """Median and 95th percentile, ms; NaN where nothing was measured."""
+
+    p50_ms: float
+    p95_ms: float
+
+    @classmethod
+    def of(cls, latencies_ns: list[int]) -> Percentiles:
+        """Return them of latencies in ns."""
+        if not latencies_ns:
+            return cls(float("nan"), float("nan"))
+        p50, p95 = np.percentile(np.asarray(latencies_ns, np.float64) / 1e6, [50, 95])
+        return cls(float(p50), float(p95))
+
+
+@dataclasses.dataclass(frozen=True)
+class Summary:
+    """What a run came to.
+
+    Attributes:
+        poses: fused poses.
+        seconds: from the first pose to the last, on the monotonic clock.
+        poses_per_s: of the monotonic clock.
+        frames: pictures that the vision front end looked at, and those it was too busy for.
+        frames_per_s: looked at, of the monotonic clock.
+        late_ticks: poses made without waiting any longer for a stream.
+        skipped_ticks: ticks left out, as the engine was too slow.
+        frame_latency: from capture of the newest frame to the pose.
+        sample_latency: from the newest sample of any sensor to the pose.
+        dropped: what sinks were too slow for, by sink.
+    """
+
+    poses: int
+    seconds: float
+    poses_per_s: float
+    frames: int
+    frames_skipped: int
+    frames_per_s: float
+    late_ticks: int
+    skipped_ticks: int
+    frame_latency: Percentiles
+    sample_latency: Percentiles
+    dropped: dict[str, int]
+
+    def write(self, path: Path) -> None:
+        """Write it as JSON to a new file."""
+        data = dataclasses.asdict(self)
+        for name in ("frame_latency", "sample_latency"):
+            data[name] = {k: None if np.isnan(v) else round(v, 3) for k, v in data[name].items()}
+        with path.open("x", encoding="utf-8") as file:
+            json.dump(data, file, indent=2)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.poses} poses in {self.seconds:.1f} s ({self.poses_per_s:.1f}/s), "
+            f"{self.frames} frames looked at ({self.frames_per_s:.1f}/s), {self.frames_skipped} skipped; "
+            f"latency from the newest frame p50 {self.frame_latency.p50_ms:.0f} ms, "
+            f"p95 {self.frame_latency.p95_ms:.0f} ms; "
+            f"from the newest sample p50 {self.sample_latency.p50_ms:.0f} ms, "
+            f"p95 {self.sample_latency.p95_ms:.0f} ms"
+        )
+
+
+class Meter:
+    """Counts poses and how long after capture they came out.
+
+    Args:
+        monotonic: the clock that rates are measured on, ns.
+        live: whether latency means anything; a recording replayed as fast as it goes has none.
+    """
+
+    def __init__(self, monotonic: Callable[[], int], *, live: bool) -> None:
+        self._clock = monotonic
+        self._live = live
+        self._came: collections.deque[int] = collections.deque(maxlen=_RECENT)
+        self._frame: list[int] = []
+        self._sample: list[int] = []
+        self._first = self._last = 0
+        self.poses = self.frames = self.frames_skipped = 0
+        self.late_ticks = self.skipped_ticks = 0
+
+    def pose(self, pose: Pose, now_session: int | None) -> None:
+        """Count a pose that came out at session time ``now_session`` ns."""
+        now = self._clock()
+        self._first = self._first or now
+        self._last = now
+        self._came.append(now)
+        self.poses += 1
+        if self._live and now_session is not None:
+            if pose.frame_time is not None:
+                self._frame.append(now_session - pose.frame_time)
+            if pose.sample_time is not None:
+                self._sample.append(now_session - pose.sample_time)
+
+    def recent(self) -> tuple[float, Percentiles, Percentiles]:
+        """Return poses/s, latency from frame and from sample over the last poses."""
+        span = (self._came[-1] - self._came[0]) / 1e9 if len(self._came) > 1 else 0.0
+        rate = (len(self._came) - 1) / span if span > 0 else 0.0
+        return rate, Percentiles.of(self._frame[-_RECENT:]), Percentiles.of(self._sample[-_RECENT:])
+
+    def summary(self, dropped: dict[str, int] | None = None) -> Summary:
+        """Return what the run came to."""
+        seconds = (self._last - self._first) / 1e9
+        return Summary(
+            poses=self.poses,
+            seconds=seconds,
+            poses_per_s=(self.poses - 1) / seconds if seconds > 0 else 0.0,
+            frames=self.frames,
+            frames_skipped=self.frames_skipped,
+            frames_per_s=self.frames / seconds if seconds > 0 else 0.0,
+            late_ticks=self.late_ticks,
+            skipped_ticks=self.skipped_ticks,
+            frame_latency=Percentiles.of(self._frame),
+            sample_latency=Percentiles.of(self._sample),
+            dropped=dropped or {},
+        )

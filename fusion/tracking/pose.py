@@ -1,0 +1,130 @@
+"""One fused pose, as every sink gets it, and the network step that makes it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from drivers.places import PLACES
+from fusion.features import Features
+from fusion.model.net import FEATURES, FusionNet
+
+_HALF_SD = 0.05
+"""A joint whose standard deviation is 5 % of the person's box has the score 0.5."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Pose:
+    """What is known of the person at one tick.
+
+    Attributes:
+        time: session time, ns.
+        keypoints: (20, 2) float32 px of the camera's picture; NaN before anybody was seen.
+        keypoints_var: (20,) float32 px², of each coordinate.
+        joints: (20, 3) float32 m from the pelvis, camera axes: x right, y down, z forward.
+        joints_var: (20,) float32 m², of each coordinate.
+        score: (20,) float32 in [0, 1], how certain the place in the picture is.
+        contact: (2,) float32, probability that the left and the right foot stands.
+        action: (A,) float32 probabilities.
+        frame_time: session time of capture of the newest frame used, ns; None: none yet.
+        sample_time: session time of the newest sample of any sensor used, ns; None: none yet.
+        fed: what was present: "camera", "microphone" and places of IMUs.
+    """
+
+    time: int
+    keypoints: NDArray[np.float32]
+    keypoints_var: NDArray[np.float32]
+    joints: NDArray[np.float32]
+    joints_var: NDArray[np.float32]
+    score: NDArray[np.float32]
+    contact: NDArray[np.float32]
+    action: NDArray[np.float32]
+    frame_time: int | None
+    sample_time: int | None
+    fed: tuple[str, ...]
+
+
+class Fuser:
+    """Steps the network through consecutive ticks.
+
+    Args:
+        net: the network; it is put into evaluation.
+        size: width and height of the camera's picture, px; (0, 0) without a camera.
+    """
+
+    def __init__(self, net: FusionNet, size: tuple[int, int]) -> None:
+        self._net = net.eval()
+        self._size = size
+        self._state = net.init_state(1)
+
+    @property
+    def actions(self) -> tuple[str, ...]:
+        """Names of the actions, in the order of ``Pose.action``."""
+        return tuple(self._net.config.actions)
+
+    def __call__(self, features: Features) -> Pose:
+        """Return the pose of the next tick from its features."""
+        inputs = {name: torch.from_numpy(np.array(features[name]))[None] for name in FEATURES}
+        outputs, self._state = self._net.step(inputs, self._state)
+        return pose_of(features, {name: value[0].numpy() for name, value in outputs.items()}, self._size)
+
+
+def pose_of(features: Features, outputs: Mapping[str, NDArray[Any]], size: tuple[int, int]) -> Pose:
+    """Return the pose of one tick from its features and the network's outputs, without batch axis."""
+    width, height = size
+    box = features["box"].astype(np.float64)
+    if box[2] > 0 and width > 0:
+        keypoints = (outputs["keypoints2d"] * box[2] + box[:2]) * width + [width / 2, height / 2]
+    else:
+        keypoints = np.full(outputs["keypoints2d"].shape, np.nan)
+    variance = np.exp(outputs["keypoints2d_logvar"].astype(np.float64))
+    score = 1.0 / (1.0 + variance / _HALF_SD**2)
+    logits = outputs["action"].astype(np.float64)
+    action = np.exp(logits - logits.max())
+    time = int(features["time"])
+    frame_time = _capture(time, features["vision_age"])
+    ages = [features["vision_age"], features["audio_age"], *features["inertial_age"]]
+    captures = [t for t in (_capture(time, age) for age in ages) if t is not None]
+    return Pose(
+        time=time,
+        keypoints=keypoints.astype(np.float32),
+        keypoints_var=(variance * (box[2] * width) ** 2).astype(np.float32),
+        joints=outputs["joints3d"].astype(np.float32),
+        joints_var=np.exp(outputs["joints3d_logvar"].astype(np.float64)).astype(np.float32),
+        score=np.where(np.isfinite(keypoints).all(axis=-1), score, 0.0).astype(np.float32),
+        contact=(1.0 / (1.0 + np.exp(-outputs["contact"].astype(np.float64)))).astype(np.float32),
+        action=(action / action.sum()).astype(np.float32),
+        frame_time=frame_time,
+        sample_time=max(captures) if captures else None,
+        fed=_fed(features),
+    )
+
+
+def _capture(time: int, age: NDArray[np.floating[Any]] | float) -> int | None:
+    """Return the time of capture to the microsecond from an age, or None for an age that means never."""
+    from fusion.features import MAX_AGE_S
+
+    return None if float(age) >= MAX_AGE_S else time - round(float(age) * 1e6) * 1000
+
+
+def _fed(features: Features) -> tuple[str, ...]:
+    names: list[str] = []
+    if features["vision_present"].any():
+        names.append("camera")
+    if features["audio_present"] > 0:
+        names.append("microphone")
+    names.extend(PLACES[i] for i in np.flatnonzero(features["inertial_present"] > 0))
+    return tuple(names)
+
+
+def action_name(pose: Pose, actions: Sequence[str]) -> tuple[str, float]:
+    """Return the most probable action and its probability; ("", 0) where the network knows none."""
+    if not actions or not len(pose.action):
+        return "", 0.0
+    best = int(np.argmax(pose.action))
+    return actions[best], float(pose.action[best])

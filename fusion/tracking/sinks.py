@@ -1,0 +1,145 @@
+"""Where poses go: a table, the bus. The film is in ``film.py``."""
+
+from __future__ import annotations
+
+import abc
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivers.base import STAMP, Batch, StreamInfo
+from drivers.bus.messages import Ended
+from drivers.bus.publisher import Publisher
+from fusion.skeletons import BODY20
+from fusion.tracking.pose import Pose, action_name
+
+POSE_COLUMNS: tuple[str, ...] = ("x", "y", "var", "X", "Y", "Z", "VAR", "score")
+POSE_UNITS: tuple[str, ...] = ("px", "px", "px^2", "m", "m", "m", "m^2", "1")
+"""Columns of one joint in the pose stream on the bus."""
+
+Picture = NDArray[np.uint8]
+
+
+class Sink(abc.ABC):
+    """Takes poses, and the pictures they came from where it wants them.
+
+    Attributes:
+        name: for messages and counts.
+        wants_pictures: whether ``picture`` is called.
+    """
+
+    name: str
+    wants_pictures: bool = False
+
+    @abc.abstractmethod
+    def pose(self, pose: Pose) -> None:
+        """Take the next pose."""
+
+    def picture(self, time: int, image: Picture) -> None:
+        """Take a picture (H, W, 3) BGR that was looked at; before any pose that used it."""
+        return
+
+    def close(self) -> None:
+        """Finish the output."""
+        return
+
+
+class CsvSink(Sink):
+    """A table in long form: a line for each person, joint and time; the units are in the header."""
+
+    name = "csv"
+    HEADER = (
+        *("time_ns", "person", "joint", "x_px", "y_px", "sd_px", "x_m", "y_m", "z_m", "sd_m", "score"),
+        *("action", "action_probability"),
+    )
+
+    def __init__(self, path: Path, actions: Sequence[str]) -> None:
+        self._file = path.open("x", newline="", encoding="utf-8")
+        self._writer = csv.writer(self._file, lineterminator="\n")
+        self._writer.writerow(self.HEADER)
+        self._actions = tuple(actions)
+
+    def pose(self, pose: Pose) -> None:
+        """Write a line for each joint; a place that is not known is left empty."""
+        action, probability = action_name(pose, self._actions)
+        sd_px, sd_m = np.sqrt(pose.keypoints_var), np.sqrt(pose.joints_var)
+        for j, joint in enumerate(BODY20):
+            if np.isfinite(pose.keypoints[j]).all():
+                place = [f"{v:.2f}" for v in (*pose.keypoints[j], sd_px[j])]
+            else:
+                place = ["", "", ""]
+            metres = [f"{v:.4f}" for v in (*pose.joints[j], sd_m[j])]
+            self._writer.writerow(
+                (pose.time, 0, joint, *place, *metres, f"{pose.score[j]:.3f}", action, f"{probability:.3f}")
+            )
+
+    def close(self) -> None:
+        """Write what is left and close the file."""
+        self._file.close()
+
+
+class BusSink(Sink):
+    """Publishes the poses on the bus, as a stream of kind ``pose``.
+
+    Rows are (20, 8) of :data:`POSE_COLUMNS`: px of the camera's picture, then m from the pelvis in
+    camera axes. Stamps are the ticks; ``time_host`` is when the pose came out.
+
+    Args:
+        address: of the hub.
+        rate_hz: ticks per second.
+        camera: name of the camera's stream, for who draws the poses.
+        now: monotonic clock of this host, ns.
+    """
+
+    name = "bus"
+    STREAM = "fused_pose"
+
+    def __init__(self, address: str, rate_hz: float, camera: str, actions: Sequence[str]) -> None:
+        self._publisher = Publisher(address, self.info(rate_hz, camera, actions))
+        self._count = 0
+
+    @classmethod
+    def info(cls, rate_hz: float, camera: str, actions: Sequence[str]) -> StreamInfo:
+        """Return the announcement."""
+        return StreamInfo(
+            name=cls.STREAM,
+            kind="pose",
+            shape=(len(BODY20), len(POSE_COLUMNS)),
+            channels=POSE_COLUMNS,
+            units=POSE_UNITS,
+            rate_hz=rate_hz,
+            device="chorus live",
+            properties={"skeleton": ",".join(BODY20), "camera": camera, "actions": ",".join(actions)},
+        )
+
+    def pose(self, pose: Pose) -> None:
+        """Publish one row."""
+        import time
+
+        stamps = np.zeros(1, STAMP)
+        stamps["time"], stamps["time_device"] = pose.time, pose.time
+        stamps["time_host"], stamps["seq"] = time.monotonic_ns(), self._count
+        self._publisher.publish(Batch(self.STREAM, stamps, pose_row(pose)[None]))
+        self._count += 1
+
+    def close(self) -> None:
+        """End the stream in good order."""
+        self._publisher.end(Ended(self.STREAM, self._count, {}))
+        self._publisher.close()
+
+
+def pose_row(pose: Pose) -> NDArray[np.float32]:
+    """Return the row (20, 8) of :data:`POSE_COLUMNS` of a pose."""
+    return np.concatenate(
+        [
+            pose.keypoints,
+            pose.keypoints_var[:, None],
+            pose.joints,
+            pose.joints_var[:, None],
+            pose.score[:, None],
+        ],
+        axis=1,
+    ).astype(np.float32)

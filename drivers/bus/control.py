@@ -28,7 +28,7 @@ class Control(msgspec.Struct, array_like=True, frozen=True, kw_only=True, forbid
 # From clients to the hub.
 
 
-class Hello(Control, tag="hello"):
+class Hello(Control, tag="hello", frozen=True):
     """First message of a client. ``streams``: those a subscriber wants, None for all."""
 
     version: Natural
@@ -39,23 +39,23 @@ class Hello(Control, tag="hello"):
     streams: Annotated[list[Name], msgspec.Meta(max_length=4096)] | None = None
 
 
-class Ask(Control, tag="ask"):
+class Ask(Control, tag="ask", frozen=True):
     """A clock probe; t0 is the asking host's monotonic time, ns."""
 
     t0: Instant
 
 
-class Announce(Control, tag="announce"):
+class Announce(Control, tag="announce", frozen=True):
     """A publisher's stream, for the hub to tell those who join late."""
 
     stream: AnnouncedHeader
 
 
-class Which(Control, tag="which"):
+class Which(Control, tag="which", frozen=True):
     """Which streams are there? The answer is ``listing``."""
 
 
-class Want(Control, tag="want"):
+class Want(Control, tag="want", frozen=True):
     """Messages ``first`` to ``last`` (both included) did not arrive."""
 
     stream: Name
@@ -64,13 +64,13 @@ class Want(Control, tag="want"):
     last: Natural
 
 
-class Delivery(Control, tag="delivery"):
+class Delivery(Control, tag="delivery", frozen=True):
     """A publisher sends one message again; the message's four frames follow."""
 
     to: Identity
 
 
-class Lack(Control, tag="lack"):
+class Lack(Control, tag="lack", frozen=True):
     """A publisher has these messages no longer."""
 
     to: Identity
@@ -80,28 +80,28 @@ class Lack(Control, tag="lack"):
     last: Natural
 
 
-class Ending(Control, tag="ending"):
+class Ending(Control, tag="ending", frozen=True):
     """A publisher ended its stream and asks who must know; the answer is ``interested``."""
 
     stream: Name
     run: Natural
 
 
-class Done(Control, tag="done"):
+class Done(Control, tag="done", frozen=True):
     """A subscriber has a stream's end and all before it."""
 
     stream: Name
     run: Natural
 
 
-class Bye(Control, tag="bye"):
+class Bye(Control, tag="bye", frozen=True):
     """A client leaves in good order."""
 
 
 # From the hub to clients.
 
 
-class Welcome(Control, tag="welcome"):
+class Welcome(Control, tag="welcome", frozen=True):
     """Answer to ``hello``: the session, the two data ports, the streams that are there."""
 
     version: Natural
@@ -112,14 +112,14 @@ class Welcome(Control, tag="welcome"):
     stopping: bool
 
 
-class Refused(Control, tag="refused"):
+class Refused(Control, tag="refused", frozen=True):
     """Answer to ``hello``: not so."""
 
     what: Text
     mend: Text
 
 
-class Told(Control, tag="told"):
+class Told(Control, tag="told", frozen=True):
     """Answer to ``ask``; t1 at receipt, t2 at answer, on the session host's monotonic clock, ns."""
 
     t0: Instant
@@ -128,13 +128,13 @@ class Told(Control, tag="told"):
     stopping: bool
 
 
-class Listing(Control, tag="listing"):
+class Listing(Control, tag="listing", frozen=True):
     """Answer to ``which``."""
 
     streams: list[AnnouncedHeader]
 
 
-class Wanted(Control, tag="wanted"):
+class Wanted(Control, tag="wanted", frozen=True):
     """To a publisher: a subscriber wants messages again."""
 
     who: Identity
@@ -144,11 +144,11 @@ class Wanted(Control, tag="wanted"):
     last: Natural
 
 
-class Filled(Control, tag="filled"):
+class Filled(Control, tag="filled", frozen=True):
     """To a subscriber: the four frames that follow are a message sent again."""
 
 
-class Lacking(Control, tag="lacking"):
+class Lacking(Control, tag="lacking", frozen=True):
     """To a subscriber: these messages are gone for good."""
 
     stream: Name
@@ -157,19 +157,19 @@ class Lacking(Control, tag="lacking"):
     last: Natural
 
 
-class Interested(Control, tag="interested"):
+class Interested(Control, tag="interested", frozen=True):
     """To a publisher that ends: these subscribers must know."""
 
     who: list[Identity]
 
 
-class Acked(Control, tag="acked"):
+class Acked(Control, tag="acked", frozen=True):
     """To a publisher that ends: this subscriber has everything."""
 
     who: Identity
 
 
-class Silent(Control, tag="silent"):
+class Silent(Control, tag="silent", frozen=True):
     """To subscribers: a publisher left without an end, or shows no sign of life."""
 
     stream: Name
@@ -177,11 +177,11 @@ class Silent(Control, tag="silent"):
     left: bool
 
 
-class Stop(Control, tag="stop"):
+class Stop(Control, tag="stop", frozen=True):
     """To publishers: end your streams."""
 
 
-class Closing(Control, tag="closing"):
+class Closing(Control, tag="closing", frozen=True):
     """To all: the hub goes."""
 
 

@@ -14,11 +14,13 @@ from fusion.skeletons import BODY20
 
 _PARENT = {
     "spine": "pelvis", "neck": "spine", "head": "neck",
-    "left_shoulder": "neck", "left_elbow": "left_shoulder", "left_wrist": "left_elbow", "left_hand": "left_wrist",
+    "left_shoulder": "neck", "left_elbow": "left_shoulder", "left_wrist": "left_elbow",
+    "left_hand": "left_wrist",
     "right_shoulder": "neck", "right_elbow": "right_shoulder", "right_wrist": "right_elbow",
     "right_hand": "right_wrist",
     "left_hip": "pelvis", "left_knee": "left_hip", "left_ankle": "left_knee", "left_foot": "left_ankle",
-    "right_hip": "pelvis", "right_knee": "right_hip", "right_ankle": "right_knee", "right_foot": "right_ankle",
+    "right_hip": "pelvis", "right_knee": "right_hip", "right_ankle": "right_knee",
+    "right_foot": "right_ankle",
 }  # fmt: skip
 
 
@@ -54,7 +56,8 @@ class AugmentConfig:
         crop: largest part of the window cut off at either end.
         sensor_deg: angle by which an inertial sensor sits differently.
         force_gain: relative gain of specific force and angular rate.
-        force_noise: standard deviation of noise of specific force in g; angular rate gets three times that, rad/s.
+        force_noise: standard deviation of noise of specific force in g; of angular rate three times that,
+            in rad/s.
         lag_s: shift between inertial and visual streams.
         swap: probability that inertial and visual streams come from two trials of the same action.
     """

@@ -59,17 +59,17 @@ def project(joints: Tensor, focal_px: Tensor | float, centre_px: tuple[float, fl
     return joints[..., :2] / depth * focal_px + torch.tensor(centre_px, dtype=joints.dtype)
 
 
-def person_boxes(keypoints: Tensor, rate_hz: float, margin: float = 1.15, smoothing_s: float = 0.5) -> Tensor:
-    """Return boxes (B, T, 3; centre x, y, size in px) of key points (B, T, 20, 2), smoothed causally.
+def person_boxes(keypoints: Tensor, rate_hz: float, centre_s: float = 0.1, size_s: float = 0.4) -> Tensor:
+    """Return boxes (B, T, 3; centre x, y, size in px) around key points (B, T, 20, 2), smoothed causally.
 
-    Size is the larger of width and height; centre and size follow with a time constant of ``smoothing_s``.
+    The same box as of :mod:`fusion.features.box`, with its time constants: size is the longer side.
     """
     low, high = keypoints.amin(dim=2), keypoints.amax(dim=2)
-    raw = torch.cat([(low + high) / 2, (high - low).amax(dim=-1, keepdim=True) * margin], dim=-1)
-    keep = float(torch.exp(torch.tensor(-1.0 / (rate_hz * smoothing_s))))
+    raw = torch.cat([(low + high) / 2, (high - low).amax(dim=-1, keepdim=True)], dim=-1)
+    gain = 1.0 - torch.exp(-1.0 / (rate_hz * torch.tensor([centre_s, centre_s, size_s])))
     box = raw[:, 0]
     out = [box]
     for tick in range(1, raw.shape[1]):
-        box = keep * box + (1.0 - keep) * raw[:, tick]
+        box = box + gain * (raw[:, tick] - box)
         out.append(box)
     return torch.stack(out, dim=1)

@@ -3,8 +3,8 @@
     data.root or CHORUS_DATA -> recordings.importers.utd_mhad -> this -> FusionNet
 
 The joints are projected with the data set's own camera and normalised by a box, as from a vision front end;
-their depth is given. At each tick of the grid the newest skeleton frame is used with its age, and the mean of the
-inertial samples since the last tick.
+their depth is given. At each tick of the grid the newest skeleton frame is used with its age, and the mean of
+the inertial samples since the last tick.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ class UtdBatches:
             joints = change_body(joints, augment, self.generator)
             clean = joints
             inertial = change_sensor(inertial, augment, self.generator)
-            present = lose_joints(*joints.shape[:2], augment.joint_loss, self.generator)
+            present = lose_joints(len(at), joints.shape[1], augment.joint_loss, self.generator)
         return self._batch(joints, clean, present, age, inertial, valid, data.action[at])
 
     def _batch(
@@ -287,7 +287,7 @@ class UtdMhadData(pl.LightningDataModule):
         data = self._data[part]
         by_length = data.samples.argsort().tolist()
         return DataLoader(
-            by_length,
+            by_length,  # type: ignore[arg-type]
             batch_size=self.batch_size,
             collate_fn=UtdBatches(data, self.rate_hz, None),
         )

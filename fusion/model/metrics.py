@@ -45,7 +45,10 @@ class MPJPE(_Mean):
 
 
 class PAMPJPE(_Mean):
-    """MPJPE after the best similarity transform of each pose, mm. Poses with under 4 known joints are left out."""
+    """MPJPE after the best similarity transform of each pose, mm.
+
+    Poses with fewer than 4 known joints are left out.
+    """
 
     def update(self, joints: Tensor, target: Tensor, known: Tensor) -> None:
         """Add joints (..., J, 3) m against target (..., J, 3) m where known (..., J)."""

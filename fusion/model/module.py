@@ -1,0 +1,237 @@
+"""Training of a FusionNet: losses, optimiser, modality dropout, metrics."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any, TypeVar, cast
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from torchmetrics.classification import MulticlassAccuracy
+
+from drivers.errors import ConfigError
+from fusion.data.batches import Batch
+from fusion.model.checkpoint import load_net
+from fusion.model.losses import LossWeights, fusion_losses, pooled_logits
+from fusion.model.metrics import MPJPE, PAMPJPE, PCK
+from fusion.model.net import FusionNet, NetConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class OptimiserConfig:
+    """AdamW with a linear warm-up and a cosine decay to nothing.
+
+    Attributes:
+        lr: highest learning rate.
+        weight_decay: on matrices only.
+        warmup: part of all steps.
+    """
+
+    lr: float = 1e-3
+    weight_decay: float = 0.05
+    warmup: float = 0.1
+
+
+@dataclasses.dataclass(frozen=True)
+class ModalityDropout:
+    """Probabilities that a window is trained without a modality, or without it for a stretch of time.
+
+    At least one of vision and inertial stays wherever both were there.
+
+    Attributes:
+        vision: without vision.
+        inertial: without all inertial sensors.
+        audio: without sound.
+        place: without one particular inertial sensor, each.
+        blackout: without vision for a random stretch.
+        ramp: part of the training over which the probabilities grow from 0 to these.
+    """
+
+    vision: float = 0.15
+    inertial: float = 0.2
+    audio: float = 0.2
+    place: float = 0.0
+    blackout: float = 0.0
+    ramp: float = 0.2
+
+
+T = TypeVar("T")
+
+
+def _as(kind: type[T], value: T | dict[str, Any]) -> T:
+    """Return ``value`` as a dataclass; a checkpoint keeps it as a dict."""
+    return kind(**value) if isinstance(value, dict) else value
+
+
+class FusionModule(pl.LightningModule):
+    """A FusionNet and how it is trained.
+
+    Args:
+        net: sizes and names of actions.
+        optimiser: learning rate and so on.
+        losses: weights of the terms.
+        dropout: of modalities.
+        label_smoothing: of actions.
+        init_weights: weights to begin from; they must have the same sizes, their actions may differ.
+    """
+
+    def __init__(
+        self,
+        net: NetConfig = NetConfig(),  # noqa: B008  (frozen)
+        optimiser: OptimiserConfig = OptimiserConfig(),
+        losses: LossWeights = LossWeights(),  # noqa: B008
+        dropout: ModalityDropout = ModalityDropout(),
+        label_smoothing: float = 0.0,
+        init_weights: str | None = None,
+    ) -> None:
+        super().__init__()
+        net, optimiser = _as(NetConfig, net), _as(OptimiserConfig, optimiser)
+        losses, dropout = _as(LossWeights, losses), _as(ModalityDropout, dropout)
+        # Plain values only, so that a checkpoint loads with weights_only=True.
+        self.save_hyperparameters(
+            {
+                "net": {**dataclasses.asdict(net), "actions": list(net.actions)},
+                "optimiser": dataclasses.asdict(optimiser),
+                "losses": dataclasses.asdict(losses),
+                "dropout": dataclasses.asdict(dropout),
+                "label_smoothing": label_smoothing,
+                "init_weights": init_weights,
+            }
+        )
+        self.net = FusionNet(dataclasses.replace(net, actions=tuple(net.actions)))
+        self.optimiser, self.losses, self.dropout = optimiser, losses, dropout
+        self.label_smoothing = label_smoothing
+        if init_weights is not None:
+            begin_from(self.net, load_net(None if init_weights == "default" else init_weights))
+        actions = len(net.actions)
+        self.top1 = MulticlassAccuracy(max(actions, 2), average="micro", ignore_index=-1)
+        self.mpjpe, self.pa_mpjpe, self.pck = MPJPE(), PAMPJPE(), PCK()
+
+    def setup(self, stage: str) -> None:
+        """Check that data and network agree on the actions."""
+        names = getattr(getattr(self.trainer, "datamodule", None), "action_names", None)
+        if names is not None and len(names) != len(self.net.config.actions):
+            raise ConfigError(
+                f"the network has {len(self.net.config.actions)} actions, the data has {len(names)}",
+                mend="Set model.net.actions to the names of the data's actions",
+            )
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """One step: losses of a batch with modalities dropped."""
+        features = self.drop_modalities(batch["features"], batch["valid"])
+        terms = fusion_losses(
+            self.net(features),
+            batch["targets"],
+            batch["valid"],
+            batch["segment"],
+            self.losses,
+            self.label_smoothing,
+        )
+        size = len(batch["valid"])
+        log = {f"train/{name}": value.detach() for name, value in terms.items()}
+        self.log_dict(log, on_step=False, on_epoch=True, batch_size=size)
+        self.log("loss", terms["loss"].detach(), prog_bar=True, logger=False, batch_size=size)
+        return terms["loss"]
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Losses and metrics of a batch as it is."""
+        self._measure("val", batch)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Losses and metrics of a batch as it is."""
+        self._measure("test", batch)
+
+    def _measure(self, part: str, batch: Batch) -> None:
+        outputs, targets = self.net(batch["features"]), batch["targets"]
+        terms = fusion_losses(outputs, targets, batch["valid"], batch["segment"], self.losses)
+        size = len(batch["valid"])
+        self.log(f"{part}/loss", terms["loss"], prog_bar=True, batch_size=size)
+        if self.losses.segment:
+            self.top1.update(pooled_logits(outputs["action"], batch["valid"]), batch["segment"])
+        else:
+            labels = targets["action"].masked_fill(batch["valid"] < 0.5, -1)
+            self.top1.update(outputs["action"].flatten(0, 1), labels.flatten())
+        self.log(f"{part}/top1", cast(Any, self.top1), prog_bar=True, batch_size=size)
+        if self.losses.joints3d:
+            known = targets["joints3d_known"] * batch["valid"][..., None]
+            self.mpjpe.update(outputs["joints3d"], targets["joints3d"], known)
+            self.pa_mpjpe.update(outputs["joints3d"], targets["joints3d"], known)
+            self.log(f"{part}/mpjpe_mm", self.mpjpe, prog_bar=True, batch_size=size)
+            self.log(f"{part}/pa_mpjpe_mm", self.pa_mpjpe, batch_size=size)
+        if self.losses.joints2d:
+            known = targets["joints2d_known"] * batch["valid"][..., None]
+            self.pck.update(outputs["keypoints2d"], targets["joints2d"], known)
+            self.log(f"{part}/pck05", self.pck, batch_size=size)
+
+    def drop_modalities(self, features: dict[str, Tensor], valid: Tensor) -> dict[str, Tensor]:
+        """Return ``features`` with presence taken away as :class:`ModalityDropout` says."""
+        config, batch = self.dropout, len(valid)
+        progress = self.trainer.global_step / max(1.0, float(self.trainer.estimated_stepping_batches))
+        ramp = min(1.0, progress / config.ramp) if config.ramp > 0 else 1.0
+        draw = torch.rand(batch, device=valid.device)
+        no_vision = draw < config.vision * ramp
+        no_inertial = draw > 1.0 - config.inertial * ramp
+        no_audio = torch.rand_like(draw) < config.audio * ramp
+        vision = features["vision_present"] * ~no_vision[:, None, None]
+        if config.blackout:
+            vision = vision * ~self._blackouts(valid, config.blackout * ramp)[..., None]
+        inertial = features["inertial_present"] * ~no_inertial[:, None, None]
+        if config.place:
+            lost = torch.rand(batch, 1, inertial.shape[-1], device=valid.device) < config.place * ramp
+            inertial = inertial * ~lost
+        audio = features["audio_present"] * ~no_audio[:, None]
+        return {**features, "vision_present": vision, "inertial_present": inertial, "audio_present": audio}
+
+    @staticmethod
+    def _blackouts(valid: Tensor, probability: float) -> Tensor:
+        batch, ticks = valid.shape
+        hit = torch.rand(batch, 1, device=valid.device) < probability
+        ends = torch.rand(batch, 2, device=valid.device).sort(dim=1).values * ticks
+        at = torch.arange(ticks, device=valid.device)
+        return hit & (at >= ends[:, :1]) & (at < ends[:, 1:])
+
+    def configure_optimizers(self) -> Any:
+        """AdamW; weight decay on matrices only."""
+        matrices = [p for p in self.net.parameters() if p.ndim >= 2]
+        others = [p for p in self.net.parameters() if p.ndim < 2]
+        groups = [{"params": matrices}, {"params": others, "weight_decay": 0.0}]
+        config = self.optimiser
+        adam = torch.optim.AdamW(groups, lr=config.lr, weight_decay=config.weight_decay, betas=(0.9, 0.98))
+        total = max(1, int(self.trainer.estimated_stepping_batches))
+        warm = max(1, int(config.warmup * total))
+
+        def rate(step: int) -> float:
+            if step < warm:
+                return (step + 1) / warm
+            return 0.5 * (1.0 + math.cos(math.pi * min(1.0, (step - warm) / max(1, total - warm))))
+
+        schedule = torch.optim.lr_scheduler.LambdaLR(adam, rate)
+        return {"optimizer": adam, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def begin_from(net: FusionNet, source: FusionNet) -> None:
+    """Copy the weights of ``source`` into ``net``; the action head only for names that both have.
+
+    Raises:
+        ConfigError: the sizes differ.
+    """
+    want, have = net.state_dict(), source.state_dict()
+    rows = [
+        (i, source.config.actions.index(a))
+        for i, a in enumerate(net.config.actions)
+        if a in source.config.actions
+    ]
+    for name, value in have.items():
+        if name.startswith("labels.action.") and name in want and want[name].shape[1:] == value.shape[1:]:
+            for to, at in rows:
+                want[name][to] = value[at]
+        elif name in want and want[name].shape == value.shape:
+            want[name] = value
+        else:
+            raise ConfigError(
+                f"the weights to begin from have other sizes ({name})",
+                mend="Give model.net the sizes of those weights, or leave model.init_weights out",
+            )
+    net.load_state_dict(want)

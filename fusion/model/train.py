@@ -1,0 +1,110 @@
+"""``chorus train`` and ``train.py``: LightningCLI with our network, our errors and our defaults.
+
+train.py fit --config configs/experiment/utd_mhad.yaml
+train.py fit --config ... --ckpt_path last          resume
+train.py test --config ... --ckpt_path FILE.ckpt    test only
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+import re
+import sys
+import warnings
+
+import jsonargparse
+import pytorch_lightning as pl
+from pytorch_lightning.cli import LightningCLI
+
+from drivers.errors import ChorusError, ConfigError
+from fusion.model.module import FusionModule
+from fusion.model.progress import progress_bar
+
+_NOISE = (
+    ".*args parameter is intended to run from within Python.*",
+    ".*does not have many workers.*",  # batches are made faster in this process than sent from another
+    ".*Total length of `list` across ranks is zero.*",  # no validation: a final training uses all it may
+    ".*have no `val_dataloader`.*",
+    ".*Checkpoint directory .* exists and is not empty.*",  # older checkpoints are kept beside the new ones
+    ".*using the WeightAveraging callback, but loading a checkpoint.*",  # the checkpoint holds the average
+    ".*number of training batches .* is smaller than the logging interval.*",
+    ".*isinstance\\(treespec, LeafSpec\\).*",  # of Lightning about itself
+    ".*You are trying to `self.log\\(\\)` .* but it is not logged because.*",
+)
+
+
+def main(argv: list[str] | None = None, program: str = "train.py") -> int:
+    """Run the command line; return the exit code. Errors are one line on stderr.
+
+    Args:
+        argv: without the program's name; default: of this process.
+        program: how the user called it.
+    """
+    argv = sys.argv[1:] if argv is None else argv
+    for text in _NOISE:
+        warnings.filterwarnings("ignore", text)
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")  # Lightning's own calls
+    try:
+        _check_files(argv, program)
+        FusionCLI(
+            FusionModule,
+            pl.LightningDataModule,
+            subclass_mode_data=True,
+            save_config_kwargs={"overwrite": True},
+            seed_everything_default=0,
+            auto_configure_optimizers=False,
+            trainer_defaults={"callbacks": [progress_bar()]},
+            parser_kwargs={"prog": program, "exit_on_error": False},
+            args=argv,
+        )
+    except ChorusError as error:
+        return _say(program, str(error))
+    except jsonargparse.ArgumentError as error:
+        return _say(program, f"{_one_line(error.message)}. See {program} fit --help", code=2)
+    except KeyboardInterrupt:
+        return _say(program, f"stopped. Go on with {program} fit ... --ckpt_path last", code=130)
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else 1
+    return 0
+
+
+class FusionCLI(LightningCLI):
+    """LightningCLI whose fit ends with one line that says where things are."""
+
+    def after_fit(self) -> None:
+        """Say where the checkpoint is."""
+        best = getattr(self.trainer.checkpoint_callback, "last_model_path", "")
+        if best:
+            print(f"checkpoint: {os.path.relpath(best)}")
+
+
+def _check_files(argv: list[str], program: str) -> None:
+    """Refuse what LightningCLI would answer with a traceback."""
+    if not argv:
+        raise ConfigError(
+            "nothing to do",
+            mend=f"Try {program} fit --config configs/experiment/utd_mhad.yaml, or {program} --help",
+        )
+    words = [word for arg in argv for word in arg.split("=", 1)]
+    for name, value in itertools.pairwise(words):
+        if name in ("--config", "-c") and not os.path.isfile(value):  # noqa: PTH113  (also of no path at all)
+            raise ConfigError(
+                f"there is no configuration {value}", mend="See configs/experiment for those that are"
+            )
+        if name == "--ckpt_path" and value.endswith(".ckpt") and not os.path.isfile(value):  # noqa: PTH113
+            raise ConfigError(f"there is no checkpoint {value}", mend="See the folder checkpoints of the run")
+
+
+def _one_line(text: str) -> str:
+    unknown = re.search(r"class_path '([\w.]+)':\s+Option '([\w.]+)' is not accepted", text)
+    if unknown:
+        return f"{unknown[1].rpartition('.')[2]} has no option '{unknown[2]}'"
+    return " ".join(text.split())[:600].rstrip(". ")
+
+
+def _say(program: str, text: str, code: int = 1) -> int:
+    print(f"{program}: {text}", file=sys.stderr)
+    return code

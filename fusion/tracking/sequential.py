@@ -33,6 +33,7 @@ def run_recording(
     duration_s: float | None = None,
     on_pose: Callable[[Pose], None] | None = None,
     progress: Callable[[float], None] | None = None,
+    stop: Callable[[], bool] | None = None,
 ) -> None:
     """Fuse a recording and hand every pose to the sinks.
 
@@ -46,6 +47,7 @@ def run_recording(
         duration_s: stop after so much session time.
         on_pose: called with each pose.
         progress: called now and then with the fraction done.
+        stop: asked now and then whether to stop early.
     """
     infos, _ = usable_streams(recording)
     if eyes is not None:
@@ -64,15 +66,15 @@ def run_recording(
 
         looker.on_picture = on_picture
     total = max(1, sum(len(recording.all_streams[name].stamps) for name in builder.used))
-    count, stop = 0, None
+    count, end = 0, None
     for batch, done in batches_in_order(recording, builder):
         take(builder, looker, batch)
         if done:
             builder.end(batch.stream)
-        if duration_s is not None and stop is None and builder.next_time is not None:
-            stop = builder.next_time + round(duration_s * 1e9)
+        if duration_s is not None and end is None and builder.next_time is not None:
+            end = builder.next_time + round(duration_s * 1e9)
         for features in builder.steps():
-            if stop is not None and int(features["time"]) >= stop:
+            if end is not None and int(features["time"]) >= end:
                 return
             pose = fuser(features)
             meter.pose(pose, None)
@@ -83,3 +85,5 @@ def run_recording(
         count += len(batch.stamps)
         if progress is not None:
             progress(count / total)
+        if stop is not None and stop():
+            return

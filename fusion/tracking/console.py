@@ -1,0 +1,89 @@
+"""What one sees while it runs: a table on a terminal, a line a second elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator, Sequence
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from fusion.tracking.meter import Meter
+from fusion.tracking.pose import Pose, action_name
+
+_EVERY_S = 1.0
+_REDRAW_S = 0.25
+
+
+class LiveConsole:
+    """Shows rate, latency, ages and action of a run.
+
+    Args:
+        meter: of the run.
+        actions: names of the network's actions.
+        console: where to; by default standard error, so that standard output stays for results.
+    """
+
+    def __init__(self, meter: Meter, actions: Sequence[str], console: Console | None = None) -> None:
+        self._meter, self._actions = meter, tuple(actions)
+        self._console = console or Console(stderr=True)
+        self._live: Live | None = None
+        self._pose: Pose | None = None
+        self._due = 0.0
+
+    @contextlib.contextmanager
+    def shown(self) -> Iterator[LiveConsole]:
+        """Show it while the block runs."""
+        if not self._console.is_terminal:
+            yield self
+            return
+        with Live(self._table(), console=self._console, auto_refresh=False, transient=True) as self._live:
+            yield self
+        self._live = None
+
+    def pose(self, pose: Pose) -> None:
+        """Take the newest pose; cheap, and may be called from any thread."""
+        self._pose = pose
+
+    def update(self) -> None:
+        """Redraw if it is time to; called by the thread that owns the terminal."""
+        now = time.monotonic()
+        if now < self._due or self._pose is None:
+            return
+        if self._live is not None:
+            self._due = now + _REDRAW_S
+            self._live.update(self._table(), refresh=True)
+        else:
+            self._due = now + _EVERY_S
+            self._console.print(self._line(self._pose), highlight=False, soft_wrap=True)
+
+    def _line(self, pose: Pose) -> str:
+        rate, frame, sample = self._meter.recent()
+        action, probability = action_name(pose, self._actions)
+        return (
+            f"{pose.time / 1e9:8.2f} s  {rate:5.1f} poses/s  frame {frame.p50_ms:.0f}/{frame.p95_ms:.0f} ms  "
+            f"sample {sample.p50_ms:.0f}/{sample.p95_ms:.0f} ms (p50/p95)  {action} {probability:.0%}  "
+            f"fed by {', '.join(pose.fed) or 'nothing'}"
+        )
+
+    def _table(self) -> Table:
+        table = Table(show_header=False, box=None, padding=(0, 2))
+        pose = self._pose
+        if pose is None:
+            table.add_row("waiting for the first samples")
+            return table
+        rate, frame, sample = self._meter.recent()
+        action, probability = action_name(pose, self._actions)
+        age = "none yet" if pose.frame_time is None else f"{(pose.time - pose.frame_time) / 1e6:.0f} ms"
+        table.add_row("session time", f"{pose.time / 1e9:.2f} s")
+        table.add_row("poses", f"{self._meter.poses}, {rate:.1f}/s")
+        table.add_row("pictures", f"{self._meter.frames} seen, {self._meter.frames_skipped} skipped")
+        table.add_row("latency from picture", f"p50 {frame.p50_ms:.0f} ms, p95 {frame.p95_ms:.0f} ms")
+        table.add_row("latency from sample", f"p50 {sample.p50_ms:.0f} ms, p95 {sample.p95_ms:.0f} ms")
+        table.add_row("age of the picture", age)
+        table.add_row("fed by", ", ".join(pose.fed) or "nothing")
+        table.add_row("late, skipped ticks", f"{self._meter.late_ticks}, {self._meter.skipped_ticks}")
+        table.add_row("action", f"{action} {probability:.0%}" if action else "unknown")
+        return table

@@ -1,0 +1,80 @@
+"""``live.py`` and ``chorus live``: track a rig's devices, or a recording."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from pathlib import Path
+
+from drivers.errors import ConfigError
+from drivers.rig import Rig, load_rig
+from fusion.commands.arguments import split_overrides
+from fusion.tracking.options import LiveOptions
+
+
+def main(argv: list[str], program: str = "live.py") -> int:
+    """Parse the command line, track, print the summary and where the outputs are.
+
+    Raises:
+        ChorusError: of every kind, one line each.
+    """
+    rig, options = parse(argv, program)
+    from fusion.tracking.run import run
+
+    summary, folder = run(options, rig)
+    print(summary)
+    for name in sorted(path.name for path in folder.iterdir()):
+        print(folder / name)
+    return 0
+
+
+def parse(argv: list[str], program: str) -> tuple[Rig | None, LiveOptions]:
+    """Return the rig, or None without one, and the options.
+
+    Raises:
+        ConfigError: an argument, a key or the rig is wrong.
+    """
+    import jsonargparse
+
+    mine, overrides = split_overrides(argv)
+    parser = jsonargparse.ArgumentParser(
+        prog=program,
+        description="Track a rig's devices, or a recording, with the fused network.",
+        exit_on_error=False,
+    )
+    parser.add_argument(
+        "rig", nargs="?", type=str, help="rig file; its keys are set as --streams.NAME.KEY=VALUE"
+    )
+    parser.add_argument("--config", action="config", help="YAML file of the options below")
+    parser.add_class_arguments(LiveOptions, as_group=False)
+    try:
+        with contextlib.redirect_stderr(io.StringIO()):
+            parsed = parser.instantiate_classes(parser.parse_args(mine))
+    except (jsonargparse.ArgumentError, jsonargparse.ParserError, TypeError, ValueError) as error:
+        words = " ".join(str(error).split()).rstrip(".")
+        raise ConfigError(words, mend=f"`{program} --help` shows what it takes") from None
+    except SystemExit as stop:
+        if stop.code in (0, None):
+            raise
+        raise ConfigError(
+            f"cannot read {' '.join(argv)!r}", mend=f"`{program} --help` shows what it takes"
+        ) from None
+    values = {name: parsed[name] for name in LiveOptions.__dataclass_fields__}
+    options = LiveOptions(**values)
+    _check(options, parsed["rig"], overrides)
+    return load_rig(Path(parsed["rig"]), overrides) if parsed["rig"] else None, options
+
+
+def _check(options: LiveOptions, rig: str | None, overrides: list[str]) -> None:
+    if rig is None and options.source is None:
+        raise ConfigError(
+            "there is nothing to track", mend="Give a rig (configs/rigs/simulated.yaml) or --source FILE.h5"
+        )
+    if rig is None and overrides:
+        raise ConfigError(f"{overrides[0]} sets a key of a rig, but none is given", mend="Name the rig first")
+    if options.duration is not None and not options.duration > 0:
+        raise ConfigError(f"--duration is {options.duration}", mend="Give seconds, more than 0")
+    if not 0 < options.patience_s <= 10:
+        raise ConfigError(f"--patience_s is {options.patience_s}", mend="Give seconds, at most 10")
+    if options.film_width < 64:
+        raise ConfigError(f"--film_width is {options.film_width}", mend="Give px, at least 64")

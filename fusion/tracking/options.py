@@ -1,0 +1,40 @@
+"""What ``live.py`` may be told."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from fusion.features.spec import FeatureSpec
+
+
+@dataclasses.dataclass(frozen=True)
+class LiveOptions:
+    """Choices of live tracking.
+
+    Attributes:
+        source: session file to replay instead of running the rig's devices.
+        duration: stop after so many seconds; by default at Ctrl-C or the end of the source.
+        weights: file of the fused network; by default the one that comes with the package.
+        output: folder for the table, the film and the summary; by default sessions/live-<time>.
+        vision: vision front end; by default the one that the rig or the recording names.
+        realtime: replay a source at its own pace, leaving frames out where this machine is too slow.
+        patience_s: a tick waits at most so long for a stream that is late.
+        film: write overlay.mp4.
+        film_width: larger pictures are made so wide, px.
+        table: write poses.csv.
+        threads: of the fused network.
+        features: choices behind the features; the network must have been trained with the same rate.
+    """
+
+    source: str | None = None
+    duration: float | None = None
+    weights: str | None = None
+    output: str | None = None
+    vision: str | None = None
+    realtime: bool = False
+    patience_s: float = 0.2
+    film: bool = True
+    film_width: int = 1280
+    table: bool = True
+    threads: int = 1
+    features: FeatureSpec = dataclasses.field(default_factory=FeatureSpec)

@@ -1,0 +1,93 @@
+"""The folder of a run, and the sinks that write into it."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+from collections.abc import Sequence
+from pathlib import Path
+
+from drivers.errors import ChorusError, RecordingError, RecordingExists
+from fusion.tracking.film import FilmSink
+from fusion.tracking.meter import Meter, Summary
+from fusion.tracking.options import LiveOptions
+from fusion.tracking.sinks import CsvSink, Sink
+from fusion.tracking.sinkthread import SinkThread
+
+
+class Outputs:
+    """Table, film and summary in a new folder; nothing that exists is overwritten.
+
+    Args:
+        options: where and what.
+
+    Attributes:
+        folder: the folder; it is made by :meth:`open`.
+
+    Raises:
+        RecordingExists: the folder is there already and holds something.
+    """
+
+    def __init__(self, options: LiveOptions) -> None:
+        now = datetime.datetime.now(datetime.UTC)
+        self.folder = Path(options.output or f"sessions/live-{now:%Y%m%dT%H%M%SZ}")
+        self.sinks: list[Sink] = []
+        self._options = options
+        taken = self.folder.is_dir() and any(self.folder.iterdir())
+        if taken or (self.folder.exists() and not self.folder.is_dir()):
+            raise RecordingExists(
+                f"{self.folder} exists already and is not overwritten",
+                mend="Give another folder with --output",
+            )
+
+    def open(self, actions: Sequence[str], *, pictures: bool, threaded: bool) -> list[Sink]:
+        """Make the folder and the sinks.
+
+        Args:
+            actions: names of the network's actions.
+            pictures: whether there are pictures to make a film of.
+            threaded: each sink runs in a thread of its own and never blocks.
+
+        Raises:
+            RecordingError: the folder cannot be written to.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if self._options.table:
+                self._add(CsvSink(self.folder / "poses.csv", actions), threaded)
+            if self._options.film and pictures:
+                path = self.folder / "overlay.mp4"
+                self._add(FilmSink(path, actions, self._options.film_width), threaded)
+        except OSError as error:
+            raise RecordingError(
+                f"{self.folder} cannot be written to: {error.strerror}",
+                mend="Give another folder with --output",
+            ) from error
+        return self.sinks
+
+    def _add(self, sink: Sink, threaded: bool) -> None:
+        self.sinks.append(SinkThread(sink) if threaded else sink)
+
+    def close(self, meter: Meter) -> Summary:
+        """Finish all outputs, write summary.json and return the summary.
+
+        Raises:
+            RecordingError: an output failed; the others are whole.
+        """
+        failed: list[str] = []
+        for sink in self.sinks:
+            try:
+                sink.close()
+            except (OSError, ValueError, ChorusError) as error:
+                failed.append(f"{sink.name} ({' '.join(str(error).split())})")
+        dropped = {s.name: s.dropped for s in self.sinks if isinstance(s, SinkThread) and s.dropped}
+        summary = meter.summary(dropped)
+        if self.folder.is_dir():
+            with contextlib.suppress(FileExistsError):
+                summary.write(self.folder / "summary.json")
+        if failed:
+            raise RecordingError(
+                f"the output {', '.join(failed)} in {self.folder} failed",
+                mend="Free some space, or give another folder with --output",
+            )
+        return summary

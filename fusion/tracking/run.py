@@ -1,0 +1,315 @@
+"""Live tracking from start to stop: of a rig's devices, or of a recording.
+
+::
+
+    rig ----> hub + a process per driver --> subscriber --+
+                                                          +--> LiveEngine --> sinks
+    recording --> its batches, at their own pace ---------+
+    recording --> run_recording: every frame, the same each time --> sinks
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from drivers.base import StreamInfo
+from drivers.bus.hub import Hub
+from drivers.bus.messages import Ended, Failed
+from drivers.bus.subscriber import Subscriber
+from drivers.errors import BusError, ConfigError, DataError
+from drivers.rig import Rig
+from fusion.features import FeatureBuilder, vision_of
+from fusion.features.offline import usable_streams
+from fusion.features.vision import picture_size
+from fusion.model.checkpoint import load_net
+from fusion.model.net import FusionNet
+from fusion.tracking.console import LiveConsole
+from fusion.tracking.engine import LiveEngine, Timing
+from fusion.tracking.meter import Meter, Summary
+from fusion.tracking.options import LiveOptions
+from fusion.tracking.outputs import Outputs
+from fusion.tracking.pose import Fuser
+from fusion.tracking.sequential import run_recording
+from fusion.tracking.sinks import BusSink, Sink
+from fusion.tracking.sinkthread import SinkThread
+from fusion.vision.base import FrontEnd, front_end
+from recordings.reader import Recording, open_recording
+
+if TYPE_CHECKING:
+    from drivers.process import DriverProcesses
+
+START_S = 30.0
+"""How long required streams may take to be there."""
+
+STOP_S = 10.0
+
+Say = Callable[[str], None]
+
+
+def run(options: LiveOptions, rig: Rig | None, say: Say = print) -> tuple[Summary, Path]:
+    """Track a rig, or the recording ``options.source``.
+
+    Ctrl-C stops in order.
+
+    Args:
+        options: choices.
+        rig: the rig; None: ``options.source`` is replayed.
+        say: prints a line.
+
+    Returns:
+        the summary and the folder of the outputs.
+
+    Raises:
+        ChorusError: of every kind; nothing that existed was overwritten.
+    """
+    torch.set_num_threads(max(1, options.threads))
+    outputs = Outputs(options)
+    if options.source is None and rig is None:
+        raise ConfigError(
+            "there is nothing to track", mend="Give a rig, or a recording with --source FILE.h5"
+        )
+    net = load_net(options.weights)
+    with _interruptible() as stop:
+        if options.source is not None:
+            with open_recording(options.source) as recording:
+                summary = _run_source(recording, net, options, rig, outputs, stop)
+        else:
+            assert rig is not None
+            summary = _run_rig(rig, net, options, outputs, stop, say)
+    if not summary.poses:
+        raise DataError(
+            "no pose came out: no stream of the rig or the recording can be tracked",
+            mend="Give it a camera, an IMU or a microphone; chorus info FILE shows what a recording holds",
+        )
+    return summary, outputs.folder
+
+
+# A recording.
+
+
+def _run_source(
+    recording: Recording,
+    net: FusionNet,
+    options: LiveOptions,
+    rig: Rig | None,
+    outputs: Outputs,
+    stop: threading.Event,
+) -> Summary:
+    infos, pictures = usable_streams(recording)
+    name = options.vision or (rig.vision if rig is not None else vision_of(recording))
+    eyes = front_end(name) if pictures else None
+    with contextlib.ExitStack() as stack:
+        if eyes is not None:
+            stack.callback(eyes.close)
+        meter = Meter(time.monotonic_ns, live=options.realtime)
+        sinks = outputs.open(net.config.actions, pictures=pictures, threaded=options.realtime)
+        view = LiveConsole(meter, net.config.actions)
+        try:
+            with view.shown():
+                if options.realtime:
+                    _replay_in_time(recording, infos, net, eyes, sinks, options, meter, view, stop)
+                else:
+                    run_recording(
+                        recording,
+                        net,
+                        eyes,
+                        sinks,
+                        spec=options.features,
+                        meter=meter,
+                        duration_s=options.duration,
+                        on_pose=view.pose,
+                        progress=lambda _: view.update(),
+                        stop=stop.is_set,
+                    )
+        finally:
+            summary = outputs.close(meter)
+    return summary
+
+
+def _replay_in_time(
+    recording: Recording,
+    infos: Sequence[StreamInfo],
+    net: FusionNet,
+    eyes: FrontEnd | None,
+    sinks: Sequence[Sink],
+    options: LiveOptions,
+    meter: Meter,
+    view: LiveConsole,
+    stop: threading.Event,
+) -> None:
+    starts = [int(s.stamps["time"][0]) for s in recording.all_streams.values() if len(s.stamps)]
+    origin = time.monotonic_ns() - min(starts, default=0)
+    engine = _engine(infos, net, eyes, sinks, options, lambda: time.monotonic_ns() - origin, meter, view)
+    names = [info.name for info in infos]
+    limit = None if options.duration is None else min(starts, default=0) + round(options.duration * 1e9)
+    engine.start()
+    try:
+        for batch in recording.batches(streams=names):
+            last = int(batch.stamps["time"][-1])
+            if limit is not None and last > limit:
+                break
+            while (ahead := last + origin - time.monotonic_ns()) > 0 and not stop.is_set():
+                view.update()
+                stop.wait(min(ahead / 1e9, 0.1))
+            if stop.is_set() or engine.finished():
+                break
+            engine.feed(batch)
+        for name in names:
+            engine.feed(Ended(name, 0, {}))
+        while not engine.wait(0.1) and not stop.is_set():
+            view.update()
+    finally:
+        engine.stop()
+
+
+# A rig.
+
+
+def _run_rig(
+    rig: Rig, net: FusionNet, options: LiveOptions, outputs: Outputs, stop: threading.Event, say: Say
+) -> Summary:
+    from drivers.process import DriverProcesses
+
+    # Before the devices start, as its weights may have to be fetched.
+    eyes = front_end(options.vision or rig.vision) if _may_see(rig) else None
+    with contextlib.ExitStack() as stack:
+        if eyes is not None:
+            stack.callback(eyes.close)
+        hub = stack.enter_context(Hub(rig.bus.listen, insecure=rig.bus.insecure))
+        say(f"bus at {hub.address}")
+        subscriber = stack.enter_context(Subscriber(hub.address, set(rig.streams), reliable=False))
+        processes = DriverProcesses(rig, hub.address)
+        stack.callback(_stop_drivers, hub, subscriber, processes)
+        infos = _await_streams(rig, subscriber, processes, stop)
+        meter = Meter(time.monotonic_ns, live=True)
+        pictures = any(info.kind == "camera" for info in infos)
+        sinks = outputs.open(net.config.actions, pictures=pictures, threaded=True)
+        camera = next((info.name for info in infos if info.kind == "camera"), "")
+        bus = BusSink(hub.address, options.features.rate_hz, camera, net.config.actions)
+        sinks.append(SinkThread(bus))
+        view = LiveConsole(meter, net.config.actions)
+        epoch = hub.session.epoch_ns
+        engine = _engine(infos, net, eyes, sinks, options, lambda: time.monotonic_ns() - epoch, meter, view)
+        try:
+            with view.shown():
+                engine.start()
+                try:
+                    _pump(subscriber, engine, options.duration, view, stop, say)
+                finally:
+                    engine.stop()
+        finally:
+            summary = outputs.close(meter)
+    return summary
+
+
+def _may_see(rig: Rig) -> bool:
+    """Return whether a stream of the rig may be a camera, as far as the names of drivers tell."""
+    blind = ("imu.", "microphone.", "simulator.imu", "simulator.microphone", "simulator.truth")
+    return any(not stream.driver.startswith(blind) for stream in rig.streams.values())
+
+
+def _pump(
+    subscriber: Subscriber,
+    engine: LiveEngine,
+    duration: float | None,
+    view: LiveConsole,
+    stop: threading.Event,
+    say: Say,
+) -> None:
+    end = None if duration is None else time.monotonic() + duration
+    while not stop.is_set() and not engine.finished() and (end is None or time.monotonic() < end):
+        message = subscriber.receive(0.05)
+        if message is not None:
+            if isinstance(message, Failed):
+                say(f"{message.error} (tracking goes on without {message.stream})")
+            engine.feed(message)
+        view.update()
+
+
+def _await_streams(
+    rig: Rig, subscriber: Subscriber, processes: DriverProcesses, stop: threading.Event
+) -> list[StreamInfo]:
+    """Return the streams once all required ones are announced; rows that come meanwhile are let go."""
+    required = {name for name, stream in rig.streams.items() if stream.required}
+    deadline = time.monotonic() + START_S
+    while missing := sorted(required - set(subscriber.streams)):
+        message = subscriber.receive(0.05)
+        if isinstance(message, Failed) and message.stream in required:
+            raise _not_tracked(message.stream, message.error)
+        for gone in processes.check():
+            if gone.stream in missing and gone.code:
+                raise _not_tracked(gone.stream, gone.error)
+        if stop.is_set():
+            raise BusError(f"stopped before {', '.join(missing)} came", mend="Start again with chorus live")
+        if time.monotonic() > deadline:
+            raise _not_tracked(missing[0], f"{missing[0]}: was not there within {START_S:.0f} s")
+    return list(subscriber.streams.values())
+
+
+def _not_tracked(stream: str, error: str) -> BusError:
+    return BusError(error.rstrip("."), mend=f"Or set streams.{stream}.required: false to track without it")
+
+
+def _stop_drivers(hub: Hub, subscriber: Subscriber, processes: DriverProcesses) -> None:
+    hub.request_stop()
+    deadline = time.monotonic() + STOP_S
+    while processes.running and time.monotonic() < deadline:
+        subscriber.receive(0.05)
+    processes.stop()
+
+
+# Both.
+
+
+def _engine(
+    infos: Sequence[StreamInfo],
+    net: FusionNet,
+    eyes: FrontEnd | None,
+    sinks: Sequence[Sink],
+    options: LiveOptions,
+    now: Callable[[], int],
+    meter: Meter,
+    view: LiveConsole,
+) -> LiveEngine:
+    builder = FeatureBuilder(infos, eyes.skeleton if eyes else (), options.features)
+    camera = builder.camera
+    uses_pictures = camera is not None and camera.kind == "camera"
+    return LiveEngine(
+        builder,
+        Fuser(net, picture_size(camera) if camera else (0, 0)),
+        eyes if uses_pictures else None,
+        sinks,
+        now=now,
+        meter=meter,
+        timing=Timing(options.patience_s),
+        on_pose=view.pose,
+    )
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[threading.Event]:
+    """Let Ctrl-C and SIGTERM set an event; a second one interrupts as ever."""
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+
+    def interrupt(number: int, frame: object) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -52,9 +52,12 @@ class Stamper:
         time, bound = self._host.to_session(host)
         time = time - self._latency_ns
         # Each new probe moves the estimate a little; time must not run back for that.
-        steps = np.arange(len(time))
-        floor = time if self._last is None else np.maximum(time, self._last + 1 + steps)
-        rising = np.maximum.accumulate(floor - steps) + steps
+        rising = time
+        fresh = self._last is None or int(time[0]) > self._last
+        if not fresh or (len(time) > 1 and bool((time[1:] <= time[:-1]).any())):
+            steps = np.arange(len(time))
+            floor = time if self._last is None else np.maximum(time, self._last + 1 + steps)
+            rising = np.maximum.accumulate(floor - steps) + steps
         self._last = int(rising[-1])
         stamps["time"] = rising
         stamps["time_bound"] = host_bound + bound + (rising - time)

@@ -56,6 +56,7 @@ class _Segment:
         self._pending = (0.0, -math.inf)  # the row seen last: above the line, arrival
         self._highest = 0.0  # above the line, of the last rows of groups, in the bucket that is filling
         self._dither: deque[float] = deque(maxlen=WINDOW)
+        self._waits = 0.0  # median of the longest waits
 
     @property
     def settled(self) -> bool:
@@ -68,15 +69,14 @@ class _Segment:
     def add(self, x: NDArray[np.float64], y: NDArray[np.float64], bucket: float, period: float) -> bool:
         """Take in points; False where the clock stepped, so that a new segment must begin."""
         above = y - self.line(x)
-        if self.settled and float(above.min()) < -self.step_size(period):
+        lowest = float(above.min())
+        if self.settled and lowest < -self.step_size(period):
             return False
         if not self.settled:
-            self.jitter = max(self.jitter, float(above.max() - min(0.0, above.min())))
+            self.jitter = max(self.jitter, float(above.max()) - min(0.0, lowest))
         self._note_groups(above, y)
-        for index in np.flatnonzero(above < 0):
-            under = float(self.line(x[index : index + 1])[0] - y[index])
-            if under > 0:
-                self.line = self.line.lowered(under)
+        if lowest < 0:
+            self.line = self.line.lowered(-lowest)
         for one_x, one_y in zip(x.tolist(), y.tolist(), strict=True):
             if one_x - self._bucket >= bucket:
                 if self._bucket > -math.inf and not self._close(period):
@@ -88,9 +88,9 @@ class _Segment:
 
     def _note_groups(self, above: NDArray[np.float64], y: NDArray[np.float64]) -> None:
         # Whether the last row had company, the next call tells.
-        above, y = np.append(self._pending[0], above), np.append(self._pending[1], y)
+        above, y = np.concatenate(([self._pending[0]], above)), np.concatenate(([self._pending[1]], y))
         self._pending = float(above[-1]), float(y[-1])
-        together, above = np.diff(y) == 0, above[:-1]
+        together, above = y[1:] == y[:-1], above[:-1]
         weight = 0.02 * len(above)
         self._grouped += weight / (1 + weight) * (float(together.mean()) - self._grouped)
         self._highest = max(self._highest, float(np.max(above[~together], initial=0.0)))
@@ -104,11 +104,12 @@ class _Segment:
         """
         if self._grouped < 0.1:
             return 0.0
-        return max(0.0, period - 0.75 * float(np.median(self._dither))) if self._dither else period
+        return max(0.0, period - 0.75 * self._waits)
 
     def _close(self, period: float) -> bool:
         x, y = self._lowest
         self._dither.append(self._highest)
+        self._waits = float(np.median(self._dither))
         self._highest = 0.0
         late = y - float(self.line(np.array([x]))[0])
         self._late = self._late + 1 if self.settled and late > self.step_size(period) else 0
@@ -182,6 +183,8 @@ class DeviceClock:
     def update_nominal(self, time_host: NDArray[np.int64], count: NDArray[np.int64], unit: float) -> Times:
         """As :meth:`update`, for any count of ``unit`` nominal ns each."""
         time_host = np.asarray(time_host, dtype=np.int64)
+        if len(count) and (len(count) == 1 or bool((count[1:] > count[:-1]).all())):
+            return self._correct(time_host, count, unit)
         out = np.empty(len(time_host), np.int64)
         bound = np.empty(len(time_host), np.int64)
         start = 0
@@ -223,7 +226,7 @@ class DeviceClock:
         if self._last is not None and times[0] <= self._last:
             half = np.rint((x - x[0]) / 2).astype(np.int64) + self._last + 1 + int(self._period) // 2
             times = np.maximum(times, half)
-        if len(times) > 1 and np.any(np.diff(times) <= 0):
+        if len(times) > 1 and bool((times[1:] <= times[:-1]).any()):
             times = np.maximum.accumulate(times - np.arange(len(times))) + np.arange(len(times))
         self._last = int(times[-1])
         return times

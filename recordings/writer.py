@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 import h5py
+import msgspec
 import numpy as np
 
 from drivers.base import Batch, StreamInfo
@@ -26,6 +27,9 @@ from drivers.errors import RecordingError, RecordingExists
 from recordings import layout
 from recordings.labels import labels_of
 from recordings.stream_writer import StreamWriter
+
+RESERVE_BYTES = 64 << 20
+"""Recording stops while the disk still has this much room: HDF5 can't close a file in order without any."""
 
 
 class DiskFull(RecordingError):
@@ -40,7 +44,6 @@ class SessionWriter:
         session: attributes of the session.
         flush_s: a crash loses at most this much, s.
         sync_s: a power failure loses at most about this much, s; 0 never forces the disk.
-        reserve_bytes: stop while the disk still has this much room.
 
     Raises:
         RecordingExists: the file is there already; nothing was touched.
@@ -54,14 +57,12 @@ class SessionWriter:
         *,
         flush_s: float = 0.25,
         sync_s: float = 1.0,
-        reserve_bytes: int = 64 << 20,
     ) -> None:
         self.path = Path(path)
         self.session = session
         self.streams: dict[str, StreamWriter] = {}
         self._events: list[Event] = []
         self._flush_s = flush_s
-        self._reserve = reserve_bytes
         self._next_flush = time.monotonic() + flush_s
         self._file = _create(self.path)
         layout.write_session(self._file, dataclasses.replace(session, closed=False))
@@ -105,7 +106,18 @@ class SessionWriter:
         attributes = {"required": required, "latency_ns": latency_ns, "ended": ""}
         stream = StreamWriter(self._file, info, withheld=withheld, attributes=attributes)
         self.streams[info.name] = stream
+        self._next_flush = 0.0  # a crash must not lose a whole stream
         return stream
+
+    def announced_again(self, info: StreamInfo) -> None:
+        """Note what a stream now tells of itself; if its driver had failed, it was started again."""
+        stream = self.streams[info.name]
+        if stream.failure:
+            stream.ledger.abandon()
+            stream.failure = ""
+        if msgspec.structs.replace(stream.info, **_news(info)) == info:
+            stream.info = info
+            layout.write_info(stream.group, info)
 
     def append(self, batch: Batch) -> None:
         """Store a batch of a stream that was added.
@@ -192,7 +204,7 @@ class SessionWriter:
         except OSError as error:
             raise self._disk_failed(error) from error
         self._next_flush = time.monotonic() + self._flush_s
-        if shutil.disk_usage(self.path.parent).free < self._reserve:
+        if shutil.disk_usage(self.path.parent).free < RESERVE_BYTES:
             self.close()
             raise DiskFull(
                 f"{self.path}: the disk is full, recording stopped; all up to here is safe",
@@ -221,11 +233,21 @@ class SessionWriter:
         with contextlib.suppress(OSError):
             _sync(self.path)
 
+    def discard(self) -> None:
+        """Close and remove the file: nothing of worth was recorded."""
+        self.close()
+        self.path.unlink(missing_ok=True)
+
     def _stop_time(self, end: int) -> int:
         stop = int(self._file.attrs["stop_ns"])  # pyright: ignore[reportArgumentType]
         return stop if stop >= 0 else end
 
     def _disk_failed(self, error: OSError) -> DiskFull:
+        # Closing would write an end of file beyond what the disk took, and nothing could open that:
+        # HDF5 gets another place to write, and the file stays as it was flushed last.
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        os.dup2(nowhere, self._file.id.get_vfd_handle())
+        os.close(nowhere)
         with contextlib.suppress(OSError, RuntimeError):
             self._file.close()
         reason = os.strerror(error.errno) if error.errno else str(error)
@@ -277,6 +299,12 @@ def _create(path: Path) -> h5py.File:
             f"{path} can't be created ({reason})",
             mend="give a name in a folder you may write to with --output",
         ) from error
+
+
+def _news(info: StreamInfo) -> dict[str, object]:
+    """What may change midway: everything but the form of the rows."""
+    fixed = {"name", "kind", "encoding", "dtype", "shape", "stamping"}
+    return {name: value for name, value in msgspec.structs.asdict(info).items() if name not in fixed}
 
 
 def _text_columns(

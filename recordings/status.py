@@ -1,0 +1,109 @@
+"""What a recording in progress, and one that is done, tells of itself."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Literal
+
+Phase = Literal["starting", "recording", "stopping"]
+
+
+@dataclasses.dataclass(frozen=True)
+class StreamStatus:
+    """One stream while recording.
+
+    Attributes:
+        name: of the stream.
+        state: ``waiting`` for its driver, ``running``, ``ended`` or ``failed``.
+        rows: stored so far.
+        rate_hz: rows per second since the last status.
+        nominal_rate_hz: what the device promised, 0 where irregular or unknown.
+        lost: rows lost so far, for any reason.
+        bytes: of data stored so far.
+        error: why it failed, or empty.
+    """
+
+    name: str
+    state: Literal["waiting", "running", "ended", "failed"]
+    rows: int = 0
+    rate_hz: float = 0.0
+    nominal_rate_hz: float = 0.0
+    lost: int = 0
+    bytes: int = 0
+    error: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class RecordStatus:
+    """A recording in progress; handed out about twice a second.
+
+    Attributes:
+        phase: what it does now.
+        address: of the hub, for ``chorus drive`` on other hosts.
+        path: the file.
+        elapsed_s: since all required streams were there.
+        duration_s: how long it is to be, or None for until it is stopped.
+        streams: those of the rig, and any others that came.
+    """
+
+    phase: Phase
+    address: str
+    path: Path
+    elapsed_s: float
+    duration_s: float | None
+    streams: tuple[StreamStatus, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class StreamSummary:
+    """One stream at the end.
+
+    Attributes:
+        rows: stored.
+        lost: rows lost, by reason.
+        unexplained: rows nobody can account for.
+        bytes: of data stored.
+        required: the session is not sound without it.
+        error: why its driver failed, or empty.
+    """
+
+    rows: int
+    lost: dict[str, int]
+    unexplained: int
+    bytes: int
+    required: bool
+    error: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class RecordSummary:
+    """A recording that is done.
+
+    Attributes:
+        path: the file.
+        session_id: unique name of the session.
+        duration_s: between the start and the request to stop.
+        streams: by name.
+        cpu_s: processor seconds this program used: hub, subscriber and writer.
+        drivers_cpu_s: processor seconds the driver processes used.
+        problems: what went wrong, a line each.
+    """
+
+    path: Path
+    session_id: str
+    duration_s: float
+    streams: dict[str, StreamSummary]
+    cpu_s: float
+    drivers_cpu_s: float
+    problems: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """All required streams came, ended in order, and add up."""
+        return not self.problems
+
+    @property
+    def exit_code(self) -> int:
+        """0, or 1 if something went wrong; the file is closed in good order either way."""
+        return int(not self.ok)

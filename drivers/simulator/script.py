@@ -49,7 +49,7 @@ class Plan:
 
     Args:
         seed: everything random comes from it.
-        script: names of actions, done in turn and over again; empty: all of them in random order, again and again.
+        script: names of actions, done in turn and over again; empty: all, in random order, without end.
         shape: sizes of the body.
         heading: where the body looks at first, rad around world z from +x (the camera's side).
 

@@ -38,7 +38,7 @@ SETTLE_S = 0.1
 """From the opening of the port to the first sample: the host empties its buffer meanwhile."""
 _TEMPERATURE = 2_500  # 0.01 degrees C, the fourth value of the first two packets
 _AHEAD_S = 0.2
-_SHOCK_DECAY_S = 0.03
+_SHOCK_DECAY_S, _SHOCK_S = 0.03, 0.3
 
 
 def shocks(body: Body, times: Array, place: str) -> Array:
@@ -48,12 +48,12 @@ def shocks(body: Body, times: Array, place: str) -> Array:
     impact; it comes on top of what the smooth motion gives.
     """
     out = np.zeros(len(times))
-    for impact in body.impacts(float(times[0]) - 0.2, float(times[-1])):
+    for impact in body.impacts(float(times[0]) - _SHOCK_S, float(times[-1])):
         gain = _shock_gain(impact.kind, impact.side, place)
         if gain:
-            since = times - impact.time
-            after = np.where(since > 0, since, 0.0)
-            out += impact.strength * gain * np.exp(-after / _SHOCK_DECAY_S) * np.sin(2 * np.pi * 28.0 * after)
+            since = np.clip(times - impact.time, 0.0, None)
+            wave = np.exp(-since / _SHOCK_DECAY_S) * np.sin(2 * np.pi * 28.0 * since)
+            out += impact.strength * gain * np.where(since < _SHOCK_S, wave, 0.0)
     return out
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from rich.console import Console
+from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
 from recordings.check import CheckReport
+from recordings.status import RecordStatus, RecordSummary
 
 
 def table(*columns: str) -> Table:
@@ -64,3 +66,73 @@ def print_info(facts: dict[str, Any], console: Console | None = None) -> None:
             escape(stored),
         )
     console.print(streams)
+
+
+class RecordView:
+    """The console while recording: one line a stream, drawn anew at each status.
+
+    Use as a context manager; call it with each :class:`~recordings.status.RecordStatus`. Where the output is
+    no terminal it prints a line when something changes and every ten seconds.
+    """
+
+    STATES: ClassVar = {"waiting": "yellow", "running": "green", "ended": "dim", "failed": "red"}
+    QUIET_S = 10.0
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console(stderr=True)
+        self._live = Live(console=self._console, auto_refresh=False, transient=True)
+        self._said = ("", -self.QUIET_S)
+
+    def __enter__(self) -> RecordView:
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._console.is_terminal:
+            self._live.stop()
+
+    def __call__(self, status: RecordStatus) -> None:
+        if self._console.is_terminal:
+            self._live.update(self._draw(status), refresh=True)
+            return
+        news = status.phase + "".join(stream.state for stream in status.streams)
+        if news != self._said[0] or status.elapsed_s >= self._said[1] + self.QUIET_S:
+            self._said = (news, status.elapsed_s)
+            states = ", ".join(f"{s.name} {s.state} {s.rows}" for s in status.streams)
+            self._console.print(f"{status.phase} {status.elapsed_s:.0f} s: {states}", highlight=False)
+
+    def _draw(self, status: RecordStatus) -> Table:
+        drawn = table("stream", "state", "rows", "rate [Hz]", "lost", "MB")
+        until = f" of {status.duration_s:.0f}" if status.duration_s is not None else ""
+        drawn.title = f"{status.phase} {status.elapsed_s:.1f}{until} s -> {escape(str(status.path))}"
+        drawn.caption = f"bus {status.address}; Ctrl-C stops in order"
+        for stream in status.streams:
+            colour = self.STATES[stream.state]
+            drawn.add_row(
+                stream.name,
+                f"[{colour}]{stream.state}",
+                str(stream.rows),
+                f"{stream.rate_hz:.1f}",
+                f"[red]{stream.lost}" if stream.lost else "0",
+                f"{stream.bytes / 1e6:.1f}",
+            )
+        return drawn
+
+
+def print_summary(summary: RecordSummary, console: Console | None = None) -> None:
+    """Print what came of a recording."""
+    console = console or Console()
+    done = table("stream", "rows", "lost", "MB")
+    for name, stream in summary.streams.items():
+        lost = ", ".join(f"{rows} {reason}" for reason, rows in stream.lost.items() if rows) or "0"
+        done.add_row(name, str(stream.rows), lost, f"{stream.bytes / 1e6:.1f}")
+    console.print(done)
+    share = 100 * summary.cpu_s / max(summary.duration_s, 1e-9)
+    used = f"recorder used {summary.cpu_s:.1f} s of processor ({share:.0f} % of a core)"
+    console.print(
+        f"{summary.duration_s:.1f} s; {used}, drivers {summary.drivers_cpu_s:.1f} s", highlight=False
+    )
+    for problem in summary.problems:
+        console.print(f"[red]✗[/red] {escape(problem)}", highlight=False)
+    console.print(f"{escape(str(summary.path))}", highlight=False, soft_wrap=True)

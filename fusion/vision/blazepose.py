@@ -96,6 +96,7 @@ class BlazePose(FrontEnd):
     def reset(self) -> None:
         self._followed: list[region.Region] = []
         self._since_look = 0
+        self._next_tile = 0
         self._last_ns: int | None = None
 
     def __call__(self, image: NDArray[np.uint8], time_ns: int) -> list[Person]:
@@ -109,10 +110,19 @@ class BlazePose(FrontEnd):
         self._since_look += 1
         if not looks or (len(looks) < self._max_people and self._since_look >= LOOK_EVERY):
             self._since_look = 0
-            found = [detection.region for detection in self._detector(image)]
-            looks += self._look(image, found, looks)
+            looks += self._find(image, looks)
         self._followed = [look.following for look in looks]
         return [look.person for look in looks]
+
+    def _find(self, image: NDArray[np.uint8], known: list[_Look]) -> list[_Look]:
+        """Return people that were not known: in the whole picture, else closer up in one part of it."""
+        looks = self._look(image, [found.region for found in self._detector(image)], known)
+        if looks:
+            return looks
+        tiles = region.tiles(image.shape[1], image.shape[0])
+        tile = tiles[self._next_tile % len(tiles)]
+        self._next_tile += 1
+        return self._look(image, [found.region for found in self._detector(image, tile)], known)
 
     def _look(
         self, image: NDArray[np.uint8], regions: list[region.Region], known: list[_Look]

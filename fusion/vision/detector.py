@@ -94,9 +94,15 @@ class Detector:
         self._scores = self._network.find((1, count, 1))
         self._threshold = threshold
 
-    def __call__(self, image: NDArray[np.uint8]) -> list[Detection]:
-        """Return the people in a (H, W, 3) uint8 BGR picture, the most certain first."""
-        frame = region.whole(image.shape[1], image.shape[0])
+    def __call__(self, image: NDArray[np.uint8], frame: region.Region | None = None) -> list[Detection]:
+        """Return the people in a (H, W, 3) uint8 BGR picture, the most certain first.
+
+        Args:
+            image: the picture.
+            frame: where in it to look; None: everywhere. People much smaller than a quarter of the
+                frame are not found.
+        """
+        frame = frame or region.whole(image.shape[1], image.shape[0])
         small = frame.crop(image, self._size, border=cv2.BORDER_CONSTANT)
         rgb = cv2.cvtColor(small, cv2.COLOR_BGR2RGB).astype(np.float32)
         outputs = self._network(rgb / np.float32(127.5) - np.float32(1))

@@ -74,6 +74,17 @@ def whole(width: int, height: int) -> Region:
     return Region(width / 2, height / 2, max(width, height))
 
 
+def tiles(width: int, height: int) -> list[Region]:
+    """Return overlapping squares, half as large as the picture is long, that cover it: for small people."""
+    side = max(width, height) / 2
+    places = []
+    for length in (width, height):
+        count = math.ceil(max(length - side, 0) / (side / 2)) + 1
+        low, high = (side / 2, length - side / 2) if count > 1 else (length / 2, length / 2)
+        places.append(np.linspace(low, high, count))
+    return [Region(float(x), float(y), side) for y in places[1] for x in places[0]]
+
+
 def around(hips: NDArray[np.floating], rim: NDArray[np.floating]) -> Region:
     """Return the region of a person.
 

@@ -7,7 +7,7 @@ from conftest_vision import mirrored
 
 from fusion.skeletons import BLAZEPOSE33
 from fusion.vision.blazepose import BlazePose
-from fusion.vision.region import apply
+from fusion.vision.region import apply, tiles
 
 FRAME_NS = 16_666_667
 LEFT_HIP, RIGHT_HIP = BLAZEPOSE33.index("left_hip"), BLAZEPOSE33.index("right_hip")
@@ -82,6 +82,20 @@ def test_key_points_move_with_the_picture(blazepose, film, scale, shift):
     other = blazepose(moved, 0)[0]
     errors = np.linalg.norm(other.keypoints - apply(affine, person.keypoints), axis=1) / size(other)
     assert np.median(errors) < 0.01
+
+
+def test_a_small_person_is_found_after_a_look_at_each_part(blazepose, film):
+    affine = np.array([[0.3, 0, 60.0], [0, 0.3, 900.0]])
+    picture = cv2.warpAffine(film[0], affine, (1080, 1920), flags=cv2.INTER_AREA, borderValue=(128, 128, 128))
+    for i in range(len(tiles(1080, 1920))):
+        people = blazepose(picture, i * FRAME_NS)
+        if people:
+            break
+    assert len(people) == 1
+    blazepose.reset()
+    large = blazepose(film[0], 0)[0]
+    errors = np.linalg.norm(people[0].keypoints - apply(affine, large.keypoints), axis=1) / size(people[0])
+    assert np.median(errors) < 0.02
 
 
 def test_a_leaning_person_gives_leaning_world_landmarks(blazepose, film):

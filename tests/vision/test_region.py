@@ -1,5 +1,6 @@
 """The region that a network looks at."""
 
+import itertools
 import math
 
 import cv2
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fusion.vision.region import MARGIN, Region, apply, apply_covariance, around, whole
+from fusion.vision.region import MARGIN, Region, apply, apply_covariance, around, tiles, whole
 
 regions = st.builds(
     Region, st.floats(-200, 2000), st.floats(-200, 2000), st.floats(20, 2000), st.floats(-math.pi, math.pi)
@@ -74,3 +75,15 @@ def test_the_whole_picture_is_letterboxed_around_its_middle():
 @pytest.mark.parametrize("place", [Region(0, 0, 3), Region(math.nan, 0, 100), Region(0, 0, 100, math.inf)])
 def test_a_region_without_sense_is_known_as_such(place):
     assert not place.sane
+
+
+@given(st.integers(16, 4000), st.integers(16, 4000))
+def test_tiles_cover_the_picture_and_halves_of_each_other(width, height):
+    found = tiles(width, height)
+    side = max(width, height) / 2
+    for axis, length in (("x", width), ("y", height)):
+        centres = sorted({getattr(tile, axis) for tile in found})
+        assert centres[0] - side / 2 <= 1e-9
+        assert centres[-1] + side / 2 >= length - 1e-9
+        assert all(b - a <= side / 2 + 1e-9 for a, b in itertools.pairwise(centres))
+    assert len(found) <= 9

@@ -10,11 +10,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
 import queue
-import sys
 import time
-from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -22,6 +19,7 @@ import numpy as np
 from drivers.base import NO_TIME, Driver, DriverContext, Samples, StreamInfo
 from drivers.errors import DeviceError, Fault, MissingDependency
 from drivers.microphone.sound import one_block, sound_info
+from drivers.quiet import quiet_stderr
 
 QUEUE_S = 10.0
 """Sound kept while the reader is busy, s."""
@@ -264,24 +262,3 @@ class PortAudioDriver(Driver[PortAudioConfig]):
             f"{name} cannot be opened: {error.args[0] if error.args else error}",
             mend="Check that the sound server runs, and 'device', 'rate' and 'channels'",
         )
-
-
-@contextlib.contextmanager
-def quiet_stderr() -> Iterator[None]:
-    """Keep what the C libraries of sound print on the error stream away from the user.
-
-    ALSA and PortAudio write many lines for every failed attempt; the typed error says it in one.
-    """
-    sys.stderr.flush()
-    try:
-        kept = os.dup(2)
-    except OSError:  # there is no error stream
-        yield
-        return
-    try:
-        with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 - a descriptor is needed, not a path
-            os.dup2(nowhere.fileno(), 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)

@@ -86,7 +86,7 @@ def read_track(poses: Path, rig: Rig) -> Track:
     world = body.pose(times * 1e-9).joints
     in_camera = view.to_camera(world)
     return Track(
-        seconds=times * 1e-9,
+        seconds=times.astype(np.float64) * 1e-9,
         pixels=pixels,
         joints=joints,
         action=action,

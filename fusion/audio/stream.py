@@ -33,6 +33,7 @@ class AudioReader:
                 mend="Set rate_hz of the stream in the rig",
             )
         self.info = info
+        log_mel(np.zeros(window_size(info.rate_hz)), info.rate_hz)  # the filters are made now, not at a tick
         self._rate = info.rate_hz
         self._window = window_size(info.rate_hz)
         self._blocks: collections.deque[tuple[int, int, NDArray[np.float32]]] = collections.deque()

@@ -38,8 +38,8 @@ _SECOND = 1_000_000_000
 _STALLED_S = 1.0
 """A stream that sent nothing for so long is not waited for until it sends again."""
 
-_OVERLOAD_S = 0.5
-"""Further behind than this the engine leaves ticks out."""
+_OVERLOAD_S = 0.1
+"""Behind by this and the patience the engine leaves ticks out: an old pose is worth less than a gap."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -242,7 +242,7 @@ class LiveEngine:
         return None
 
     def _catch_up(self, tick: int, now: int) -> int:
-        if now - tick <= _OVERLOAD_S * _SECOND:
+        if now - tick <= self._patience + _OVERLOAD_S * _SECOND:
             return tick
         grid = self._builder.grid
         goal = grid.at_or_after(now - self._patience)

@@ -49,7 +49,7 @@ def parse(argv: list[str], program: str) -> tuple[Rig | None, LiveOptions]:
     parser.add_class_arguments(LiveOptions, as_group=False)
     try:
         with contextlib.redirect_stderr(io.StringIO()):
-            parsed = parser.instantiate_classes(parser.parse_args(mine))
+            parsed = parser.instantiate_classes(parser.parse_args([_flag(word) for word in mine]))
     except (jsonargparse.ArgumentError, jsonargparse.ParserError, TypeError, ValueError) as error:
         words = " ".join(str(error).split()).rstrip(".")
         raise ConfigError(words, mend=f"`{program} --help` shows what it takes") from None
@@ -63,6 +63,11 @@ def parse(argv: list[str], program: str) -> tuple[Rig | None, LiveOptions]:
     options = LiveOptions(**values)
     _check(options, parsed["rig"], overrides)
     return load_rig(Path(parsed["rig"]), overrides) if parsed["rig"] else None, options
+
+
+def _flag(word: str) -> str:
+    """Let ``--realtime`` alone mean ``--realtime=true``."""
+    return f"{word}=true" if word == "--realtime" else word
 
 
 def _check(options: LiveOptions, rig: str | None, overrides: list[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +23,9 @@ class Percentiles:
 
     p50_ms: float
     p95_ms: float
+
+    def __str__(self) -> str:
+        return f"p50 {self.p50_ms:.0f} ms, p95 {self.p95_ms:.0f} ms"
 
     @classmethod
     def of(cls, latencies_ns: list[int]) -> Percentiles:
@@ -70,14 +74,15 @@ class Summary:
             json.dump(data, file, indent=2)
 
     def __str__(self) -> str:
-        return (
+        text = (
             f"{self.poses} poses in {self.seconds:.1f} s ({self.poses_per_s:.1f}/s), "
-            f"{self.frames} frames looked at ({self.frames_per_s:.1f}/s), {self.frames_skipped} skipped; "
-            f"latency from the newest frame p50 {self.frame_latency.p50_ms:.0f} ms, "
-            f"p95 {self.frame_latency.p95_ms:.0f} ms; "
-            f"from the newest sample p50 {self.sample_latency.p50_ms:.0f} ms, "
-            f"p95 {self.sample_latency.p95_ms:.0f} ms"
+            f"{self.frames} frames looked at ({self.frames_per_s:.1f}/s), {self.frames_skipped} skipped, "
+            f"{self.skipped_ticks} ticks skipped"
         )
+        for what, latency in (("frame", self.frame_latency), ("sample", self.sample_latency)):
+            if not math.isnan(latency.p50_ms):
+                text += f"; latency from the newest {what} {latency}"
+        return text
 
 
 class Meter:

@@ -61,6 +61,9 @@ class Fuser:
         self._net = net.eval()
         self._size = size
         self._state = net.init_state(1)
+        nothing = {name: torch.zeros((1, *shape)) for name, shape in FEATURES.items()}
+        nothing["time"] = torch.zeros(1, dtype=torch.int64)
+        self._net.step(nothing, self._state)  # torch prepares itself at the first step; the state stays
 
     @property
     def actions(self) -> tuple[str, ...]:

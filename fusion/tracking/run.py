@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
 from drivers.base import StreamInfo
@@ -146,10 +147,11 @@ def _replay_in_time(
     stop: threading.Event,
 ) -> None:
     starts = [int(s.stamps["time"][0]) for s in recording.all_streams.values() if len(s.stamps)]
-    origin = time.monotonic_ns() - min(starts, default=0)
+    origin = 0  # session time 0 on the monotonic clock; set once all is prepared
     engine = _engine(infos, net, eyes, sinks, options, lambda: time.monotonic_ns() - origin, meter, view)
     names = [info.name for info in infos]
     limit = None if options.duration is None else min(starts, default=0) + round(options.duration * 1e9)
+    origin = time.monotonic_ns() - min(starts, default=0)
     engine.start()
     try:
         for batch in recording.batches(streams=names):
@@ -282,6 +284,10 @@ def _engine(
     builder = FeatureBuilder(infos, eyes.skeleton if eyes else (), options.features)
     camera = builder.camera
     uses_pictures = camera is not None and camera.kind == "camera"
+    if eyes is not None and camera is not None and uses_pictures:
+        width, height = picture_size(camera)
+        eyes(np.zeros((height, width, 3), np.uint8), 0)  # networks prepare themselves at the first picture
+        eyes.reset()
     return LiveEngine(
         builder,
         Fuser(net, picture_size(camera) if camera else (0, 0)),

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Protocol
 from drivers.base import Batch, StreamInfo
 from drivers.bus import Hub, Subscriber
 from drivers.bus.messages import Announcement, Ended, Event, Failed, Message, Missed, Probes
-from drivers.errors import RecordingError, RecordingExists
+from drivers.errors import Fault, RecordingError, RecordingExists
 from drivers.rig import Rig
 from recordings import layout
 from recordings.status import Phase, RecordStatus, RecordSummary, StreamStatus, StreamSummary
@@ -213,9 +213,14 @@ class _Run:
             elapsed = time.monotonic() - self._started
             if self._duration is not None and elapsed >= self._duration:
                 return
-            if not self._alive:
+            if not self._running():
                 return
             self._step()
+
+    def _running(self) -> bool:
+        """Whether anything is left to come."""
+        coming = self._alive.union(self._hub.publishers, self._processes.running if self._processes else ())
+        return bool(coming - self._errors.keys())
 
     def stop(self) -> None:
         """Tell the drivers to end, and write all that is still under way."""
@@ -225,7 +230,7 @@ class _Run:
         self.phase = "stopping"
         self._hub.request_stop()
         try:
-            while self._alive and time.monotonic() < self._stopped + STOP_S:
+            while self._running() and time.monotonic() < self._stopped + STOP_S:
                 self._step()
             while message := self._subscriber.receive(SETTLE_S if self._alive else 0.0):
                 self._take(message)
@@ -312,12 +317,21 @@ class _Run:
 
     def _fail(self, stream: str, error: str) -> None:
         self._alive.discard(stream)
-        if stream not in self._errors:
-            self._errors[stream] = error
+        if stream in self._errors:
+            return
+        self._errors[stream] = error
+        if not self._writer.closed:
             self._writer.event(Event(self._now(), "device", error, stream))
 
     def _check_processes(self) -> None:
-        pass
+        """Take note of drivers that are over without having said so on the bus."""
+        for over in self._processes.check() if self._processes is not None else ():
+            never = over.stream not in self._writer.streams
+            if over.code != 0 or never:
+                error = over.error or f"{over.stream}: its driver ended without sending anything"
+                if not never and not self._writer.closed:
+                    self._writer.failed(Failed(over.stream, Fault.FAILED, error))
+                self._fail(over.stream, error)
 
     def _now(self) -> int:
         return time.monotonic_ns() - self._hub.session.epoch_ns

@@ -94,7 +94,8 @@ def describe(hint: Any) -> str:
         return " or ".join(describe(item) for item in arguments)
     if origin in (tuple, list):
         inner = [describe(item) for item in arguments if item is not Ellipsis]
-        return f"a list of {inner[0]}" if len(set(inner)) == 1 else f"a list of {', '.join(inner)}"
+        size = f" of {len(inner)}" if origin is tuple and Ellipsis not in arguments else ""
+        return f"a list{size}, each {' or '.join(dict.fromkeys(inner))}"
     if origin is dict:
         return f"a mapping of {' to '.join(describe(item) for item in arguments)}"
     return str(getattr(hint, "__name__", hint))

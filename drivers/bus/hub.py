@@ -260,7 +260,7 @@ class Hub:
         return [
             known.announced
             for known in self._publishers.values()
-            if known.announced is not None and not known.ended and not known.silent
+            if known.announced is not None and not known.silent
         ]
 
     def _interested(self, stream: str) -> list[bytes]:

@@ -260,7 +260,7 @@ class Publisher:
             poller.register(source, zmq.POLLIN)
         now = time.monotonic()
         self._heard = now
-        due = {"probe": now + PROBE_S, "announce": now + ANNOUNCE_S, "end": now}
+        due = {"probe": now, "announce": now + ANNOUNCE_S, "end": now}
         try:
             while not self._closing:
                 now = time.monotonic()
@@ -294,7 +294,7 @@ class Publisher:
             self._announce_now = False
             due["announce"] = now + ANNOUNCE_S
             with self._lock:
-                if self._info is not None and self._ended is None:
+                if self._info is not None:
                     header, frames = self._announcement("a", self._info)
                     self._link.send(control.Announce(stream=header))
                     self._outbox.append(frames)

@@ -87,8 +87,8 @@ class Parser(abc.ABC):
         """Parse one chunk that arrived at ``time_host`` (ns)."""
 
     def take(self) -> Rows | None:
-        """Return the rows and losses since the last take, or None where there are neither."""
-        if not self._stamps and not self._lost:
+        """Return the rows and losses since the last take, or None: losses wait for the next row."""
+        if not self._stamps:
             return None
         stamps = np.array(self._stamps, dtype=object).reshape(-1, 3)
         rows = Rows(

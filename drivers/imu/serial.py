@@ -126,11 +126,10 @@ class SerialImuDriver(Driver[SerialImuConfig]):
         self._listen(lambda: False, min(timeout_s, BATCH_S))
         rows = self._parser.take()
         now = time.monotonic()
-        if rows is None or not len(rows):
+        if rows is None:
             quiet_bytes, quiet_rows = now - self._last_byte, now - self._last_row
             if max(quiet_bytes, quiet_rows) > self.config.patience_s:
                 raise self._nothing()
-        if rows is None:
             return None
         return _samples(rows)
 

@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.base import NO_TIME, Samples, StreamInfo
-from drivers.clock.envelope import Line, envelope_line
+from drivers.clock.envelope import SETTLED, Line, envelope_line
 
 BUCKET_NS = 250_000_000  # the lowest arrival of each quarter second counts
 WINDOW = 240  # buckets, one minute: longer, and a warming crystal is no line any more
 STEP_BUCKETS = 6  # arrivals late for so many buckets in a row are a step, not a delay
-SETTLED_BUCKETS = 8
 STEP_NS = 3e6  # the least step worth a new segment
+ABSURD_NS = 60e9  # no time is corrected by more: it would be a wrong number, not a delay
 TOLERANCE = 0.03  # of a sensor's rate; beyond that its nominal rate is wrong
 HOST_TOLERANCE = 0.002  # of a clock that counts nanoseconds
 SANE_PACE = 0.02  # a device clock that runs off by more is none (a film played at another pace)
@@ -60,7 +60,7 @@ class _Segment:
 
     @property
     def settled(self) -> bool:
-        return len(self.x) >= SETTLED_BUCKETS
+        return len(self.x) >= SETTLED
 
     def step_size(self, period: float) -> float:
         """Residuals beyond this are steps, ns."""
@@ -70,7 +70,7 @@ class _Segment:
         """Take in points; False where the clock stepped, so that a new segment must begin."""
         above = y - self.line(x)
         lowest = float(above.min())
-        if self.settled and lowest < -self.step_size(period):
+        if lowest < -ABSURD_NS or (self.settled and lowest < -self.step_size(period)):
             return False
         if not self.settled:
             self.jitter = max(self.jitter, float(above.max()) - min(0.0, lowest))
@@ -124,8 +124,9 @@ class _Segment:
             del self.x[0], self.y[0]
         # While arrivals may have stepped, they stay out of the line.
         keep = max(1, len(self.x) - self._late)
+        jitter = self._waits if self.settled else self.jitter
         self.line = envelope_line(
-            np.array(self.x[:keep]), np.array(self.y[:keep]), tolerance=self.tolerance, jitter=self.jitter
+            np.array(self.x[:keep]), np.array(self.y[:keep]), tolerance=self.tolerance, jitter=jitter
         )
         return True
 
@@ -209,7 +210,8 @@ class DeviceClock:
             y = (time_host - self._y0).astype(np.float64)
             self._segment.add(x, y, bucket, self._period)
         line = self._segment.line
-        ideal, error = line(x), line.bound(x) + self._segment.hidden(self._period)
+        ideal = np.clip(line(x), y - ABSURD_NS, y + ABSURD_NS)
+        error = np.minimum(line.bound(x) + self._segment.hidden(self._period), 2 * ABSURD_NS)
         if not self._segment.settled:  # the first arrivals may all have been late
             error = error + self._segment.jitter + self._period
         rising = self._rise(ideal, x)
@@ -224,7 +226,12 @@ class DeviceClock:
         """Where the line moved back, let time pass at half pace until it is met, never backwards."""
         times = np.rint(ideal).astype(np.int64) + self._y0
         if self._last is not None and times[0] <= self._last:
-            half = np.rint((x - x[0]) / 2).astype(np.int64) + self._last + 1 + int(self._period) // 2
+            half = (
+                np.rint(np.minimum(x - x[0], ABSURD_NS) / 2).astype(np.int64)
+                + self._last
+                + 1
+                + int(self._period) // 2
+            )
             times = np.maximum(times, half)
         if len(times) > 1 and bool((times[1:] <= times[:-1]).any()):
             times = np.maximum.accumulate(times - np.arange(len(times))) + np.arange(len(times))

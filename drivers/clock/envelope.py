@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 SLOPE_PRIOR = 0.005
 """How far a cheap sensor's true rate commonly is from its nominal one (1 sigma), of 1."""
 
+SETTLED = 8
+"""Points that are enough to judge a slope by their own scatter."""
+
 FLOOR_NS = 20_000.0
 """No bound is below this: reading a clock from Python costs that much now and then."""
 
@@ -74,7 +77,7 @@ def envelope_line(
         x: nominal device time, ns.
         y: arrival on the host, ns.
         tolerance: largest departure of the slope from 1.
-        jitter: scatter of single arrivals, ns; stands in where the points are too few to show any.
+        jitter: what single arrivals commonly scatter, ns.
 
     Returns:
         the line; its ``at_x`` is the mean of x. Its bound is relative to the least delay: a constant
@@ -88,21 +91,23 @@ def envelope_line(
         right = next((n for n in range(1, len(hull)) if x[hull[n]] >= middle), len(hull) - 1)
         a, b = hull[right - 1], hull[right]
         raw = float((y[b] - y[a]) / (x[b] - x[a]))
-    scatter = _scatter(x, y, raw, jitter)
+    scatter = _scatter(x, y, raw, jitter if len(x) < SETTLED else 0.0)
     # Two points far apart fix a slope, two near each other nothing: weigh against what is usual.
     slope_error = 2 * scatter / span if span > 0 else np.inf
     trust = SLOPE_PRIOR**2 / (SLOPE_PRIOR**2 + slope_error**2)
     slope = float(np.clip(1 + trust * (raw - 1), 1 - tolerance, 1 + tolerance))
     residual = y - slope * (x - middle)
     at_y = float(np.min(residual))
+    # Few points can lie on a line by chance (by polling in step), so at first the bound goes by what
+    # single arrivals scatter.
+    caution = jitter * min(1.0, SETTLED / len(x))
+    slope_error = 2 * max(scatter, caution) / span + (1 - trust) * abs(raw - 1) if span > 0 else np.inf
     slope_bound = float(min(slope_error, tolerance, 3 * SLOPE_PRIOR))
-    spread = 2 * float(np.quantile(residual - at_y, 0.75)) + FLOOR_NS
-    if len(x) < 8:
-        spread += jitter
+    spread = 2 * float(np.quantile(residual - at_y, 0.75)) + FLOOR_NS + caution
     return Line(middle, at_y, slope, spread, slope_bound)
 
 
 def _scatter(x: NDArray[np.float64], y: NDArray[np.float64], slope: float, jitter: float) -> float:
     residual = y - slope * x
     above = float(np.quantile(residual - np.min(residual), 0.75))
-    return max(above, FLOOR_NS) if len(x) >= 8 else max(above, jitter, FLOOR_NS)
+    return max(above, jitter, FLOOR_NS)

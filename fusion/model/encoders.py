@@ -8,6 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from fusion.skeletons import BODY20
+
 AGES_S = (0.02, 0.1, 0.5)
 """Time constants of the age code: a frame period, a late frame, a loss. s."""
 
@@ -16,6 +18,39 @@ def age_code(age: Tensor) -> Tensor:
     """Return (..., 3): how fresh a sample of ``age`` s (...) is on three time scales, 1 = new."""
     scales = age.new_tensor(AGES_S)
     return torch.exp(-age.clamp(0.0, 2.0)[..., None] / scales)
+
+
+TRUNK = tuple(
+    BODY20.index(name)
+    for name in ("pelvis", "spine", "neck", "left_shoulder", "right_shoulder", "left_hip", "right_hip")
+)
+
+
+def about_trunk(x: Tensor, y: Tensor, present: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Free key points of their box, which moves and grows as the arms do.
+
+    Args:
+        x: (..., 20), y: (..., 20), box-normalised, 0 where not present.
+        present: (..., 20).
+
+    Returns:
+        x and y (..., 20) from the trunk's centre in units of twice its spread; (..., 3) centre and spread.
+        Without at least three joints of the trunk the box is kept: centre 0, spread 0.16.
+    """
+    weight = (present[..., TRUNK] > 0.5).to(x.dtype)
+    count = weight.sum(dim=-1, keepdim=True)
+    enough = count >= 3
+    centre_x = (x[..., TRUNK] * weight).sum(dim=-1, keepdim=True) / count.clamp(min=1.0)
+    centre_y = (y[..., TRUNK] * weight).sum(dim=-1, keepdim=True) / count.clamp(min=1.0)
+    square = (x[..., TRUNK] - centre_x).square() + (y[..., TRUNK] - centre_y).square()
+    spread = (
+        ((square * weight).sum(dim=-1, keepdim=True) / count.clamp(min=1.0) + 1e-6).sqrt().clamp(min=0.04)
+    )
+    centre_x = torch.where(enough, centre_x, torch.zeros_like(centre_x))
+    centre_y = torch.where(enough, centre_y, torch.zeros_like(centre_y))
+    spread = torch.where(enough, spread, torch.full_like(spread, 0.16))
+    trunk = torch.cat([centre_x, centre_y, spread], dim=-1)
+    return 0.5 * (x - centre_x) / spread, 0.5 * (y - centre_y) / spread, trunk
 
 
 def masked(x: Tensor, present: Tensor) -> Tensor:
@@ -84,7 +119,7 @@ class VisionEncoder(nn.Module):
 
     def __init__(self, joints: int, inner: int, width: int, dropout: float) -> None:
         super().__init__()
-        self.slots = SlotEncoder(joints, 9, len(AGES_S) + 3, inner, width, dropout)
+        self.slots = SlotEncoder(joints, 9, len(AGES_S) + 6, inner, width, dropout)
 
     def forward(self, vision: Tensor, present: Tensor, age: Tensor, box: Tensor) -> Tensor:
         """Return the token (..., D)."""
@@ -94,8 +129,9 @@ class VisionEncoder(nn.Module):
         correlation = (cov_xy / (sd_x * sd_y)).clamp(-1.0, 1.0)
         spread = [10.0 * sd_x.clamp(max=0.3), correlation, 10.0 * sd_y.clamp(max=0.3)]
         depth = 2.0 * depth * depth_known
-        values = torch.stack([3.0 * x, 3.0 * y, peak, *spread, visible, depth, depth_known], dim=-1)
-        return self.slots(values, present, torch.cat([age_code(age), box], dim=-1))
+        x, y, trunk = about_trunk(x, y, present)
+        values = torch.stack([x, y, peak, *spread, visible, depth, depth_known], dim=-1)
+        return self.slots(values, present, torch.cat([age_code(age), box, trunk], dim=-1))
 
 
 class InertialEncoder(nn.Module):

@@ -158,12 +158,12 @@ class ActionReport(pl.Callback):
     """After a test, and after training if asked to: the table, ``results.json`` and ``confusion.png``.
 
     Args:
-        output: folder; files of the same names are replaced.
+        output: folder, by default ``report`` in the folder of the run; files of the same names are replaced.
         after_fit: test at the end of training too.
     """
 
-    def __init__(self, output: str = "runs/report", after_fit: bool = True) -> None:
-        self.output = Path(output)
+    def __init__(self, output: str | None = None, after_fit: bool = True) -> None:
+        self.output = output
         self.after_fit = after_fit
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -192,13 +192,14 @@ class ActionReport(pl.Callback):
                 result.name, f"{result.top1:.1%}", f"{low:.1%} .. {high:.1%}", f"{result.mean_class:.1%}"
             )
         table.add_row("chance", f"{1 / classes:.1%}", "", "")
-        self.output.mkdir(parents=True, exist_ok=True)
+        folder = Path(self.output or Path(trainer.default_root_dir) / "report")
+        folder.mkdir(parents=True, exist_ok=True)
         text = json.dumps([result.as_dict() for result in results], indent=2)
-        (self.output / "results.json").write_text(text + "\n", encoding="utf-8")
-        draw_confusion(results[0], net.config.actions, self.output / "confusion.png")
+        (folder / "results.json").write_text(text + "\n", encoding="utf-8")
+        draw_confusion(results[0], net.config.actions, folder / "confusion.png")
         console = Console()
         console.print(table)
-        console.print(f"confusion matrix: {self.output / 'confusion.png'}")
+        console.print(f"confusion matrix: {folder / 'confusion.png'}")
         return results
 
     @staticmethod

@@ -13,10 +13,14 @@ import os
 import re
 import sys
 import warnings
+from pathlib import Path
+from typing import Any
 
 import jsonargparse
 import pytorch_lightning as pl
-from pytorch_lightning.cli import LightningCLI
+from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
+from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 
 from drivers.errors import ChorusError, ConfigError
 from fusion.model.module import FusionModule
@@ -72,13 +76,44 @@ def main(argv: list[str] | None = None, program: str = "train.py") -> int:
 
 
 class FusionCLI(LightningCLI):
-    """LightningCLI whose fit ends with one line that says where things are."""
+    """LightningCLI with one folder for all that comes of a run."""
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add ours."""
+        parser.add_argument(
+            "--output", type=str, default="runs/train", help="Folder for logs, checkpoints and reports."
+        )
+        parser.add_argument(
+            "--best",
+            type=str | None,
+            default=None,
+            help="Metric that tells the best checkpoint, such as val/mpjpe_mm; the last is kept anyway.",
+        )
+
+    def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
+        """Log to CSV and TensorBoard, keep the best and the last checkpoint; all within the output folder."""
+        output = Path(self._get(self.config_init, "output"))
+        best = self._get(self.config_init, "best")
+        given = self._get(self.config_init, "trainer")
+        keep = ModelCheckpoint(
+            dirpath=output / "checkpoints",
+            filename="best" if best else "{epoch:03d}",
+            monitor=best,
+            mode="max" if best and ("top1" in best or "pck" in best) else "min",
+            save_last=True,
+            save_on_train_epoch_end=best is None,
+        )
+        kwargs["default_root_dir"] = str(output)
+        if not given["fast_dev_run"]:
+            kwargs["callbacks"] = [*(given["callbacks"] or []), keep]
+            kwargs["logger"] = [CSVLogger(output, name="csv"), TensorBoardLogger(output, name="tensorboard")]
+        return super().instantiate_trainer(**kwargs)
 
     def after_fit(self) -> None:
         """Say where the checkpoint is."""
-        best = getattr(self.trainer.checkpoint_callback, "last_model_path", "")
-        if best:
-            print(f"checkpoint: {os.path.relpath(best)}")
+        last = getattr(self.trainer.checkpoint_callback, "last_model_path", "")
+        if last:
+            print(f"checkpoint: {last}")
 
 
 def _check_files(argv: list[str], program: str) -> None:

@@ -137,7 +137,7 @@ def sheet(film: Path, output: Path, count: int = 8) -> None:
 
 def main() -> int:
     """Run it; see the module."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("CHORUS_DATA", "data")))
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--output", type=Path)

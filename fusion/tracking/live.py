@@ -9,6 +9,7 @@ from pathlib import Path
 from drivers.errors import ConfigError
 from drivers.rig import Rig, load_rig
 from fusion.commands.arguments import split_overrides
+from fusion.features.spec import FeatureSpec
 from fusion.tracking.options import LiveOptions
 
 
@@ -49,7 +50,7 @@ def parse(argv: list[str], program: str) -> tuple[Rig | None, LiveOptions]:
     parser.add_class_arguments(LiveOptions, as_group=False)
     try:
         with contextlib.redirect_stderr(io.StringIO()):
-            parsed = parser.instantiate_classes(parser.parse_args([_flag(word) for word in mine]))
+            parsed = parser.parse_args([_flag(word) for word in mine]).as_dict()
     except (jsonargparse.ArgumentError, jsonargparse.ParserError, TypeError, ValueError) as error:
         words = " ".join(str(error).split()).rstrip(".")
         raise ConfigError(words, mend=f"`{program} --help` shows what it takes") from None
@@ -60,7 +61,7 @@ def parse(argv: list[str], program: str) -> tuple[Rig | None, LiveOptions]:
             f"cannot read {' '.join(argv)!r}", mend=f"`{program} --help` shows what it takes"
         ) from None
     values = {name: parsed[name] for name in LiveOptions.__dataclass_fields__}
-    options = LiveOptions(**values)
+    options = LiveOptions(**{**values, "features": FeatureSpec(**values["features"])})
     _check(options, parsed["rig"], overrides)
     return load_rig(Path(parsed["rig"]), overrides) if parsed["rig"] else None, options
 

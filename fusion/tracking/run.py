@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from drivers.base import StreamInfo
+from drivers.base import Batch, StreamInfo
 from drivers.bus.hub import Hub
 from drivers.bus.messages import Ended, Failed
 from drivers.bus.subscriber import Subscriber
@@ -202,6 +202,7 @@ def _run_rig(
         engine = _engine(infos, net, eyes, sinks, options, lambda: time.monotonic_ns() - epoch, meter, view)
         try:
             with view.shown():
+                _forget_backlog(subscriber, engine)
                 engine.start()
                 try:
                     _pump(subscriber, engine, options.duration, view, stop, say)
@@ -210,6 +211,13 @@ def _run_rig(
         finally:
             summary = outputs.close(meter)
     return summary
+
+
+def _forget_backlog(subscriber: Subscriber, engine: LiveEngine) -> None:
+    """Let the rows go that came while everything was prepared: live is now."""
+    while (message := subscriber.receive(0.0)) is not None:
+        if not isinstance(message, Batch):
+            engine.feed(message)
 
 
 def _may_see(rig: Rig) -> bool:

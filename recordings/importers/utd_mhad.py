@@ -212,13 +212,12 @@ def _load(path: Path, name: str) -> NDArray[np.float64]:
     from scipy.io import loadmat
     from scipy.io.matlab import MatReadError
 
+    if not path.is_file():
+        raise DataError(
+            f"UTD-MHAD: {path.parent.name}/{path.name} is missing", mend=f"Unpack {ARCHIVE} again, whole"
+        )
     try:
         content = loadmat(path, variable_names=[name])
-    except FileNotFoundError:
-        raise DataError(
-            f"UTD-MHAD: {path.parent.name}/{path.name} is missing",
-            mend=f"Unpack {ARCHIVE} again, whole",
-        ) from None
     except (MatReadError, ValueError, OSError, NotImplementedError, TypeError) as error:
         raise _malformed(path.name, f"not a MATLAB 5 file ({error})") from None
     value = content.get(name)

@@ -23,6 +23,8 @@ from drivers.quiet import quiet_stderr
 
 QUEUE_S = 10.0
 """Sound kept while the reader is busy, s."""
+PERIODS = 4
+"""Blocks that the card buffers: 80 ms of slack before an overrun, as most cards split their buffer."""
 PATIENCE_S = 3.0
 """No block for so long: the card has failed."""
 _INVALID_RATE, _UNAVAILABLE = -9997, -9985
@@ -38,7 +40,7 @@ class PortAudioConfig:
         rate: samples a second; 0: the device's own.
         channels: how many to record.
         dtype: of one sample.
-        block_ms: sound handed on at a time, ms.
+        block_ms: sound handed on at a time, ms; the card rounds it.
     """
 
     device: int | str = ""
@@ -99,10 +101,12 @@ class PortAudioDriver(Driver[PortAudioConfig]):
                 self._stream = sounddevice.RawInputStream(
                     device=device["index"],
                     samplerate=rate,
-                    blocksize=round(rate * self.config.block_ms / 1000),
+                    # The card's own periods: blocks of another size beat against them, and the
+                    # beat, some ms over many s, can't be told from a drifting clock.
+                    blocksize=0,
                     channels=self.config.channels,
                     dtype=self.config.dtype,
-                    latency="high",
+                    latency=PERIODS * self.config.block_ms / 1000,
                     callback=self._receive,
                 )
                 self._stream.start()

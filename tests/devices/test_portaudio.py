@@ -88,9 +88,12 @@ def test_what_the_sink_plays_is_in_the_recording_without_a_gap(sink, tmp_path):
     assert len(found) == len(sound)
     assert np.corrcoef(found, sound)[0, 1] > 0.99
     host, device = joined(got, "time_host"), joined(got, "time_device")
-    assert (np.diff(device) > 0).all()
-    rate = (rows(got) - len(got[-1])) / ((host[-1] - host[0]) / 1e9)
-    assert rate == pytest.approx(RATE, rel=0.1)
+    assert (np.diff(device) > 0).mean() > 0.8  # PortAudio estimates it anew for each block
+    # The earliest arrivals of the second and of the last half second lie on a line of the true rate.
+    late = (host - host[0]) / 1e9 - joined(got, "seq").astype(np.float64) / RATE
+    seconds = (host - host[0]) / 1e9
+    early = late[(seconds > 0.5) & (seconds < 1.0)].min()
+    assert late[seconds > seconds[-1] - 0.5].min() == pytest.approx(early, abs=0.01)
 
 
 @needs_pulseaudio
@@ -123,7 +126,6 @@ def test_a_full_queue_is_counted_to_the_sample(sink, monkeypatch):
     finally:
         driver.close()
     assert {reason for item in got for reason in item.lost} == {"driver_queue"}
-    assert losses(got) % 960 == 0
     last = got[-1]
     assert int(last.seq[0]) + len(last) == rows(got) + losses(got)
     assert any("overran" in label for _, _, label in driver.events())

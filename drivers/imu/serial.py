@@ -251,12 +251,12 @@ def _samples(rows: Rows) -> Samples:
 
 def _port_error(stream: str, config: SerialImuConfig, error: Exception) -> DeviceError:
     """Turn what pyserial says into a typed fault."""
-    from serial.tools import list_ports
+    from drivers.discovery import serial_ports
 
     number = getattr(error, "errno", None) or _errno_within(str(error))
     port = config.port
     if number in (errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.ENOTDIR):
-        ports = ", ".join(sorted(item.device for item in list_ports.comports())) or "none"
+        ports = ", ".join(found.name for found in serial_ports()) or "none"
         return DeviceError(
             stream, Fault.NOT_FOUND, f"there is no port {port}", mend=f"Set 'port'; ports found: {ports}"
         )

@@ -197,8 +197,11 @@ class DeviceClock:
         return out, bound
 
     def _correct(self, time_host: NDArray[np.int64], count: NDArray[np.int64], unit: float) -> Times:
+        since = self._period  # nominal ns since the last row of the call before
         if self._segment is None or count[0] <= self._last_x:
             self._begin(int(count[0]), int(time_host[0]))
+        else:
+            since = min((int(count[0]) - self._last_x) * unit, ABSURD_NS)
         self._last_x = int(count[-1])
         x = ((count - self._x0) * unit).astype(np.float64)
         y = (time_host - self._y0).astype(np.float64)
@@ -214,7 +217,7 @@ class DeviceClock:
         error = np.minimum(line.bound(x) + self._segment.hidden(self._period), 2 * ABSURD_NS)
         if not self._segment.settled:  # the first arrivals may all have been late
             error = error + self._segment.jitter + self._period
-        rising = self._rise(ideal, x)
+        rising = self._rise(ideal, x, since)
         return rising, np.ceil(error + np.abs(rising - self._y0 - ideal)).astype(np.int64)
 
     def _begin(self, count: int, time_host: int) -> None:
@@ -222,16 +225,12 @@ class DeviceClock:
         self._x0, self._y0 = count, time_host
         self._segment = _Segment(0.0, 0.0, tolerance=self._tolerance)
 
-    def _rise(self, ideal: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np.int64]:
+    def _rise(self, ideal: NDArray[np.float64], x: NDArray[np.float64], since: float) -> NDArray[np.int64]:
         """Where the line moved back, let time pass at half pace until it is met, never backwards."""
         times = np.rint(ideal).astype(np.int64) + self._y0
         if self._last is not None and times[0] <= self._last:
-            half = (
-                np.rint(np.minimum(x - x[0], ABSURD_NS) / 2).astype(np.int64)
-                + self._last
-                + 1
-                + int(self._period) // 2
-            )
+            half = np.rint(np.minimum(x - x[0], ABSURD_NS) / 2).astype(np.int64)
+            half += self._last + 1 + int(since) // 2
             times = np.maximum(times, half)
         if len(times) > 1 and bool((times[1:] <= times[:-1]).any()):
             times = np.maximum.accumulate(times - np.arange(len(times))) + np.arange(len(times))

@@ -40,6 +40,10 @@ WANDER = 1e-6
 """How far a rate may stray from a line within the window: 1 ppm, a crystal that warms up."""
 
 
+SEARCH_NS = 5
+"""What rounding, and the searches that stop within 1e-11 of a slope, can add up to over a minute."""
+
+
 @functools.cache
 def clock_identity() -> str:
     """Name the monotonic clock of this process.
@@ -124,7 +128,8 @@ def _feasible(probes: NDArray[Any], at_ns: int, max_skew: float, wander: float) 
     lower = probes["t2"] - probes["t3"]
     base = int(lower[-1])  # small numbers, so that floats hold them to the nanosecond
     when = (probes["t0"] + (probes["t3"] - probes["t0"]) // 2 - at_ns).astype(np.float64)
-    slack = wander * np.abs(when)
+    # The hub was asked somewhere between t0 and t3, and the clocks drifted apart meanwhile.
+    slack = wander * np.abs(when) + max_skew * (probes["t3"] - probes["t0"]) / 2
     high = (upper - base).astype(np.float64) + slack
     low = (lower - base).astype(np.float64) - slack
 
@@ -149,7 +154,7 @@ def _feasible(probes: NDArray[Any], at_ns: int, max_skew: float, wander: float) 
         at_ns=at_ns,
         offset_ns=base + round(middle),
         skew=best,
-        bound_ns=max(0, int(np.ceil(max(top - middle, middle - bottom)))) + 1,
+        bound_ns=max(0, int(np.ceil(max(top - middle, middle - bottom)))) + SEARCH_NS,
         skew_bound=max(right - best, best - left) + wander,
         probes=len(probes),
     )

@@ -37,7 +37,7 @@ def run(clock, came, seq, step=4):
     return np.concatenate(times), np.concatenate(bounds)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     seed=st.integers(0, 2**32),
     rate=st.sampled_from([25.0, 60.0, 100.0, 200.0]),

@@ -42,7 +42,7 @@ class Network:
         return t0, t1, t2, t3
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     seed=st.integers(0, 2**32),
     offset=st.integers(-(10**17), 10**17),

@@ -47,23 +47,9 @@ def main(argv: list[str] | None = None, program: str = "train.py") -> int:
         program: how the user called it.
     """
     argv = sys.argv[1:] if argv is None else argv
-    for text in _NOISE:
-        warnings.filterwarnings("ignore", text)
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-    os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")  # Lightning's own calls
     try:
         _check_files(argv, program)
-        FusionCLI(
-            FusionModule,
-            pl.LightningDataModule,
-            subclass_mode_data=True,
-            save_config_kwargs={"overwrite": True},
-            seed_everything_default=0,
-            auto_configure_optimizers=False,
-            trainer_defaults={"callbacks": [progress_bar()]},
-            parser_kwargs={"prog": program, "exit_on_error": False},
-            args=argv,
-        )
+        command_line(argv, program)
     except ChorusError as error:
         return _say(program, str(error))
     except jsonargparse.ArgumentError as error:
@@ -73,6 +59,31 @@ def main(argv: list[str] | None = None, program: str = "train.py") -> int:
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 1
     return 0
+
+
+def command_line(argv: list[str], program: str = "train.py", *, run: bool = True) -> FusionCLI:
+    """Parse ``argv``, build everything and, if ``run``, do what its subcommand says.
+
+    Raises:
+        ChorusError: anything that a user can mend.
+        jsonargparse.ArgumentError: an unknown option or a wrong value.
+    """
+    for text in _NOISE:
+        warnings.filterwarnings("ignore", text)
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")  # Lightning's own calls
+    return FusionCLI(
+        FusionModule,
+        pl.LightningDataModule,
+        subclass_mode_data=True,
+        save_config_kwargs={"overwrite": True},
+        seed_everything_default=0,
+        auto_configure_optimizers=False,
+        trainer_defaults={"callbacks": [progress_bar()]},
+        parser_kwargs={"prog": program, "exit_on_error": False},
+        args=argv,
+        run=run,
+    )
 
 
 class FusionCLI(LightningCLI):

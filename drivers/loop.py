@@ -75,7 +75,7 @@ def pump(
     worn_on: str = "",
     stop: Callable[[], bool] = lambda: False,
 ) -> ChorusError | None:
-    """Run one driver until it ends, fails, or is told to stop.
+    """Run one driver until it ends, fails, or is told to stop (Ctrl-C in the main thread is such).
 
     Args:
         driver: closed; it is opened and closed here.
@@ -94,6 +94,8 @@ def pump(
         info = _complete(info, publisher, worn_on)
         publisher.announce(info)
         _run(driver, info, publisher, Stamper(info, publisher.host_clock, latency_ms), count, stop)
+    except KeyboardInterrupt:
+        log.debug("%s stopped by Ctrl-C", publisher.stream)
     except ChorusError as error:
         failure = error
     except Exception as error:  # a driver is other people's code: it must not take anything down

@@ -12,7 +12,6 @@ its parent dies.
 from __future__ import annotations
 
 import argparse
-import collections
 import dataclasses
 import logging
 import os
@@ -36,7 +35,8 @@ log = logging.getLogger(__name__)
 STOP_S = 10.0
 """How long a child may take to stop in order, resending what was missed, before it is made to."""
 
-KEPT_LINES = 50
+FINAL = "\x1e"
+"""Begins the line with which a guarded child says why it failed; its parent tells it once."""
 
 
 def run_driver(
@@ -72,7 +72,7 @@ class Exit:
     Attributes:
         stream: its stream.
         code: its exit status; negative: ended by that signal.
-        error: the last line it printed, or what the signal was; empty where it ended well.
+        error: why, in one line; empty where it ended well.
     """
 
     stream: str
@@ -84,16 +84,18 @@ class _Child:
     def __init__(self, stream: str, process: subprocess.Popen[str]) -> None:
         self.stream = stream
         self.process = process
-        self.lines: collections.deque[str] = collections.deque(maxlen=KEPT_LINES)
+        self.said = ""  # why it failed, or the last line it printed
         self.reader = threading.Thread(target=self._read, name=f"stderr-{stream}", daemon=True)
         self.reader.start()
 
     def _read(self) -> None:
         assert self.process.stderr is not None
         for line in self.process.stderr:
-            text = line.rstrip()
-            if text:
-                self.lines.append(text)
+            text = line.strip()
+            if line.startswith(FINAL):
+                self.said = line.strip(f"{FINAL}\r\n ")
+            elif text:
+                self.said = text
                 log.warning("%s", text if text.startswith(f"{self.stream}:") else f"{self.stream}: {text}")
 
     def exit(self) -> Exit | None:
@@ -106,8 +108,7 @@ class _Child:
         if code < 0:
             name = signal.Signals(-code).name if -code in set(signal.Signals) else str(-code)
             return Exit(self.stream, code, f"{self.stream}: its driver was ended by {name}")
-        said = self.lines[-1] if self.lines else f"{self.stream}: its driver ended with status {code}"
-        return Exit(self.stream, code, said)
+        return Exit(self.stream, code, self.said or f"{self.stream}: its driver ended with status {code}")
 
 
 class DriverProcesses:
@@ -248,9 +249,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             rig = dataclasses.replace(rig, folder=options.folder)
         run_driver(rig, options.only, options.connect, stop=guard)
     except ChorusError as error:
-        print(error, file=sys.stderr, flush=True)
-        return 1
-    return 0
+        why = str(error)
+    except Exception as error:
+        log.debug("%s failed", options.only, exc_info=True)
+        why = f"{options.only}: its process failed with {type(error).__name__}: {error}. Report it, please"
+    else:
+        return 0
+    print((FINAL if options.guarded else "") + " ".join(why.split()), file=sys.stderr, flush=True)
+    return 1
 
 
 if __name__ == "__main__":

@@ -80,7 +80,7 @@ class Waker:
     def clear(self) -> None:
         """Take note of being woken."""
         try:
-            while self._near.recv(4096):
+            while len(self._near.recv(4096)) == 4096:
                 pass
         except (BlockingIOError, OSError):
             pass

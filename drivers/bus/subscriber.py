@@ -221,7 +221,9 @@ class Subscriber:
         assert order is not None
         now = time.monotonic()
         if order.finished:
-            if isinstance(header, wire.EndedHeader) and not known.waiting:  # our word that we have it got lost
+            if (
+                isinstance(header, wire.EndedHeader) and not known.waiting
+            ):  # our word that we have it got lost
                 self._link.send(control.Done(stream=stream, run=header.run))
             return
         order.offer(header, frames, now)

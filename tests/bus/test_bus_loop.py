@@ -23,7 +23,7 @@ class Script:
     """What a scripted device does: (row numbers, losses) of each read, then how it ends."""
 
     reads: tuple[tuple[tuple[int, ...], dict[str, int]], ...]
-    finish: Exception = dataclasses.field(default_factory=EndOfStream)
+    finish: BaseException = dataclasses.field(default_factory=EndOfStream)
     refuse: Exception | None = None
     shape: tuple[int, ...] = (2,)
 
@@ -124,6 +124,14 @@ def test_a_driver_that_fails_midway_loses_no_row_and_says_why(hub, until_ended, 
     assert "\n" not in failed.error
     assert str(failure) == failed.error
     assert sum(len(message) for message in got if isinstance(message, Batch)) == 3
+    assert got[-1] == Ended("wrist", 3, {})
+
+
+def test_ctrl_c_ends_a_driver_in_order(hub, until_ended, closing):
+    script = Script(reads=(((0, 1, 2), {}),), finish=KeyboardInterrupt())
+    driver, failure, got = drive(hub, script, until_ended, closing)
+    assert failure is None
+    assert driver.closed == 1
     assert got[-1] == Ended("wrist", 3, {})
 
 

@@ -27,6 +27,7 @@ from drivers.bus import Hub, Publisher
 from drivers.bus.messages import Ended, Event
 from drivers.clock.host import clock_identity
 from drivers.errors import DeviceError, Fault, RecordingError
+from drivers.files import find_file
 from recordings.reader import Recording, open_recording
 
 LEAD_S = 2.0
@@ -38,7 +39,7 @@ class ReplayConfig:
     """Settings of the driver ``replay``.
 
     Attributes:
-        path: session file, relative to the rig's folder.
+        path: session file, relative to the current folder or the rig's.
         stream: name of the stream in it; by default the stream's own name in the rig.
         speed: 2 plays twice as fast.
         lead_s: when to begin after the session's epoch, s; all replayed streams of a rig must agree.
@@ -70,7 +71,7 @@ class ReplayDriver(Driver[ReplayConfig]):
             )
         self.close()
         try:
-            self._recording = open_recording(Path(self.context.folder, self.config.path).expanduser())
+            self._recording = open_recording(find_file(self.context, self.config.path))
         except RecordingError as error:
             raise DeviceError(name, Fault.NOT_FOUND, error.what, mend=error.mend) from error
         if stream not in self._recording.all_streams or self._recording.all_streams[stream].withheld:

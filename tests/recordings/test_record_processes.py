@@ -88,6 +88,44 @@ def test_ctrl_c_stops_in_order_and_closes_the_file(tmp_path: Path) -> None:
     assert set(report.streams) == {"wrist", "truth"}
 
 
+WORKER = """
+import sys
+import numpy as np
+from drivers.base import STAMP, Batch, StreamInfo
+from drivers.bus import Publisher, Subscriber
+from drivers.bus.messages import Ended
+
+info = StreamInfo(name="height", kind="features", shape=(1,), channels=("pelvis_z",), units=("m",))
+rows = 0
+with Subscriber(sys.argv[1], ["truth"]) as truth, Publisher(sys.argv[1], info) as publisher:
+    while True:
+        message = truth.receive(0.2)
+        if isinstance(message, Batch) and len(message):
+            publisher.publish(Batch("height", message.stamps, message.data[:, 0, 2:].astype("<f4")))
+            rows += len(message)
+        if isinstance(message, Ended):
+            break
+    publisher.end(Ended("height", rows, {}))
+"""
+
+
+def test_a_worker_beside_the_drivers_adds_features(tmp_path: Path) -> None:
+    text = "streams: {truth: {driver: simulator.truth, rate_hz: 60, store: none}}"
+    summary = record(
+        load_rig(rig_file(tmp_path, text)),
+        tmp_path / "a.h5",
+        1.5,
+        workers=[lambda address: subprocess.Popen([sys.executable, "-c", WORKER, address])],
+    )
+    assert summary.ok, summary.problems
+    with open_recording(tmp_path / "a.h5") as recording:
+        assert recording.streams["truth"].withheld
+        height = recording.features["height"]
+        assert len(height) > 30
+        assert 0.5 < float(np.median(height.data[:])) < 1.5
+        assert height.ledger.unexplained == 0
+
+
 def test_a_killed_driver_is_noted_and_the_others_go_on(tmp_path: Path) -> None:
     stop = threading.Event()
     killed: list[int] = []

@@ -12,7 +12,7 @@ from typing import Any
 
 import safetensors
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from drivers.errors import WeightsError
@@ -59,8 +59,6 @@ def save_net(
         WeightsError: the file exists already.
     """
     path = Path(path)
-    if path.exists():
-        raise WeightsError(f"{path} exists already", mend="Name another file, or remove it first")
     tensors = {name: value.detach().cpu() for name, value in net.state_dict().items()}
     if half:
         tensors = {
@@ -72,7 +70,12 @@ def save_net(
         "net": json.dumps(dataclasses.asdict(net.config)),
         **(notes or {}),
     }
-    save_file({name: value.contiguous() for name, value in tensors.items()}, str(path), metadata=metadata)
+    content = save({name: value.contiguous() for name, value in tensors.items()}, metadata=metadata)
+    try:
+        with path.open("xb") as file:
+            file.write(content)
+    except FileExistsError:
+        raise WeightsError(f"{path} exists already", mend="Name another file, or remove it first") from None
 
 
 def load_net(path: str | Path | None = None) -> FusionNet:

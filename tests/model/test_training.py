@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from drivers.errors import ConfigError, WeightsError
-from fusion.data.simulated import Clips, SensorRanges, SimulatedBatches
+from fusion.data.clips import Clips
+from fusion.data.simulated import SensorRanges, SimulatedBatches
 from fusion.model.checkpoint import DEFAULT, load_net, save_net
 from fusion.model.losses import LossWeights, fusion_losses
 from fusion.model.module import begin_from

@@ -14,44 +14,20 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import os
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
 
-from drivers.base import Batch, StreamInfo
 from drivers.bus import Hub, Subscriber
-from drivers.bus.messages import Announcement, Ended, Event, Failed, Message, Missed, Probes
-from drivers.errors import Fault, RecordingError, RecordingExists
+from drivers.errors import RecordingExists
 from drivers.rig import Rig
 from recordings import layout
-from recordings.status import Phase, RecordStatus, RecordSummary, StreamStatus, StreamSummary
+from recordings.run import Run, Worker
+from recordings.status import RecordStatus, RecordSummary
 from recordings.writer import DiskFull, SessionWriter
 
-if TYPE_CHECKING:
-    from drivers.process import DriverProcesses
-
-STATUS_S = 0.5
-STOP_S = 15.0
-"""How long streams may take to end once they were told to."""
-
-WAIT_S = 0.05
-MOUTHFUL = 256
-"""The longest wait for a message, s, and the most messages taken before looking up."""
-
-SETTLE_S = 0.5
-"""Silence on the bus after which nothing more is expected from streams that never said they ended."""
-
-
-class Worker(Protocol):
-    """A program beside the drivers, such as one that turns pictures into features. Like Popen."""
-
-    def poll(self) -> int | None: ...
-    def terminate(self) -> None: ...
-    def wait(self, timeout: float | None = None) -> int: ...
+__all__ = ["Worker", "default_output", "record"]
 
 
 def default_output(rig: Rig, folder: Path | str = "sessions") -> Path:
@@ -101,7 +77,7 @@ def record(
         hub = stack.enter_context(Hub(rig.bus.listen, insecure=rig.bus.insecure))
         subscriber = stack.enter_context(Subscriber(hub.address))
         writer = stack.enter_context(SessionWriter(path, _attributes(rig, hub)))
-        run = _Run(rig, hub, subscriber, writer, duration, on_status, stop)
+        run = Run(rig, hub, subscriber, writer, duration, on_status, stop)
         try:
             run.start(workers, start_s)
             run.record()
@@ -150,267 +126,3 @@ def _orderly_interrupt(stop: threading.Event) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-class _Run:
-    """One recording from start to stop."""
-
-    def __init__(
-        self,
-        rig: Rig,
-        hub: Hub,
-        subscriber: Subscriber,
-        writer: SessionWriter,
-        duration: float | None,
-        on_status: Callable[[RecordStatus], None] | None,
-        stop: threading.Event,
-    ) -> None:
-        self.phase: Phase = "starting"
-        self._rig = rig
-        self._hub = hub
-        self._subscriber = subscriber
-        self._writer = writer
-        self._duration = duration
-        self._on_status = on_status
-        self._stop = stop
-        self._processes: DriverProcesses | None = None
-        self._workers: list[Worker] = []
-        self._alive: set[str] = set()
-        self._errors: dict[str, str] = {}
-        self._started = self._stopped = 0.0
-        self._status_due = 0.0
-        self._status_rows: dict[str, int] = {}
-        self._status_at = time.monotonic()
-        self._cpu = _cpu()
-
-    def start(self, workers: Sequence[Callable[[str], Worker]], start_s: float) -> None:
-        """Start all drivers and wait until the required streams are there."""
-        if any(not stream.remote for stream in self._rig.streams.values()):
-            from drivers.process import DriverProcesses
-
-            self._processes = DriverProcesses(self._rig, self._hub.address)
-        self._workers = [worker(self._hub.address) for worker in workers]
-        deadline = time.monotonic() + start_s
-        while waiting := self._waiting():
-            if self._stop.is_set():
-                raise RecordingError(
-                    f"stopped before {', '.join(waiting)} came; nothing was recorded",
-                    mend="start again with chorus record",
-                )
-            if time.monotonic() > deadline:
-                self._refuse(waiting[0], f"{waiting[0]}: sent nothing within {start_s:.0f} s")
-            self._step()
-            for name in waiting:
-                if name in self._errors:
-                    self._refuse(name, self._errors[name])
-        self.phase = "recording"
-        self._started = time.monotonic()
-        self._writer.mark(start_ns=self._now())
-
-    def record(self) -> None:
-        """Record until the duration is over, somebody stops it, or nothing is left to record."""
-        while not self._stop.is_set():
-            elapsed = time.monotonic() - self._started
-            if self._duration is not None and elapsed >= self._duration:
-                return
-            if not self._running():
-                return
-            self._step()
-
-    def _running(self) -> bool:
-        """Whether anything is left to come."""
-        coming = self._alive.union(self._hub.publishers, self._processes.running if self._processes else ())
-        return bool(coming - self._errors.keys())
-
-    def stop(self) -> None:
-        """Tell the drivers to end, and write all that is still under way."""
-        self._stopped = time.monotonic()
-        if self.phase == "recording" and not self._writer.closed:
-            self._writer.mark(stop_ns=self._now())
-        self.phase = "stopping"
-        self._hub.request_stop()
-        try:
-            while self._running() and time.monotonic() < self._stopped + STOP_S:
-                self._step()
-            while message := self._subscriber.receive(SETTLE_S if self._alive else 0.0):
-                self._take(message)
-        finally:
-            if self._processes is not None:
-                self._processes.stop()
-            for worker in self._workers:
-                _end(worker)
-
-    def _refuse(self, stream: str, error: str) -> None:
-        raise RecordingError(
-            f"nothing was recorded: {error.rstrip('.')}",
-            mend=f"Or set streams.{stream}.required: false to record without it",
-        )
-
-    def _waiting(self) -> list[str]:
-        """Required streams of which no row is there."""
-        return [
-            name
-            for name, stream in self._rig.streams.items()
-            if stream.required
-            and (name not in self._writer.streams or not self._writer.streams[name].ledger.stored)
-        ]
-
-    def _step(self) -> None:
-        """Take what comes within a moment, and do what is due."""
-        for number in range(MOUTHFUL):
-            message = self._subscriber.receive(0.0 if number else WAIT_S)
-            if message is None:
-                break
-            self._take(message)
-        if not self._writer.closed:
-            self._writer.poll()
-        if time.monotonic() >= self._status_due:
-            self._status_due = time.monotonic() + STATUS_S
-            self._check_processes()
-            if self._on_status is not None:
-                self._on_status(self._status())
-
-    def _take(self, message: Message) -> None:
-        if self._writer.closed:  # the disk is full, or nothing started: only let the drivers end
-            if isinstance(message, Ended | Failed):
-                self._alive.discard(message.stream)
-            return
-        match message:
-            case Batch():
-                self._append(message)
-            case Announcement(info):
-                self._announced(info)
-            case Missed():
-                self._writer.missed(message)
-            case Ended(stream):
-                self._writer.ended(message)
-                self._alive.discard(stream)
-            case Failed(stream):
-                self._writer.failed(message)
-                self._fail(stream, message.error)
-            case Probes():
-                self._writer.probes(message)
-            case Event():
-                self._writer.event(message)
-
-    def _append(self, batch: Batch) -> None:
-        try:
-            self._writer.append(batch)
-        except DiskFull:
-            raise
-        except RecordingError as error:  # one stream's fault must not end the others
-            self._writer.missed(Missed(batch.stream, len(batch), "other"))
-            self._fail(batch.stream, str(error))
-
-    def _announced(self, info: StreamInfo) -> None:
-        self._alive.add(info.name)
-        if info.name in self._writer.streams:
-            self._writer.announced_again(info)
-            return
-        stream = self._rig.streams.get(info.name)
-        self._writer.add_stream(
-            info,
-            withheld=stream is not None and stream.store == "none",
-            required=stream is not None and stream.required,
-            latency_ns=round(stream.latency_ms * 1e6) if stream is not None else 0,
-        )
-
-    def _fail(self, stream: str, error: str) -> None:
-        self._alive.discard(stream)
-        if stream in self._errors:
-            return
-        self._errors[stream] = error
-        if not self._writer.closed:
-            self._writer.event(Event(self._now(), "device", error, stream))
-
-    def _check_processes(self) -> None:
-        """Take note of drivers that are over without having said so on the bus."""
-        for over in self._processes.check() if self._processes is not None else ():
-            never = over.stream not in self._writer.streams
-            if over.code != 0 or never:
-                error = over.error or f"{over.stream}: its driver ended without sending anything"
-                if not never and not self._writer.closed:
-                    self._writer.failed(Failed(over.stream, Fault.FAILED, error))
-                self._fail(over.stream, error)
-
-    def _now(self) -> int:
-        return time.monotonic_ns() - self._hub.session.epoch_ns
-
-    def _status(self) -> RecordStatus:
-        now = time.monotonic()
-        names = [*self._rig.streams, *(n for n in self._writer.streams if n not in self._rig.streams)]
-        streams = tuple(self._stream_status(name, now - self._status_at) for name in names)
-        self._status_rows = {stream.name: stream.rows for stream in streams}
-        self._status_at = now
-        elapsed = now - self._started if self.phase != "starting" else 0.0
-        return RecordStatus(
-            self.phase, self._hub.address, self._writer.path, elapsed, self._duration, streams
-        )
-
-    def _stream_status(self, name: str, since_s: float) -> StreamStatus:
-        error = self._errors.get(name, "")
-        stream = self._writer.streams.get(name)
-        if stream is None:
-            return StreamStatus(name, "failed" if error else "waiting", error=error)
-        rows = stream.ledger.stored
-        state = "failed" if error else "running" if name in self._alive else "ended"
-        return StreamStatus(
-            name,
-            state,
-            rows=rows,
-            rate_hz=(rows - self._status_rows.get(name, 0)) / max(since_s, 1e-3),
-            nominal_rate_hz=stream.info.rate_hz,
-            lost=sum(stream.ledger.lost.values()),
-            bytes=stream.bytes,
-            error=error,
-        )
-
-    def summary(self) -> RecordSummary:
-        """Return what came of it."""
-        streams = {
-            name: StreamSummary(
-                rows=stream.ledger.stored,
-                lost=dict(stream.ledger.lost),
-                unexplained=stream.ledger.unexplained,
-                bytes=stream.bytes,
-                required=name in self._rig.streams and self._rig.streams[name].required,
-                error=self._errors.get(name, ""),
-            )
-            for name, stream in self._writer.streams.items()
-        }
-        problems = [
-            error
-            for name, error in self._errors.items()
-            if name in self._rig.streams and self._rig.streams[name].required
-        ]
-        problems += [
-            f"{name}: {stream.unexplained} rows are missing for no known reason"
-            for name, stream in streams.items()
-            if stream.unexplained
-        ]
-        problems += [f"{name}: did not say that it ended" for name in sorted(self._alive)]
-        cpu_s, drivers_cpu_s = _cpu()
-        return RecordSummary(
-            path=self._writer.path,
-            session_id=self._hub.session.id,
-            duration_s=self._stopped - self._started,
-            streams=streams,
-            cpu_s=cpu_s - self._cpu[0],
-            drivers_cpu_s=drivers_cpu_s - self._cpu[1],
-            problems=tuple(problems),
-        )
-
-
-def _end(worker: Worker) -> None:
-    """Wait for a program that saw the bus stop; end it if it did not."""
-    try:
-        worker.wait(5.0)
-    except Exception:
-        worker.terminate()
-        worker.wait(5.0)
-
-
-def _cpu() -> tuple[float, float]:
-    """Processor seconds of this program, and of those it started that have ended."""
-    used = os.times()
-    return used.user + used.system, used.children_user + used.children_system

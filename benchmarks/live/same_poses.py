@@ -37,6 +37,7 @@ def main() -> int:
     parser.add_argument("recording", type=Path)
     parser.add_argument("--weights", type=Path)
     options = parser.parse_args()
+    torch.set_num_threads(1)  # as live does: the network is small
     try:
         net = load_net(options.weights)
         with open_recording(options.recording) as recording:

@@ -20,29 +20,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-BODY20: tuple[str, ...] = (
-    "pelvis",
-    "spine",
-    "neck",
-    "head",
-    "left_shoulder",
-    "left_elbow",
-    "left_wrist",
-    "left_hand",
-    "right_shoulder",
-    "right_elbow",
-    "right_wrist",
-    "right_hand",
-    "left_hip",
-    "left_knee",
-    "left_ankle",
-    "left_foot",
-    "right_hip",
-    "right_knee",
-    "right_ankle",
-    "right_foot",
-)
-"""The joints that the fusion model estimates."""
+from drivers.joints import BODY20, KINECT20
 
 
 def _sides(*names: str) -> tuple[str, ...]:
@@ -64,15 +42,6 @@ BLAZEPOSE33: tuple[str, ...] = (
     *_sides("hip", "knee", "ankle", "heel", "foot_index"),
 )
 """BlazePose landmarks, in the order of the network's output."""
-
-KINECT20: tuple[str, ...] = (
-    *("head", "neck", "spine", "pelvis"),
-    *("left_shoulder", "left_elbow", "left_wrist", "left_hand"),
-    *("right_shoulder", "right_elbow", "right_wrist", "right_hand"),
-    *("left_hip", "left_knee", "left_ankle", "left_foot"),
-    *("right_hip", "right_knee", "right_ankle", "right_foot"),
-)
-"""Kinect v1, in the order of UTD-MHAD; ``neck`` is its shoulder_center, ``pelvis`` its hip_center."""
 
 HUMAN36M17: tuple[str, ...] = (
     "pelvis",

@@ -6,29 +6,9 @@ import dataclasses
 
 import numpy as np
 
-JOINTS: tuple[str, ...] = (
-    "pelvis",
-    "spine",
-    "neck",
-    "head",
-    "left_shoulder",
-    "left_elbow",
-    "left_wrist",
-    "left_hand",
-    "right_shoulder",
-    "right_elbow",
-    "right_wrist",
-    "right_hand",
-    "left_hip",
-    "left_knee",
-    "left_ankle",
-    "left_foot",
-    "right_hip",
-    "right_knee",
-    "right_ankle",
-    "right_foot",
-)
-"""The same names and order as ``fusion.skeletons.BODY20``; drivers import nothing of fusion."""
+from drivers.joints import BODY20
+
+JOINTS = BODY20
 
 JOINT: dict[str, int] = {name: index for index, name in enumerate(JOINTS)}
 

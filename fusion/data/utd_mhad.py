@@ -22,13 +22,12 @@ from drivers.places import PLACES
 from fusion.data.augment import AugmentConfig, change_body, change_sensor, lose_joints, uniform
 from fusion.data.batches import Batch, empty_features, person_boxes, project, unknown_targets
 from fusion.inertial.orientation import OrientationFilter, six_d
-from fusion.skeletons import BODY20
+from fusion.skeletons import BODY20, KINECT20
 from recordings.importers.utd_mhad import (
     ACTIONS,
     DEPTH_FOCAL_PX,
     DEPTH_SIZE_PX,
     INERTIAL_RATE_HZ,
-    JOINTS,
     STANDARD_GRAVITY,
     Trial,
     trials,
@@ -50,7 +49,7 @@ class UtdTrials:
     """
 
     def __init__(self, items: list[Trial]) -> None:
-        order = [JOINTS.index(name) for name in BODY20]
+        order = [KINECT20.index(name) for name in BODY20]
         self.joints = _pad([torch.from_numpy(t.joints[:, order]) for t in items])
         self.frames = torch.tensor([len(t.joints) for t in items])
         self.inertial = _pad([torch.from_numpy(_inertial(t)) for t in items])

@@ -34,6 +34,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.errors import DataError
+from drivers.joints import KINECT20
 
 ACTIONS: tuple[str, ...] = (
     "swipe left",
@@ -66,30 +67,6 @@ ACTIONS: tuple[str, ...] = (
 )
 """Action n of the file names is ``ACTIONS[n - 1]``."""
 
-JOINTS: tuple[str, ...] = (
-    "head",
-    "neck",
-    "spine",
-    "pelvis",
-    "left_shoulder",
-    "left_elbow",
-    "left_wrist",
-    "left_hand",
-    "right_shoulder",
-    "right_elbow",
-    "right_wrist",
-    "right_hand",
-    "left_hip",
-    "left_knee",
-    "left_ankle",
-    "left_foot",
-    "right_hip",
-    "right_knee",
-    "right_ankle",
-    "right_foot",
-)
-"""The data set's joints in its order, by our names (its shoulder centre is our neck, its hip centre our pelvis)."""
-
 INERTIAL_RATE_HZ = 50.0
 DEPTH_FOCAL_PX = 285.63
 DEPTH_SIZE_PX = (320, 240)
@@ -110,7 +87,7 @@ class Trial:
         action: 1 .. 27, see :data:`ACTIONS`.
         subject: 1 .. 8.
         trial: 1 .. 4.
-        joints: (T, 20, 3) float32 m in the order of :data:`JOINTS`; camera frame, x right, y down, z forward.
+        joints: (T, 20, 3) float32 m in the order of :data:`drivers.joints.KINECT20`; camera frame, x right, y down, z forward.
         joint_time: (T,) float64 s since the start.
         specific_force: (N, 3) float32 m/s², gravity in, sensor frame.
         angular_rate: (N, 3) float32 rad/s, sensor frame.
@@ -190,7 +167,7 @@ def read_trial(folder: Path, action: int, subject: int, trial: int) -> Trial:
     stem = f"a{action}_s{subject}_t{trial}"
     skeleton = _load(folder / "Skeleton" / f"{stem}_skeleton.mat", "d_skel")
     inertial = _load(folder / "Inertial" / f"{stem}_inertial.mat", "d_iner")
-    if skeleton.ndim != 3 or skeleton.shape[:2] != (len(JOINTS), 3) or skeleton.shape[2] < 2:
+    if skeleton.ndim != 3 or skeleton.shape[:2] != (len(KINECT20), 3) or skeleton.shape[2] < 2:
         raise _malformed(f"{stem}_skeleton.mat", f"d_skel is {skeleton.shape}, not (20, 3, T)")
     if inertial.ndim != 2 or inertial.shape[1] != 6 or inertial.shape[0] < 2:
         raise _malformed(f"{stem}_inertial.mat", f"d_iner is {inertial.shape}, not (N, 6)")

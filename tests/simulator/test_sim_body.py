@@ -11,14 +11,9 @@ import pytest
 from drivers.errors import ConfigError
 from drivers.places import PLACES
 from drivers.simulator.actions import ACTIONS
-from drivers.simulator.anatomy import BONES, JOINT, JOINTS, BodyShape
+from drivers.simulator.anatomy import BONES, JOINT, BodyShape
 from drivers.simulator.body import GRAVITY, Body
 from drivers.simulator.rotations import from_rotation_vector
-from fusion.skeletons import BODY20
-
-
-def test_joints_are_those_of_the_skeleton_table():
-    assert JOINTS == BODY20
 
 
 @pytest.fixture(scope="module", params=range(4))

@@ -87,7 +87,8 @@ class Trial:
         action: 1 .. 27, see :data:`ACTIONS`.
         subject: 1 .. 8.
         trial: 1 .. 4.
-        joints: (T, 20, 3) float32 m in the order of :data:`drivers.joints.KINECT20`; camera frame, x right, y down, z forward.
+        joints: (T, 20, 3) float32 m in the order of :data:`drivers.joints.KINECT20`; camera frame: x right,
+            y down, z forward.
         joint_time: (T,) float64 s since the start.
         specific_force: (N, 3) float32 m/s², gravity in, sensor frame.
         angular_rate: (N, 3) float32 rad/s, sensor frame.

@@ -16,7 +16,7 @@ from drivers.places import PLACES
 from fusion.data.augment import AugmentConfig
 from fusion.data.utd_mhad import UtdBatches, UtdMhadData, UtdTrials
 from fusion.model.net import FEATURES
-from fusion.skeletons import BODY20
+from fusion.skeletons import BODY20, KINECT20
 from recordings.importers import utd_mhad
 
 FRAMES, SAMPLES = 40, 120
@@ -31,7 +31,7 @@ def skeleton() -> np.ndarray:
         "hip": (0.1, -0.05), "knee": (0.1, -0.45), "ankle": (0.1, -0.85), "foot": (0.12, -0.9),
     }  # fmt: skip
     joints = np.zeros((20, 3, FRAMES))
-    for row, name in enumerate(utd_mhad.JOINTS):
+    for row, name in enumerate(KINECT20):
         x, y = rest[name.split("_")[-1]]
         joints[row] = np.array([-x if name.startswith("left") else x, y, 3.0])[:, None]
     joints[:, 0] += np.linspace(0.0, 0.1, FRAMES)
@@ -61,8 +61,8 @@ def test_units_frame_and_times(root: Path) -> None:
     assert (trial.action, trial.subject, trial.trial) == (1, 2, 1)
     np.testing.assert_allclose(trial.specific_force, np.tile([0, 0, 9.80665], (SAMPLES, 1)), rtol=1e-6)
     np.testing.assert_allclose(trial.angular_rate[:, 0], np.pi / 2, rtol=1e-6)
-    head, pelvis = utd_mhad.JOINTS.index("head"), utd_mhad.JOINTS.index("pelvis")
-    left = utd_mhad.JOINTS.index("left_hand")
+    head, pelvis = KINECT20.index("head"), utd_mhad.JOINTS.index("pelvis")
+    left = KINECT20.index("left_hand")
     assert (trial.joints[:, head, 1] < trial.joints[:, pelvis, 1]).all(), "y points down"
     assert (trial.joints[:, left, 0] > trial.joints[:, pelvis, 0]).all(), (
         "a person who faces us has the left at our right"

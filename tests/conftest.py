@@ -1,9 +1,17 @@
-"""For all tests: one thread for each library that would otherwise take them all, before any is loaded.
+"""For all tests: one thread a library, and the folder of real data.
 
-Small tensors on many threads of a busy machine spend their time waiting for one another.
+Small tensors on many threads of a busy machine spend their time waiting for one another, so each library that
+would take them all is given one, before any is loaded.
 """
 
 import os
+from pathlib import Path
 
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
+
+BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data"
+"""Where real data is looked for when ``CHORUS_DATA`` names no folder; tests that need it skip where it is absent."""
+
+if BESIDE.is_dir():
+    os.environ.setdefault("CHORUS_DATA", str(BESIDE))

@@ -61,7 +61,7 @@ def test_units_frame_and_times(root: Path) -> None:
     assert (trial.action, trial.subject, trial.trial) == (1, 2, 1)
     np.testing.assert_allclose(trial.specific_force, np.tile([0, 0, 9.80665], (SAMPLES, 1)), rtol=1e-6)
     np.testing.assert_allclose(trial.angular_rate[:, 0], np.pi / 2, rtol=1e-6)
-    head, pelvis = KINECT20.index("head"), utd_mhad.JOINTS.index("pelvis")
+    head, pelvis = KINECT20.index("head"), KINECT20.index("pelvis")
     left = KINECT20.index("left_hand")
     assert (trial.joints[:, head, 1] < trial.joints[:, pelvis, 1]).all(), "y points down"
     assert (trial.joints[:, left, 0] > trial.joints[:, pelvis, 0]).all(), (

@@ -28,7 +28,8 @@ class FeatureSpec:
         vision_hold_s: an older frame counts as none.
         inertial_hold_s: an older row counts as none.
         audio_hold_s: older sound counts as none.
-        min_score: a joint less visible than this was not measured.
+        min_score: a joint less visible than this was not measured. Front ends guess hidden joints well
+            enough that a guess, marked as little visible, is better than none.
         min_joints: fewer measured joints are nobody.
     """
 
@@ -38,7 +39,7 @@ class FeatureSpec:
     vision_hold_s: float = 0.5
     inertial_hold_s: float = 0.25
     audio_hold_s: float = 0.25
-    min_score: float = 0.3
+    min_score: float = 0.05
     min_joints: int = 4
 
 

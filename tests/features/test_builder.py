@@ -157,7 +157,7 @@ def test_vision_is_relative_to_the_box_and_can_be_put_back_into_the_picture():
 def test_a_joint_that_is_hardly_visible_was_not_measured():
     b = builder(CAMERA)
     someone = person()
-    someone.score[5] = 0.1
+    someone.score[5] = 0.01
     someone.keypoints[6] = np.nan
     b.push_people(0, [someone])
     step = b.step(0)

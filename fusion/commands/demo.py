@@ -114,6 +114,6 @@ def _chorus(*argv: str) -> None:
 
 
 def _short(word: str) -> str:
-    key, equals, value = word.partition("=")
-    path = Path(value if equals else word)
+    key, equals, value = word.rpartition("=")
+    path = Path(value)
     return f"{key}{equals}{path.relative_to(ROOT)}" if path.is_relative_to(ROOT) else word

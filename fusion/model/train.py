@@ -33,6 +33,7 @@ _NOISE = (
     ".*have no `val_dataloader`.*",
     ".*Checkpoint directory .* exists and is not empty.*",  # older checkpoints are kept beside the new ones
     ".*using the WeightAveraging callback, but loading a checkpoint.*",  # the checkpoint holds the average
+    ".*dirpath has changed from.*",  # a checkpoint may be tested from another folder
     ".*number of training batches .* is smaller than the logging interval.*",
     ".*isinstance\\(treespec, LeafSpec\\).*",  # of Lightning about itself
     ".*You are trying to `self.log\\(\\)` .* but it is not logged because.*",

@@ -45,7 +45,7 @@ class SensorRanges:
         bias: standard deviation of a constant offset of each key point, box sizes.
         depth_known: probability that the front end gives depth.
         depth_noise_m: standard deviation of depth, half constant.
-        delay_s: largest age of the newest frame beyond its frame period.
+        delay_s: largest age of the newest frame beyond its frame period, small ones more often.
         blackout: probability of a stretch without frames, up to 2 s.
         hidden: probability that one group of joints is hidden throughout.
         flicker: probability that a joint is missed in a frame.
@@ -61,7 +61,7 @@ class SensorRanges:
     bias: float = 0.008
     depth_known: float = 0.5
     depth_noise_m: float = 0.06
-    delay_s: float = 0.06
+    delay_s: float = 0.3
     blackout: float = 0.3
     hidden: float = 0.3
     flicker: float = 0.02

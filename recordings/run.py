@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from drivers.base import Batch, StreamInfo
@@ -37,7 +37,11 @@ SETTLE_S = 0.5
 
 
 class Worker(Protocol):
-    """A program beside the drivers, such as one that turns pictures into features. Like Popen."""
+    """A program beside the drivers, such as one that turns pictures into features. Like Popen.
+
+    It may have two attributes more: ``feeds``, the streams it makes by the streams of the rig it makes them
+    of, whose first rows are waited for if that stream is a required camera; and ``error``, why it failed.
+    """
 
     def poll(self) -> int | None: ...
     def terminate(self) -> None: ...
@@ -69,6 +73,7 @@ class Run:
         self._workers: list[Worker] = []
         self._alive: set[str] = set()
         self._errors: dict[str, str] = {}
+        self._fed: set[str] = set()  # streams that workers make
         self._started = self._stopped = 0.0
         self._status_due = 0.0
         self._status_rows: dict[str, int] = {}
@@ -82,6 +87,7 @@ class Run:
 
             self._processes = DriverProcesses(self._rig, self._hub.address)
         self._workers = [worker(self._hub.address) for worker in workers]
+        self._fed = {made for worker in self._workers for made in _feeds(worker).values()}
         deadline = time.monotonic() + start_s
         while waiting := self._waiting():
             if self._stop.is_set():
@@ -133,19 +139,22 @@ class Run:
                 _end(worker)
 
     def _refuse(self, stream: str, error: str) -> None:
-        raise RecordingError(
-            f"nothing was recorded: {error.rstrip('.')}",
-            mend=f"Or set streams.{stream}.required: false to record without it",
-        )
+        cameras = [of for worker in self._workers for of, made in _feeds(worker).items() if made == stream]
+        mend = f"streams.{stream}.required: false to record without it"
+        if cameras:
+            mend = f"streams.{cameras[0]}.store: default to record its pictures instead"
+        raise RecordingError(f"nothing was recorded: {error.rstrip('.')}", mend=f"Or set {mend}")
 
     def _waiting(self) -> list[str]:
-        """Required streams of which no row is there."""
-        return [
-            name
-            for name, stream in self._rig.streams.items()
-            if stream.required
-            and (name not in self._writer.streams or not self._writer.streams[name].ledger.stored)
-        ]
+        """Required streams, and those made of required cameras, of which no row is there."""
+        there = {name for name, stream in self._writer.streams.items() if stream.ledger.stored}
+        waiting = [name for name, one in self._rig.streams.items() if one.required and name not in there]
+        for worker in self._workers:
+            for of, made in _feeds(worker).items():
+                camera = of in there and self._writer.streams[of].info.kind == "camera"
+                if camera and self._rig.streams[of].required and made not in there:
+                    waiting.append(made)
+        return waiting
 
     def _step(self) -> None:
         """Take what comes within a moment, and do what is due."""
@@ -159,6 +168,7 @@ class Run:
         if time.monotonic() >= self._status_due:
             self._status_due = time.monotonic() + STATUS_S
             self._check_processes()
+            self._check_workers()
             if self._on_status is not None:
                 self._on_status(self._status())
 
@@ -225,6 +235,24 @@ class Run:
                     self._writer.failed(Failed(over.stream, Fault.FAILED, error))
                 self._fail(over.stream, error)
 
+    def _check_workers(self) -> None:
+        """Take note of workers that failed."""
+        for worker in self._workers:
+            if code := worker.poll():
+                error = (
+                    getattr(worker, "error", "") or f"a program beside the drivers ended with status {code}"
+                )
+                self._fail_made(_feeds(worker).values(), error)
+
+    def _fail_made(self, made: Collection[str], error: str) -> None:
+        """Give up on the streams that a worker made, and those named after them."""
+        coming = self._alive.union(self._hub.publishers)
+        also = {name for name in coming for of in made if name.startswith(f"{of}_")}
+        for name in {*made, *also} - self._errors.keys():
+            if name in self._writer.streams and not self._writer.closed:
+                self._writer.failed(Failed(name, Fault.FAILED, error))
+            self._fail(name, error)
+
     def _now(self) -> int:
         return time.monotonic_ns() - self._hub.session.epoch_ns
 
@@ -273,7 +301,7 @@ class Run:
         problems = [
             error
             for name, error in self._errors.items()
-            if name in self._rig.streams and self._rig.streams[name].required
+            if name in self._fed or (name in self._rig.streams and self._rig.streams[name].required)
         ]
         problems += [
             f"{name}: {stream.unexplained} rows are missing for no known reason"
@@ -291,6 +319,10 @@ class Run:
             drivers_cpu_s=drivers_cpu_s - self._cpu[1],
             problems=tuple(problems),
         )
+
+
+def _feeds(worker: Worker) -> dict[str, str]:
+    return getattr(worker, "feeds", {})
 
 
 def _end(worker: Worker) -> None:

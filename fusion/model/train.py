@@ -23,6 +23,7 @@ from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 
 from drivers.errors import ChorusError, ConfigError
+from fusion.model.checkpoint import load_net
 from fusion.model.module import FusionModule
 from fusion.model.progress import progress_bar
 
@@ -143,6 +144,8 @@ def _check_files(argv: list[str], program: str) -> None:
             )
         if name == "--ckpt_path" and value.endswith(".ckpt") and not os.path.isfile(value):  # noqa: PTH113
             raise ConfigError(f"there is no checkpoint {value}", mend="See the folder checkpoints of the run")
+        if name == "--ckpt_path" and value.endswith(".ckpt"):
+            load_net(value)  # refuses what is damaged or foreign in one line; Lightning would not
 
 
 def _one_line(text: str) -> str:

@@ -102,6 +102,7 @@ def test_fit_resume_and_test_from_the_command_line(
         (["fit", "--config", "{utd}"], "Set CHORUS_DATA"),
         (["fit", "--config", "{utd}", "--data.root=absent"], "neither the folders"),
         (["fit", "--config", "{utd}", "--ckpt_path", "absent.ckpt"], "there is no checkpoint absent.ckpt"),
+        (["test", "--config", "{utd}", "--ckpt_path", "damaged.ckpt"], "damaged.ckpt holds no weights"),
         (["fit", "--config", "{session}"], "Give --data.session"),
         (["fit", "--config", "{session}", "--data.session=absent.h5"], "absent.h5"),
         (["fit", "--config", "{utd}", "--data.root=made"], "no trials"),
@@ -118,6 +119,7 @@ def test_a_wrong_call_gets_one_line_and_no_traceback(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "made" / "Skeleton").mkdir(parents=True)
     (tmp_path / "made" / "Inertial").mkdir()
+    (tmp_path / "damaged.ckpt").write_bytes(b"junk")
     names = {
         "utd": str(ROOT / "configs" / "experiment" / "utd_mhad.yaml"),
         "session": str(ROOT / "configs" / "experiment" / "demo.yaml"),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,8 @@ def _read_safetensors(path: Path) -> tuple[NetConfig, dict[str, Tensor]]:
 def _read_lightning(path: Path) -> tuple[NetConfig, dict[str, Tensor]]:
     import pickle
 
+    if not zipfile.is_zipfile(path):
+        raise _foreign(path, "it is damaged or something else")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
         config = config_from_dict(content["hyper_parameters"]["net"])

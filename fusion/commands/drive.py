@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import signal
+import threading
+
 from fusion.commands.arguments import call, split_overrides
 
 
 def main(argv: list[str], program: str) -> int:
     own, overrides = split_overrides(argv)
 
-    def drive(rig: str, only: str, connect: str) -> int:
+    def drive(rig: str, *, only: str, connect: str) -> int:
         """Run one device of a rig and publish it on a session's bus until the session stops.
+
+        Ctrl-C ends it in order, too. Keys of the rig can be set: --streams.camera.fps=60.
 
         Args:
             rig: the rig, a YAML file; the same one that the session was started with.
@@ -19,7 +24,11 @@ def main(argv: list[str], program: str) -> int:
         from drivers.process import run_driver
         from drivers.rig import load_rig
 
-        run_driver(load_rig(rig, overrides), only, connect)
+        loaded = load_rig(rig, overrides)
+        stop = threading.Event()
+        signal.signal(signal.SIGTERM, lambda *_: stop.set())
+        print(f"{only} -> {connect}; ends with the session, or with Ctrl-C", flush=True)
+        run_driver(loaded, only, connect, stop=stop.is_set)
         return 0
 
     return call(drive, own, program)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from drivers.rig import Rig, load_rig
-from fusion.commands.arguments import call, split_overrides
+from fusion.commands.arguments import call, check_positive, split_overrides
 from recordings.recorder import Worker
+
+START_S, REMOTE_START_S = 30.0, 600.0
+"""How long required streams may take to be there; longer where somebody has to start one elsewhere, s."""
 
 
 def main(argv: list[str], program: str) -> int:
@@ -26,6 +27,7 @@ def main(argv: list[str], program: str) -> int:
             duration: seconds; without it, until Ctrl-C or the end of all streams.
             output: the session file; by default sessions/RIG-TIME.h5. Never overwritten.
         """
+        check_positive("--duration", duration, "seconds")
         return run(load_rig(rig, overrides), rig, overrides, duration, output)
 
     return call(record, own, program)
@@ -38,25 +40,33 @@ def run(
     from fusion.commands.view import RecordView, print_summary
     from recordings.recorder import record
 
-    with RecordView() as view:
+    elsewhere = [name for name, stream in rig.streams.items() if stream.remote]
+    hint = "".join(f"\nchorus drive {rig_path} --only {name} --connect {{address}}" for name in elsewhere)
+    with RecordView(hint) as view:
         summary = record(
-            rig, output, duration, on_status=view, workers=vision_workers(rig, rig_path, overrides)
+            rig,
+            output,
+            duration,
+            on_status=view,
+            workers=vision_workers(rig, rig_path, overrides),
+            start_s=REMOTE_START_S if elsewhere else START_S,
         )
-    print_summary(summary)
+    print_summary(summary, view.said)
     return summary.exit_code
 
 
 def vision_workers(rig: Rig, rig_path: str, overrides: Sequence[str]) -> list[Callable[[str], Worker]]:
-    """Return what turns pictures into key points while recording, if a camera stores no picture."""
-    private = any(
-        stream.store == "none" and stream.driver.rpartition(".")[0].endswith(("camera", "simulator"))
-        for stream in rig.streams.values()
-    )
+    """Return what turns pictures into key points while recording, if a camera stores no picture.
+
+    Only a stream itself tells whether it is a camera's, so the worker is given all that store nothing.
+    """
+    private = [name for name, stream in rig.streams.items() if stream.store == "none"]
     if not private:
         return []
 
     def start(address: str) -> Worker:
-        command = [sys.executable, "-m", "fusion.vision.worker", rig_path, "--connect", address, *overrides]
-        return subprocess.Popen(command, stdin=subprocess.DEVNULL)
+        from fusion.vision.process import VisionProcess
+
+        return VisionProcess(rig_path, address, private, rig.vision, overrides)
 
     return [start]

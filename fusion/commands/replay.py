@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from fusion.commands.arguments import call
+import contextlib
+
+from fusion.commands.arguments import call, check_positive
 
 
 def main(argv: list[str], program: str) -> int:
@@ -21,20 +23,20 @@ def replay(file: str, connect: str | None = None, speed: float = 1.0) -> int:
     """
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from drivers.errors import ConfigError
     from recordings.replay import replay as replay_file
 
-    if not speed > 0:
-        raise ConfigError(f"--speed is {speed}", mend="give a number more than 0")
+    check_positive("--speed", speed)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns) as progress:
-        task = progress.add_task("waiting for listeners", total=None)
+    with contextlib.ExitStack() as stack:
+        progress = Progress(*columns)
+        task = progress.add_task("replaying", total=None)
 
         def start(address: str) -> None:
-            progress.console.print(f"bus at {address}", highlight=False)
+            print(f"bus at {address}", flush=True)
+            stack.enter_context(progress)
 
         def advance(done: float, total: float) -> None:
-            progress.update(task, description="replaying", completed=done, total=total)
+            progress.update(task, completed=done, total=total)
 
         rows = replay_file(file, connect or "", speed=speed, on_start=start, on_progress=advance)
     print(f"{rows} rows replayed")

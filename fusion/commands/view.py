@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Collection
 from typing import Any, ClassVar
 
 from rich.console import Console
@@ -13,17 +15,22 @@ from recordings.check import CheckReport
 from recordings.status import RecordStatus, RecordSummary
 
 
+def plain_console() -> Console:
+    """Return the console on stdout; wide where nobody looks, so that programs find whole lines."""
+    return Console(width=None if sys.stdout.isatty() else 200)
+
+
 def table(*columns: str) -> Table:
     """Return a plain table: the first column to the left, the others to the right."""
     drawn = Table(box=None, header_style="bold", pad_edge=False)
     for number, column in enumerate(columns):
-        drawn.add_column(column, justify="left" if number == 0 else "right")
+        drawn.add_column(column, justify="left" if number == 0 else "right", no_wrap=number == 0)
     return drawn
 
 
 def print_check(report: CheckReport, console: Console | None = None) -> None:
     """Print what ``chorus check`` found."""
-    console = console or Console()
+    console = console or plain_console()
     found = table("stream", "samples", "lost", "unexplained", "rate [Hz]", "duration [s]", "bound [ms]")
     for name, stream in report.streams.items():
         found.add_row(
@@ -46,7 +53,7 @@ def print_check(report: CheckReport, console: Console | None = None) -> None:
 
 def print_info(facts: dict[str, Any], console: Console | None = None) -> None:
     """Print what ``chorus info`` knows of a session."""
-    console = console or Console()
+    console = console or plain_console()
     session = facts["session"]
     console.print(f"[bold]{escape(facts['path'])}[/]  {facts['bytes'] / 1e6:.1f} MB", highlight=False)
     for key in ("id", "subject", "task", "software"):
@@ -71,17 +78,28 @@ def print_info(facts: dict[str, Any], console: Console | None = None) -> None:
 class RecordView:
     """The console while recording: one line a stream, drawn anew at each status.
 
-    Use as a context manager; call it with each :class:`~recordings.status.RecordStatus`. Where the output is
-    no terminal it prints a line when something changes and every ten seconds.
+    Use as a context manager; call it with each :class:`~recordings.status.RecordStatus`. Where stderr is no
+    terminal it prints a line when something changes and every ten seconds, to stdout: stderr is for errors.
+
+    Args:
+        hint: printed after the bus's address, ``{address}`` replaced; how others join.
+        console: the terminal; default: stderr.
+
+    Attributes:
+        said: errors that were told already.
     """
 
     STATES: ClassVar = {"waiting": "yellow", "running": "green", "ended": "dim", "failed": "red"}
     QUIET_S = 10.0
 
-    def __init__(self, console: Console | None = None) -> None:
+    def __init__(self, hint: str = "", console: Console | None = None) -> None:
+        self.said: set[str] = set()
+        self._hint = hint
         self._console = console or Console(stderr=True)
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
-        self._said = ("", -self.QUIET_S)
+        self._last = ("", -self.QUIET_S)
+        self._address = ""
+        self._began = False
 
     def __enter__(self) -> RecordView:
         if self._console.is_terminal:
@@ -93,14 +111,22 @@ class RecordView:
             self._live.stop()
 
     def __call__(self, status: RecordStatus) -> None:
+        if not self._address:
+            self._address = status.address
+            print(f"bus at {status.address}{self._hint.format(address=status.address)}", flush=True)
+        self._began |= status.phase == "recording"
+        # Until then an error ends the program, which tells it.
+        for error in {s.error for s in status.streams if s.error and self._began} - self.said:
+            self.said.add(error)
+            print(error, file=sys.stderr, flush=True)
         if self._console.is_terminal:
             self._live.update(self._draw(status), refresh=True)
             return
         news = status.phase + "".join(stream.state for stream in status.streams)
-        if news != self._said[0] or status.elapsed_s >= self._said[1] + self.QUIET_S:
-            self._said = (news, status.elapsed_s)
+        if news != self._last[0] or status.elapsed_s >= self._last[1] + self.QUIET_S:
+            self._last = (news, status.elapsed_s)
             states = ", ".join(f"{s.name} {s.state} {s.rows}" for s in status.streams)
-            self._console.print(f"{status.phase} {status.elapsed_s:.0f} s: {states}", highlight=False)
+            print(f"{status.phase} {status.elapsed_s:.0f} s: {states}", flush=True)
 
     def _draw(self, status: RecordStatus) -> Table:
         drawn = table("stream", "state", "rows", "rate [Hz]", "lost", "MB")
@@ -120,9 +146,9 @@ class RecordView:
         return drawn
 
 
-def print_summary(summary: RecordSummary, console: Console | None = None) -> None:
-    """Print what came of a recording."""
-    console = console or Console()
+def print_summary(summary: RecordSummary, said: Collection[str] = (), console: Console | None = None) -> None:
+    """Print what came of a recording; problems go to stderr, except those that were said before."""
+    console = console or plain_console()
     done = table("stream", "rows", "lost", "MB")
     for name, stream in summary.streams.items():
         lost = ", ".join(f"{rows} {reason}" for reason, rows in stream.lost.items() if rows) or "0"
@@ -134,5 +160,6 @@ def print_summary(summary: RecordSummary, console: Console | None = None) -> Non
         f"{summary.duration_s:.1f} s; {used}, drivers {summary.drivers_cpu_s:.1f} s", highlight=False
     )
     for problem in summary.problems:
-        console.print(f"[red]✗[/red] {escape(problem)}", highlight=False)
+        if problem not in said:
+            print(problem, file=sys.stderr, flush=True)
     console.print(f"{escape(str(summary.path))}", highlight=False, soft_wrap=True)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from drivers.errors import ConfigError
-from fusion.commands.arguments import call
+from fusion.commands.arguments import UsageError, call
 
 
 def main(argv: list[str], program: str) -> int:
@@ -12,23 +11,22 @@ def main(argv: list[str], program: str) -> int:
         print(f"usage: {program} list | {program} get NAME\n\n{__doc__}")
         return 0
     if not argv or argv[0] not in actions:
-        raise ConfigError(
-            f"weights needs list or get, not {' '.join(argv[:1])!r}", mend=f"For example: {program} list"
-        )
+        asked = f", not '{argv[0]}'" if argv else ""
+        raise UsageError(f"weights needs list or get{asked}", mend=f"For example: {program} list")
     return call(actions[argv[0]], argv[1:], f"{program} {argv[0]}")
 
 
 def show() -> int:
     """List the weights that Chorus knows: source, licence, and whether they are here."""
-    from rich.console import Console
     from rich.table import Table
 
+    from fusion.commands.view import plain_console
     from fusion.weights import list_weights
 
     table = Table("name", "licence", "here", "from", box=None, header_style="bold")
     for entry in list_weights():
         table.add_row(entry.name, entry.licence, "yes" if entry.cached else "no", entry.source)
-    Console().print(table)
+    plain_console().print(table)
     return 0
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 from pathlib import Path
 
-from drivers.errors import ConfigError
 from drivers.rig import Rig, load_rig
-from fusion.commands.arguments import split_overrides
+from fusion.commands.arguments import UsageError, check_positive, split_overrides
+from fusion.commands.arguments import parse as parse_arguments
 from fusion.features.spec import FeatureSpec
 from fusion.tracking.options import LiveOptions
 
@@ -37,7 +35,7 @@ def parse(argv: list[str], program: str) -> tuple[Rig | None, LiveOptions]:
     """
     import jsonargparse
 
-    mine, overrides = split_overrides(argv)
+    mine, overrides = split_overrides(argv, own=("vision",))
     parser = jsonargparse.ArgumentParser(
         prog=program,
         description="Track a rig's devices, or a recording, with the fused network.",
@@ -48,39 +46,22 @@ def parse(argv: list[str], program: str) -> tuple[Rig | None, LiveOptions]:
     )
     parser.add_argument("--config", action="config", help="YAML file of the options below")
     parser.add_class_arguments(LiveOptions, as_group=False)
-    try:
-        with contextlib.redirect_stderr(io.StringIO()):
-            parsed = parser.parse_args([_flag(word) for word in mine]).as_dict()
-    except (jsonargparse.ArgumentError, jsonargparse.ParserError, TypeError, ValueError) as error:
-        words = " ".join(str(error).split()).rstrip(".")
-        raise ConfigError(words, mend=f"`{program} --help` shows what it takes") from None
-    except SystemExit as stop:
-        if stop.code in (0, None):
-            raise
-        raise ConfigError(
-            f"cannot read {' '.join(argv)!r}", mend=f"`{program} --help` shows what it takes"
-        ) from None
+    parsed = parse_arguments(parser, mine, program).as_dict()
     values = {name: parsed[name] for name in LiveOptions.__dataclass_fields__}
     options = LiveOptions(**{**values, "features": FeatureSpec(**values["features"])})
     _check(options, parsed["rig"], overrides)
     return load_rig(Path(parsed["rig"]), overrides) if parsed["rig"] else None, options
 
 
-def _flag(word: str) -> str:
-    """Let ``--realtime`` alone mean ``--realtime=true``."""
-    return f"{word}=true" if word == "--realtime" else word
-
-
 def _check(options: LiveOptions, rig: str | None, overrides: list[str]) -> None:
     if rig is None and options.source is None:
-        raise ConfigError(
+        raise UsageError(
             "there is nothing to track", mend="Give a rig (configs/rigs/simulated.yaml) or --source FILE.h5"
         )
     if rig is None and overrides:
-        raise ConfigError(f"{overrides[0]} sets a key of a rig, but none is given", mend="Name the rig first")
-    if options.duration is not None and not options.duration > 0:
-        raise ConfigError(f"--duration is {options.duration}", mend="Give seconds, more than 0")
+        raise UsageError(f"{overrides[0]} sets a key of a rig, but none is given", mend="Name the rig first")
+    check_positive("--duration", options.duration, "seconds")
     if not 0 < options.patience_s <= 10:
-        raise ConfigError(f"--patience_s is {options.patience_s}", mend="Give seconds, at most 10")
+        raise UsageError(f"--patience_s is {options.patience_s}", mend="Give seconds, at most 10")
     if options.film_width < 64:
-        raise ConfigError(f"--film_width is {options.film_width}", mend="Give px, at least 64")
+        raise UsageError(f"--film_width is {options.film_width}", mend="Give px, at least 64")

@@ -8,16 +8,22 @@
                                                   -> <camera>_<network>_heatmaps   (J, h, w), on demand
                                                   -> <camera>_<network>_region     (6,), with the heatmaps
 
-Rows keep the picture's own stamps. A picture that comes while another is looked at is skipped and
-counted, unless ``--every`` is given. The worker ends with its cameras or with the session.
+Rows keep the picture's own stamps and number, so that each finds its picture; pictures that are skipped
+because too many wait (``--backlog``) are counted as lost. The worker ends with its cameras or with the
+session.
 """
 
 from __future__ import annotations
 
 import argparse
+import collections
 import dataclasses
+import os
 import sys
-from collections.abc import Sequence
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -28,6 +34,7 @@ from drivers.bus import Publisher, Subscriber
 from drivers.bus.messages import Announcement, Ended, Failed
 from drivers.errors import ChorusError, ConfigError
 from drivers.rig import Rig, load_rig
+from fusion.commands.arguments import split_overrides
 from fusion.features.vision import KEYPOINT_COLUMNS, best_person, keypoints_of, picture_size
 from fusion.vision.base import FrontEnd, Person, front_end
 
@@ -35,7 +42,18 @@ UNITS: tuple[str, ...] = ("px", "px", "1", "px^2", "px^2", "px^2", "m", "m", "m"
 """Units of :data:`fusion.features.vision.KEYPOINT_COLUMNS`."""
 WAIT_S = 0.25
 """How long the worker waits for a message before it looks whether it should end."""
+QUIET_S = 2.0
+"""Silence after which cameras count as gone, once the session is to end; they should say so before."""
 HEATMAP_RESEND_BYTES = 64 << 20
+SKIPPED = "driver_queue"
+"""Why key points of a picture are lost: it was too late, or never came here."""
+ERROR = "error: "
+"""Begins the line with which the worker says why it failed."""
+
+
+def keypoint_stream_name(camera: str, network: str) -> str:
+    """Return the name of the stream of key points that a front end finds in a camera's pictures."""
+    return f"{camera}_{network}"
 
 
 def keypoint_stream(camera: StreamInfo, network: FrontEnd) -> StreamInfo:
@@ -43,7 +61,7 @@ def keypoint_stream(camera: StreamInfo, network: FrontEnd) -> StreamInfo:
     width, height = picture_size(camera)
     calibration = {k: v for k, v in camera.properties.items() if k in ("intrinsics", "extrinsics")}
     return StreamInfo(
-        name=f"{camera.name}_{network.name}",
+        name=keypoint_stream_name(camera.name, network.name),
         kind="features",
         shape=(len(network.skeleton), len(KEYPOINT_COLUMNS)),
         channels=KEYPOINT_COLUMNS,
@@ -109,6 +127,8 @@ class CameraWorker:
     def __init__(self, camera: StreamInfo, network: FrontEnd, address: str, *, heatmaps: bool) -> None:
         self.camera = camera
         self.counts = Counts()
+        self._first: int | None = None  # number of the first picture looked at
+        self._next: int | None = None  # and of the one that should be next
         self._network = network
         self._address = address
         self._info = keypoint_stream(camera, network)
@@ -122,20 +142,20 @@ class CameraWorker:
         """The session ends."""
         return self._publisher.stop_requested
 
-    def look(self, batch: Batch, *, every: bool) -> None:
-        """Look at the newest picture of a batch, or at all, and publish what is there."""
-        first = 0 if every else len(batch) - 1
-        self.counts.skipped += first
-        for i in range(first, len(batch)):
-            stamp = batch.stamps[i : i + 1].copy()
-            picture = _decode(batch.data[i])
-            people = [] if picture is None else self._network(picture, int(stamp["time"][0]))
-            self._publish(stamp, best_person(people))
+    def look(self, stamp: NDArray[np.void], picture: bytes | NDArray[Any]) -> None:
+        """Look at a picture with its stamp (1,), and publish who is there."""
+        image = _decode(picture)
+        people = [] if image is None else self._network(image, int(stamp["time"][0]))
+        self._publish(stamp.copy(), best_person(people))
 
     def _publish(self, stamp: NDArray[np.void], person: Person | None) -> None:
-        stamp["seq"] = self.counts.seen
         rows = np.zeros(self._info.shape, np.float32) if person is None else keypoints_of(person)
-        self._publisher.publish(Batch(self._info.name, stamp, rows[None]))
+        number = int(stamp["seq"][0])
+        skipped = max(0, number - self._next) if self._next is not None else 0
+        self._first, self._next = (number if self._first is None else self._first), number + 1
+        self.counts.skipped += skipped
+        lost = {SKIPPED: skipped} if skipped else {}
+        self._publisher.publish(Batch(self._info.name, stamp, rows[None], lost))
         self.counts.seen += 1
         self.counts.people += person is not None
         if not self._with_heatmaps or person is None or person.heatmaps is None:
@@ -157,7 +177,9 @@ class CameraWorker:
 
     def close(self) -> None:
         """End the streams in good order."""
-        self._publisher.end(Ended(self._info.name, self.counts.seen, {}))
+        produced = self.counts.seen + self.counts.skipped
+        lost = {SKIPPED: self.counts.skipped} if self.counts.skipped else {}
+        self._publisher.end(Ended(self._info.name, produced, lost))
         self._publisher.close()
         for publisher in self._maps or ():
             publisher.end(Ended(publisher.stream, self._map_rows, {}))
@@ -165,22 +187,67 @@ class CameraWorker:
         self._network.close()
 
 
+Waiting = tuple[str, NDArray[np.void], bytes | NDArray[Any]]
+
+
+class Backlog:
+    """Pictures that wait to be looked at, in order; where too many do, the oldest are let go.
+
+    Args:
+        limit: how many of one camera may wait; 0: all.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._waiting: collections.deque[Waiting] = collections.deque()
+        self._count: collections.Counter[str] = collections.Counter()
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def put(self, batch: Batch) -> None:
+        """Add the pictures of a batch."""
+        for i, picture in enumerate(batch.data):
+            self._waiting.append((batch.stream, batch.stamps[i : i + 1], picture))
+        self._count[batch.stream] += len(batch)
+        if self._limit and self._count[batch.stream] > self._limit:
+            self._drop(batch.stream, self._count[batch.stream] - self._limit)
+
+    def take(self) -> Waiting:
+        """Return the next camera, stamp (1,) and picture."""
+        waiting = self._waiting.popleft()
+        self._count[waiting[0]] -= 1
+        return waiting
+
+    def _drop(self, camera: str, count: int) -> None:
+        kept: collections.deque[Waiting] = collections.deque()
+        for waiting in self._waiting:
+            if waiting[0] == camera and count:
+                count -= 1
+                self._count[camera] -= 1
+            else:
+                kept.append(waiting)
+        self._waiting = kept
+
+
 def run(
     rig: Rig,
     address: str,
     *,
     cameras: Sequence[str] = (),
-    every: bool = False,
+    backlog: int = 1,
     heatmaps: bool = False,
+    stop: Callable[[], bool] = lambda: False,
 ) -> dict[str, Counts]:
     """Serve the cameras of a rig until they end or the session does.
 
     Args:
-        rig: names the vision front end and the cameras.
+        rig: names the vision front end and the streams.
         address: of the hub.
-        cameras: names of the cameras; empty: all of the rig.
-        every: look at every picture, however late; otherwise always at the newest.
+        cameras: streams to serve; empty: all of the rig. Those that turn out to be no camera are let go.
+        backlog: how many pictures of a camera may wait; 1: the newest only; 0: all, however late.
         heatmaps: publish the heatmaps, too.
+        stop: asked now and then, besides the session's own stop.
 
     Returns:
         what was looked at, by camera.
@@ -190,31 +257,35 @@ def run(
         WeightsError: the front end's network could not be obtained.
         BusUnreachable: nobody answers at the address.
     """
-    wanted = _cameras(rig, cameras)
+    left = set(_streams(rig, cameras))
     workers: dict[str, CameraWorker] = {}
     counts: dict[str, Counts] = {}
-    left = set(wanted)
-    with Subscriber(address, wanted, reliable=every) as subscriber:
+    waiting = Backlog(backlog)
+    last = time.monotonic()
+    with Subscriber(address, left, reliable=backlog != 1) as subscriber:
         try:
-            while left and not subscriber.hub_closed:
-                message = subscriber.receive(WAIT_S)
-                if isinstance(message, Announcement) and message.info.kind == "camera":
+            while left and not subscriber.hub_closed and not stop():
+                message = subscriber.receive(0.0 if len(waiting) else WAIT_S)
+                if message is None and len(waiting):
+                    camera, stamp, picture = waiting.take()
+                    workers[camera].look(stamp, picture)
+                elif isinstance(message, Announcement):
                     name = message.info.name
-                    if name not in workers and name in left:
+                    if message.info.kind != "camera":
+                        left.discard(name)
+                    elif name not in workers and name in left:
                         worker = CameraWorker(message.info, front_end(rig.vision), address, heatmaps=heatmaps)
                         workers[name], counts[name] = worker, worker.counts
-                elif isinstance(message, Batch) and message.stream in workers and len(message):
-                    worker = workers[message.stream]
-                    newer = None if every else subscriber.latest(message.stream)
-                    if newer is not None:
-                        rows = int(newer.stamps["seq"][-1]) - int(message.stamps["seq"][0])
-                        worker.counts.skipped += rows + 1 - len(newer)
-                    worker.look(newer or message, every=every)
+                elif isinstance(message, Batch) and message.stream in workers:
+                    waiting.put(message)
+                    last = time.monotonic()
                 elif isinstance(message, Ended | Failed) and message.stream in left:
                     left.discard(message.stream)
+                    _look_at_all(waiting, workers)
                     if message.stream in workers:
                         workers.pop(message.stream).close()
-                if any(worker.stop_requested for worker in workers.values()) and message is None:
+                quiet = not len(waiting) and time.monotonic() > last + QUIET_S
+                if quiet and any(worker.stop_requested for worker in workers.values()):
                     break
         finally:
             for worker in workers.values():
@@ -222,20 +293,19 @@ def run(
     return counts
 
 
-def _cameras(rig: Rig, asked: Sequence[str]) -> list[str]:
+def _look_at_all(waiting: Backlog, workers: dict[str, CameraWorker]) -> None:
+    while len(waiting):
+        camera, stamp, picture = waiting.take()
+        workers[camera].look(stamp, picture)
+
+
+def _streams(rig: Rig, asked: Sequence[str]) -> list[str]:
     unknown = [name for name in asked if name not in rig.streams]
     if unknown:
         raise ConfigError(
             f"the rig {rig.name} has no stream '{unknown[0]}'", mend=f"Choose of: {', '.join(rig.streams)}"
         )
-    if asked:
-        return list(asked)
-    found = [name for name, stream in rig.streams.items() if "camera" in stream.driver.split(".")]
-    if not found:
-        raise ConfigError(
-            f"the rig {rig.name} has no camera", mend="Name its picture stream with --camera NAME"
-        )
-    return found
+    return list(asked or rig.streams)
 
 
 def _decode(row: bytes | NDArray[np.uint8]) -> NDArray[np.uint8] | None:
@@ -245,31 +315,51 @@ def _decode(row: bytes | NDArray[np.uint8]) -> NDArray[np.uint8] | None:
     return cv2.imdecode(np.frombuffer(row, np.uint8), cv2.IMREAD_COLOR)  # pyright: ignore[reportReturnType]
 
 
+def _watch_parent() -> threading.Event:
+    """Return an event that is set once standard input closes: the parent is done with us, or dead."""
+    gone = threading.Event()
+
+    def watch() -> None:
+        while os.read(0, 4096):
+            pass
+        gone.set()
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()
+    return gone
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the worker from the command line; errors are one line and exit code 1."""
     parser = argparse.ArgumentParser(
         prog="python -m fusion.vision.worker", description=(__doc__ or "").split("\n")[0]
     )
-    parser.add_argument("rig", help="the rig's YAML file")
+    parser.add_argument("rig", help="the rig's YAML file; its keys are set as --streams.x.y=z")
     parser.add_argument(
         "--connect", required=True, metavar="ADDRESS", help="of the hub, as chorus record prints it"
     )
     parser.add_argument(
         "--camera", action="append", default=[], help="serve only this camera (can be repeated)"
     )
+    parser.add_argument(
+        "--backlog", type=int, default=1, metavar="N", help="pictures that may wait; 1: the newest only"
+    )
     parser.add_argument("--every", action="store_true", help="look at every picture, however late")
     parser.add_argument("--heatmaps", action="store_true", help="publish heatmaps as well")
-    options = parser.parse_args(arguments)
+    parser.add_argument("--guarded", action="store_true", help="end when standard input closes")
+    own, overrides = split_overrides(list(sys.argv[1:] if arguments is None else arguments))
+    options = parser.parse_args(own)
+    parent_gone = _watch_parent() if options.guarded else threading.Event()
     try:
         counts = run(
-            load_rig(options.rig),
+            load_rig(options.rig, overrides),
             options.connect,
             cameras=options.camera,
-            every=options.every,
+            backlog=0 if options.every else max(1, options.backlog),
             heatmaps=options.heatmaps,
+            stop=parent_gone.is_set,
         )
     except ChorusError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"{ERROR}{error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

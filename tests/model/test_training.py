@@ -212,7 +212,6 @@ def test_fixed_batches_repeat_and_others_do_not(clips: Clips) -> None:
     assert not torch.equal(free([0, 1])["features"]["vision"], free([0, 1])["features"]["vision"])
 
 
-@pytest.mark.skipif(not DEFAULT.is_file(), reason="the package was built without weights")
 def test_the_packaged_weights_are_small_and_follow_the_simulator(clips: Clips) -> None:
     assert DEFAULT.stat().st_size <= 8_000_000
     net = load_net()

@@ -64,6 +64,7 @@ class SessionWriter:
         self._events: list[Event] = []
         self._flush_s = flush_s
         self._next_flush = time.monotonic() + flush_s
+        self._made = [folder for folder in self.path.parents if not folder.exists()]
         self._file = _create(self.path)
         layout.write_session(self._file, dataclasses.replace(session, closed=False))
         self._event_columns = _text_columns(self._file.create_group(layout.EVENTS), layout.EVENT_COLUMNS)
@@ -234,9 +235,12 @@ class SessionWriter:
             _sync(self.path)
 
     def discard(self) -> None:
-        """Close and remove the file: nothing of worth was recorded."""
+        """Close and remove the file, and the folders made for it: nothing of worth was recorded."""
         self.close()
         self.path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # somebody else uses the folder by now
+            for folder in self._made:
+                folder.rmdir()
 
     def _stop_time(self, end: int) -> int:
         stop = int(self._file.attrs["stop_ns"])  # pyright: ignore[reportArgumentType]

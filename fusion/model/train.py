@@ -7,12 +7,15 @@ train.py test --config ... --ckpt_path FILE.ckpt    test only
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import itertools
 import logging
 import os
 import re
 import sys
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +26,8 @@ from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 
 from drivers.errors import ChorusError, ConfigError
+from drivers.typed import nearest
+from fusion.commands.arguments import UsageError, in_words, read_mapping
 from fusion.model.checkpoint import load_net
 from fusion.model.module import FusionModule
 from fusion.model.progress import progress_bar
@@ -53,7 +58,7 @@ def main(argv: list[str] | None = None, program: str = "train.py") -> int:
         _check_files(argv, program)
         command_line(argv, program)
     except ChorusError as error:
-        return _say(program, str(error))
+        return _say(program, str(error), code=getattr(error, "exit_status", 1))
     except jsonargparse.ArgumentError as error:
         return _say(program, f"{_one_line(error.message)}. See {program} fit --help", code=2)
     except KeyboardInterrupt:
@@ -72,7 +77,8 @@ def command_line(argv: list[str], program: str = "train.py", *, run: bool = True
     """
     for text in _NOISE:
         warnings.filterwarnings("ignore", text)
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    for name in ("pytorch_lightning", "lightning_fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")  # Lightning's own calls
     return FusionCLI(
         FusionModule,
@@ -102,6 +108,36 @@ class FusionCLI(LightningCLI):
             default=None,
             help="Metric that tells the best checkpoint, such as val/mpjpe_mm; the last is kept anyway.",
         )
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Parse, and say of an unknown option or a wrong value what is known or right.
+
+        Raises:
+            UsageError: an option is unknown, or of the wrong type.
+            jsonargparse.ArgumentError: anything else.
+        """
+        try:
+            super().parse_arguments(parser, args)
+        except jsonargparse.ArgumentError as error:
+            chosen = next((word for word in args if word in self._subcommand_parsers), "fit")
+            known = self._subcommand_parsers[chosen].get_defaults().keys()
+            raise _explained(error.message or "", known) or error from None
+
+    def before_fit(self) -> None:
+        """Read the data before any logger makes a file: where it is missing, nothing is left behind."""
+        self._read("fit")
+
+    def before_validate(self) -> None:
+        """As before fit."""
+        self._read("validate")
+
+    def before_test(self) -> None:
+        """As before fit."""
+        self._read("test")
+
+    def _read(self, stage: str) -> None:
+        self.datamodule.prepare_data()
+        self.datamodule.setup(stage)
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """Log to CSV and TensorBoard, keep the best and the last checkpoint; all within the output folder."""
@@ -138,20 +174,36 @@ def _check_files(argv: list[str], program: str) -> None:
         )
     words = [word for arg in argv for word in arg.split("=", 1)]
     for name, value in itertools.pairwise(words):
-        if name in ("--config", "-c") and not os.path.isfile(value):  # noqa: PTH113  (also of no path at all)
-            raise ConfigError(
-                f"there is no configuration {value}", mend="See configs/experiment for those that are"
-            )
+        if name in ("--config", "-c"):
+            read_mapping(value)
         if name == "--ckpt_path" and value.endswith(".ckpt") and not os.path.isfile(value):  # noqa: PTH113
             raise ConfigError(f"there is no checkpoint {value}", mend="See the folder checkpoints of the run")
         if name == "--ckpt_path" and value.endswith(".ckpt"):
             load_net(value)  # refuses what is damaged or foreign in one line; Lightning would not
 
 
-def _one_line(text: str) -> str:
-    unknown = re.search(r"class_path '([\w.]+)':\s+Option '([\w.]+)' is not accepted", text)
+def _explained(text: str, known: Iterable[str]) -> UsageError | None:
+    """Return what jsonargparse found, in words, or None where it is something else."""
+    said = in_words(" ".join(text.split()))
+    if said is not None:
+        return UsageError(said[0], mend=said[1])
+    of_class = re.search(r"class_path '([\w.]+)':\s+Option '([\w.]+)' is not accepted", text)
+    if of_class:
+        module, _, name = of_class[1].rpartition(".")
+        options = inspect.signature(getattr(importlib.import_module(module), name)).parameters
+        return UsageError(
+            f"{name} has no option '{of_class[2]}'", mend=nearest(of_class[2], options, "It has")
+        )
+    unknown = re.search(r"(?:accept option|Option|arguments:) '?(?:--)?([\w.]+)", text)
     if unknown:
-        return f"{unknown[1].rpartition('.')[2]} has no option '{unknown[2]}'"
+        mend = nearest(unknown[1], list(known), "Options")
+        return UsageError(
+            f"there is no option '{unknown[1]}'", mend=mend if len(mend) < 200 else "See --help"
+        )
+    return None
+
+
+def _one_line(text: str) -> str:
     return " ".join(text.split())[:600].rstrip(". ")
 
 

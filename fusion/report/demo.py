@@ -108,7 +108,7 @@ def _tracked(page: Page, live: Path, rig: Rig) -> None:
     page.section(
         "Tracked live",
         f"{run['poses']} fused poses in {run['seconds']:.1f} s ({run['poses_per_s']:.1f} a second), "
-        f"{latency['p50_ms']:.0f} ms (median; p95 {latency['p95_ms']:.0f} ms) after the newest picture was taken, "
+        f"{latency['p50_ms']:.0f} ms (median; p95 {latency['p95_ms']:.0f} ms) after the newest picture, "
         "all on this machine beside the simulated devices.",
     )
     page.table(

@@ -7,9 +7,20 @@ import dataclasses
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+
+
+SMALL = """
+name: small
+vision: markers
+streams:
+  camera: {driver: simulator.camera, width: 320, height: 240, fps: 15}
+  wrist: {driver: simulator.imu, worn_on: right_forearm, rate_hz: 50}
+"""
+"""A rig that a busy machine keeps up with."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,6 +69,12 @@ def run(folder: Path, *argv: str) -> Said:
             process.kill()
             raise
     return Said(process.returncode, out, err)
+
+
+def together(folder: Path, *commands: tuple[str, ...]) -> list[Said]:
+    """Run commands in a folder side by side, as each takes seconds to load; return what each came to."""
+    with ThreadPoolExecutor(len(commands)) as pool:
+        return list(pool.map(lambda command: run(folder, *command), commands))
 
 
 @contextlib.contextmanager

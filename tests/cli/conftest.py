@@ -6,16 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from cli_runs import Said, run
-
-SMALL = """
-name: small
-vision: markers
-streams:
-  camera: {driver: simulator.camera, width: 320, height: 240, fps: 15}
-  wrist: {driver: simulator.imu, worn_on: right_forearm, rate_hz: 50}
-"""
-"""A rig that a busy machine keeps up with."""
+from cli_runs import SMALL, Said, run
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import soundfile
 import yaml
-from cli_runs import ROOT, Said, run, unchanged
+from cli_runs import ROOT, Said, run, together, unchanged
 
 from drivers.bus import Hub
 
@@ -335,8 +335,10 @@ def test_weights_of_something_else_are_refused(files: Path, tmp_path: Path) -> N
     (tmp_path / "bad.ckpt").write_bytes(b"no checkpoint")
     rig = str(ROOT / "configs" / "rigs" / "simulated.yaml")
     with unchanged(tmp_path):
-        for name in ("foreign.h5", "bad.ckpt", "absent.safetensors"):
-            run(tmp_path, "live", rig, f"--weights={name}", "--output=out").refused(name)
+        names = ("foreign.h5", "bad.ckpt", "absent.safetensors")
+        commands = [("live", rig, f"--weights={name}", "--output=out") for name in names]
+        for name, said in zip(names, together(tmp_path, *commands), strict=True):
+            said.refused(name)
 
 
 # Training.
@@ -344,28 +346,22 @@ def test_weights_of_something_else_are_refused(files: Path, tmp_path: Path) -> N
 EXPERIMENT = ROOT / "configs" / "experiment" / "utd_mhad.yaml"
 
 
-@pytest.mark.slow
-def test_wrong_configurations_of_training_are_refused(chorus: Chorus, tmp_path: Path) -> None:
-    text = EXPERIMENT.read_text()
-    (tmp_path / "key.yaml").write_text(text.replace("max_epochs", "max_epoks"))
+def test_wrong_training_is_refused_in_one_line_and_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "key.yaml").write_text(EXPERIMENT.read_text().replace("max_epochs", "max_epoks"))
     (tmp_path / "broken.yaml").write_text("trainer: {\n")
-    (tmp_path / "binary.yaml").write_bytes(bytes(range(128, 256)))
-    with unchanged(tmp_path):
-        chorus("train.py").refused("nothing to do", "train.py fit --config")
-        chorus("train.py", "fit", "--config", "absent.yaml").refused("no configuration absent.yaml")
-        chorus("train.py", "fit", "--config", "key.yaml").refused("trainer.max_epoks", "trainer.max_epochs")
-        chorus("train.py", "fit", "--config=broken.yaml").refused("broken.yaml", "YAML")
-        chorus("train", "fit", "--config=binary.yaml").refused("binary.yaml", "YAML")
-
-
-@pytest.mark.slow
-def test_training_without_its_data_names_the_folder_and_leaves_nothing(
-    chorus: Chorus, tmp_path: Path
-) -> None:
-    config = f"--config={EXPERIMENT}"
     (tmp_path / "bad.ckpt").write_bytes(b"no checkpoint")
+    fit = ("train.py", "fit", f"--config={EXPERIMENT}")
+    cases = {
+        ("train.py",): ("nothing to do", "train.py fit --config"),
+        ("train", "fit", "--config", "absent.yaml"): ("no configuration absent.yaml",),
+        ("train", "fit", "--config=broken.yaml"): ("broken.yaml line 2", "not valid YAML"),
+        ("train.py", "fit", "--config", "key.yaml"): ("trainer.max_epoks", "'trainer.max_epochs'"),
+        (*fit, "--data.root=nowhere"): ("nowhere", "--data.root"),
+        (*fit, "--data.rot=nowhere"): ("'rot'", "'root'"),
+        (*fit, "--trainer.max_epochs=abc"): ("trainer.max_epochs is 'abc'", "whole number"),
+        (*fit, "--ckpt_path=bad.ckpt"): ("bad.ckpt",),
+    }
     with unchanged(tmp_path):
-        chorus("train.py", "fit", config, "--data.root=nowhere").refused("nowhere", "--data.root")
-        chorus("train.py", "fit", config, "--data.rot=nowhere").refused("'rot'", "root")
-        chorus("train.py", "fit", config, "--trainer.max_epochs=abc").refused("trainer.max_epochs", "'abc'")
-        chorus("train.py", "fit", config, "--ckpt_path=bad.ckpt").refused("bad.ckpt")
+        said = together(tmp_path, *cases)
+    for one, naming in zip(said, cases.values(), strict=True):
+        one.refused(*naming)

@@ -23,7 +23,8 @@ class LiveConsole:
     Args:
         meter: of the run.
         actions: names of the network's actions.
-        console: where to; by default standard error, so that standard output stays for results.
+        console: the terminal; by default standard error. Where that is none, the lines go to standard output:
+            standard error is for errors then.
     """
 
     def __init__(self, meter: Meter, actions: Sequence[str], console: Console | None = None) -> None:
@@ -57,7 +58,7 @@ class LiveConsole:
             self._live.update(self._table(), refresh=True)
         else:
             self._due = now + _EVERY_S
-            self._console.print(self._line(self._pose), highlight=False, soft_wrap=True)
+            print(self._line(self._pose), flush=True)
 
     def _line(self, pose: Pose) -> str:
         rate, frame, sample = self._meter.recent()

@@ -66,6 +66,7 @@ def test_a_private_session_is_tracked_from_its_key_points(
     with (tmp_path / "out" / "poses.csv").open() as file:
         poses = list(csv.DictReader(file))
     assert len(poses) > 60  # of 2 s at 60 Hz
+    assert float(poses[-1]["x_px"]) > 0  # known from key points alone
 
 
 def test_a_private_recording_without_its_front_end_does_not_begin(chorus: Chorus, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
 
 BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data"
-"""Where real data is looked for when ``CHORUS_DATA`` names no folder; tests that need it skip where it is absent."""
+"""Where real data is looked for when ``CHORUS_DATA`` names no folder; tests skip where there is none."""
 
 if BESIDE.is_dir():
     os.environ.setdefault("CHORUS_DATA", str(BESIDE))

@@ -10,9 +10,9 @@ Depth Camera and a Wearable Inertial Sensor", ICIP 2015. Research use with citat
 
 Three traps, and what is done about them:
 
-* The Kinect frame as stored has x growing towards the right of a *mirrored* picture (the subject's left hand is
-  at negative x). Here the frame is that of an ordinary camera: x right, y down, z forward; both x and y change
-  sign, so that left stays left. To draw the joints over the stored depth picture, mirror them again.
+* The Kinect frame as stored has x growing towards the right of a *mirrored* picture (the subject's left hand
+  is at negative x). Here the frame is that of an ordinary camera: x right, y down, z forward; both x and y
+  change sign, so that left stays left. To draw the joints over the stored depth picture, mirror them again.
 * There are no time stamps, and the skeleton does not run at the 30 Hz of its sensor: against the inertial
   sensor's 50 Hz it comes at about 18 Hz. Both streams are mapped start to end, each frame evenly in between.
 * The sensor is on the right wrist for actions 1-21 and on the right thigh for 22-27. Its place would give the
@@ -111,8 +111,9 @@ def find_root(root: str | Path | None = None) -> Path:
     """Return the folder that holds ``Skeleton`` and ``Inertial``.
 
     Args:
-        root: that folder, one above it, one with the archive ``utd_mhad.tar.xz`` in it, or the archive; by
-            default the environment variable ``CHORUS_DATA``. An archive is unpacked once, into the user's cache.
+        root: that folder, one above it, one with the archive ``utd_mhad.tar.xz`` in it, or the archive;
+            by default the environment variable ``CHORUS_DATA``. An archive is unpacked once, into the
+            user's cache.
 
     Raises:
         DataError: nothing there.
@@ -121,7 +122,7 @@ def find_root(root: str | Path | None = None) -> Path:
     if not given:
         raise DataError(
             "UTD-MHAD: no folder is named",
-            mend="Set CHORUS_DATA to the folder that holds utd_mhad or utd_mhad.tar.xz, or give --data.root=FOLDER",
+            mend="Set CHORUS_DATA to the folder that holds utd_mhad.tar.xz, or give --data.root=FOLDER",
         )
     base = Path(given).expanduser()
     for folder in (base, base / "utd_mhad"):

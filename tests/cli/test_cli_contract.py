@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -180,3 +181,22 @@ def test_ctrl_c_ends_a_recording_in_order(chorus: Chorus, tmp_path: Path) -> Non
         _, err = process.communicate(timeout=30)
     assert (process.returncode, err) == (0, "")
     assert json.loads(chorus("check", "a.h5", "--json").well())["ok"]
+
+
+def test_a_terminal_shows_the_recording_as_it_goes(tmp_path: Path) -> None:
+    (tmp_path / "rig.yaml").write_text("streams: {head: {driver: simulator.imu, worn_on: head, rate_hz: 50}}")
+    master, slave = os.openpty()
+    command = [sys.executable, "-m", "fusion.cli", "record", "rig.yaml", "--duration=1", "--output=a.h5"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=slave, text=True) as process:
+        os.close(slave)
+        seen = bytearray()
+        with contextlib.suppress(OSError):  # a pseudo-terminal whose other end is closed
+            while chunk := os.read(master, 4096):
+                seen += chunk
+        out, _ = process.communicate(timeout=30)
+    os.close(master)
+    assert process.returncode == 0
+    assert b"running" in seen
+    assert b"head" in seen
+    assert "starting" not in out
+    assert out.splitlines()[-1] == "a.h5"

@@ -12,8 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pytest
-from cli_runs import SMALL, Said, run, start, unchanged
+from cli_runs import SMALL, Said, run, start, together, unchanged
 
 from drivers.bus import Hub
 from fusion.features.vision import KEYPOINT_COLUMNS
@@ -94,6 +93,16 @@ def test_a_vision_worker_that_dies_is_told_and_the_rest_is_recorded(chorus: Chor
         assert all(stream.ledger.unexplained == 0 for stream in recording.all_streams.values())
 
 
+def test_what_is_no_camera_needs_no_front_end(chorus: Chorus, tmp_path: Path) -> None:
+    (tmp_path / "rig.yaml").write_text(
+        "vision: nobody_has_this\nstreams: {head: {driver: simulator.imu, worn_on: head, store: none}}\n"
+    )
+    chorus("record", "rig.yaml", "--duration=0.5", "--output=a.h5").well()
+    with open_recording(tmp_path / "a.h5") as recording:
+        assert recording.streams["head"].withheld
+        assert not recording.features
+
+
 def worker_of(parent: int) -> int:
     """Return the process id of the vision worker that a recording started."""
     children = Path(f"/proc/{parent}/task").glob("*/children")
@@ -151,12 +160,12 @@ def wait_for(true: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "127.0.0.1:7400", "tcp://nowhere.invalid:7400"])
-def test_drive_names_a_wrong_address(chorus: Chorus, tmp_path: Path, address: str) -> None:
+def test_drive_names_a_wrong_address(tmp_path: Path) -> None:
     (tmp_path / "rig.yaml").write_text(REMOTE)
-    chorus("drive", "rig.yaml", "--only=wrist", f"--connect={address}").refused(
-        address.removeprefix("tcp://")
-    )
+    addresses = ["tcp://127.0.0.1:9", "127.0.0.1:7400", "tcp://nowhere.invalid:7400"]
+    commands = [("drive", "rig.yaml", "--only=wrist", f"--connect={address}") for address in addresses]
+    for address, said in zip(addresses, together(tmp_path, *commands), strict=True):
+        said.refused(address)
 
 
 def test_drive_names_a_wrong_stream(chorus: Chorus, tmp_path: Path) -> None:

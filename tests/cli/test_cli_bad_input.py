@@ -344,6 +344,7 @@ def test_weights_of_something_else_are_refused(files: Path, tmp_path: Path) -> N
 EXPERIMENT = ROOT / "configs" / "experiment" / "utd_mhad.yaml"
 
 
+@pytest.mark.slow
 def test_wrong_training_is_refused_in_one_line_and_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "key.yaml").write_text(EXPERIMENT.read_text().replace("max_epochs", "max_epoks"))
     (tmp_path / "broken.yaml").write_text("trainer: {\n")

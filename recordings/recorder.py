@@ -14,13 +14,13 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from drivers.bus import Hub, Subscriber
 from drivers.errors import RecordingExists
+from drivers.interrupt import orderly_interrupt
 from drivers.rig import Rig
 from recordings import layout
 from recordings.run import Run, Worker
@@ -73,7 +73,7 @@ def record(
         )
     stop = stop or threading.Event()
     with contextlib.ExitStack() as stack:
-        stack.enter_context(_orderly_interrupt(stop))
+        stack.enter_context(orderly_interrupt(stop))
         hub = stack.enter_context(Hub(rig.bus.listen, insecure=rig.bus.insecure))
         subscriber = stack.enter_context(Subscriber(hub.address))
         writer = stack.enter_context(SessionWriter(path, _attributes(rig, hub)))
@@ -106,23 +106,3 @@ def _attributes(rig: Rig, hub: Hub) -> layout.SessionAttributes:
         rig=rig.text,
         expected=tuple(rig.streams),
     )
-
-
-@contextlib.contextmanager
-def _orderly_interrupt(stop: threading.Event) -> Iterator[None]:
-    """Let Ctrl-C set ``stop``; a second one interrupts as ever."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(number: int, frame: object) -> None:
-        if stop.is_set():
-            raise KeyboardInterrupt
-        stop.set()
-
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

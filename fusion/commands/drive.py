@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import threading
-
 from fusion.commands.arguments import call, split_overrides
 
 
@@ -21,14 +18,14 @@ def main(argv: list[str], program: str) -> int:
             only: name of the stream to drive.
             connect: address that `chorus record` or `chorus live` printed, e.g. tcp://192.168.1.20:7400.
         """
+        from drivers.interrupt import orderly_interrupt
         from drivers.process import run_driver
         from drivers.rig import load_rig
 
         loaded = load_rig(rig, overrides)
-        stop = threading.Event()
-        signal.signal(signal.SIGTERM, lambda *_: stop.set())
         print(f"{only} -> {connect}; ends with the session, or with Ctrl-C", flush=True)
-        run_driver(loaded, only, connect, stop=stop.is_set)
+        with orderly_interrupt() as stop:
+            run_driver(loaded, only, connect, stop=stop.is_set)
         return 0
 
     return call(drive, own, program)

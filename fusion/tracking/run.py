@@ -11,10 +11,9 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +25,7 @@ from drivers.bus.hub import Hub
 from drivers.bus.messages import Ended, Failed
 from drivers.bus.subscriber import Subscriber
 from drivers.errors import BusError, ConfigError, DataError
+from drivers.interrupt import orderly_interrupt
 from drivers.rig import Rig
 from fusion.features import FeatureBuilder, vision_of
 from fusion.features.offline import usable_streams
@@ -78,7 +78,7 @@ def run(options: LiveOptions, rig: Rig | None, say: Say = print) -> tuple[Summar
             "there is nothing to track", mend="Give a rig, or a recording with --source FILE.h5"
         )
     net = load_net(options.weights)
-    with _interruptible() as stop:
+    with orderly_interrupt() as stop:
         if options.source is not None:
             with open_recording(options.source) as recording:
                 summary = _run_source(recording, net, options, rig, outputs, stop)
@@ -306,24 +306,3 @@ def _engine(
         timing=Timing(options.patience_s),
         on_pose=view.pose,
     )
-
-
-@contextlib.contextmanager
-def _interruptible() -> Iterator[threading.Event]:
-    """Let Ctrl-C and SIGTERM set an event; a second one interrupts as ever."""
-    stop = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-
-    def interrupt(number: int, frame: object) -> None:
-        if stop.is_set():
-            raise KeyboardInterrupt
-        stop.set()
-
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -1,4 +1,4 @@
-"""The fusion network, its training and its weights."""
+"""The fusion network: encoders, causal temporal transformer, heads, training and checkpoints."""
 
 import os
 

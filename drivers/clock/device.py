@@ -328,3 +328,23 @@ def device_clock(info: StreamInfo) -> Clock:
     if info.regular and info.rate_hz > 0:
         return DeviceClock(info.rate_hz)
     return ArrivalClock(info.rate_hz)
+
+
+def smooth(
+    seq: NDArray[np.uint64],
+    time_host: NDArray[np.int64],
+    time_device: NDArray[np.int64],
+    info: StreamInfo,
+) -> Times:
+    """Correct the raw times of a whole stream at once.
+
+    Args:
+        seq: (N,) number of the first row of each stamp.
+        time_host: (N,) arrivals, host monotonic ns.
+        time_device: (N,) the device's own stamps, ns, or NO_TIME.
+        info: the stream; see :func:`device_clock`.
+
+    Returns:
+        host time of capture (N,), rising, and a bound on its error (N,), ns.
+    """
+    return device_clock(info).correct(Samples((b"",) * len(seq), time_host, time_device, seq))

@@ -17,7 +17,7 @@ def table(*columns: str) -> Table:
     """Return a plain table: the first column to the left, the others to the right."""
     drawn = Table(box=None, header_style="bold", pad_edge=False)
     for number, column in enumerate(columns):
-        drawn.add_column(column, justify="left" if number == 0 else "right")
+        drawn.add_column(escape(column), justify="left" if number == 0 else "right")
     return drawn
 
 
@@ -36,12 +36,53 @@ def print_check(report: CheckReport, console: Console | None = None) -> None:
             f"{stream.time_bound_ms:.3f}",
         )
     console.print(found)
+    console.print()
+    console.print(_sync_table(report))
+    if report.clocks:
+        console.print()
+        console.print(_clock_table(report))
     for note in report.notes:
         console.print(f"note: {escape(note)}", highlight=False)
     for problem in report.problems:
         console.print(f"[red]✗[/red] {escape(problem)}", highlight=False)
     verdict = "[green]✓ sound" if report.ok else f"[red]✗ {len(report.problems)} problems"
     console.print(f"{verdict}[/]  {escape(report.path)}", highlight=False)
+
+
+def _sync_table(report: CheckReport) -> Table:
+    """How well the times of each stream hold together; ``docs/time.md`` says how to read it."""
+    drawn = table("time", "jitter [ms]", "wander [ms]", "drift [ppm]", "steps", "gaps", "shared events [ms]")
+    for name, stream in report.streams.items():
+        sync = stream.sync
+        shared = f"{_figure(sync.cross_modal_ms, 1)} ± {_figure(sync.cross_modal_spread_ms, 1)}"
+        drawn.add_row(
+            name,
+            f"{sync.jitter_ms:.3f}",
+            _figure(sync.wander_ms, 3),
+            _figure(sync.drift_ppm, 1),
+            f"[yellow]{sync.steps}" if sync.steps else "0",
+            f"[yellow]{sync.gaps} ({sync.gap_rows} rows)" if sync.gaps else "0",
+            shared if sync.cross_modal_ms is not None else "-",
+        )
+    return drawn
+
+
+def _clock_table(report: CheckReport) -> Table:
+    drawn = table("clock of host", "probes", "round trip [ms]", "bound [ms]", "skew [ppm]", "silences")
+    for host, clock in report.clocks.items():
+        drawn.add_row(
+            escape(host[:20]),
+            str(clock.probes),
+            f"{clock.round_trip_ms:.3f}",
+            f"{clock.bound_ms:.3f}",
+            f"{clock.skew_ppm:.2f}",
+            f"[red]{clock.silences}, up to {clock.longest_silence_s:.0f} s" if clock.silences else "0",
+        )
+    return drawn
+
+
+def _figure(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
 
 
 def print_info(facts: dict[str, Any], console: Console | None = None) -> None:

@@ -1,0 +1,169 @@
+"""The clocks of a recording: what its probes say of them, and the way from arrival to session time."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivers.bus.messages import PROBE
+from drivers.clock import host as host_clock
+from recordings.reader import Recording
+from recordings.stream_reader import StreamReader
+
+SILENCE_S = 10.0
+"""Probes come several times in ten seconds; where none came for so long, they had stopped."""
+
+Ns = NDArray[np.int64]
+ToSession = Callable[[Ns], tuple[Ns, Ns]]
+"""Host monotonic time (N,) -> session time (N,) and a bound on its error (N,), ns."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ClockSync:
+    """What the probes tell of one host's clock.
+
+    Attributes:
+        probes: how many there are.
+        round_trip_ms: median time of question and answer together.
+        silences: places without a probe for more than :data:`SILENCE_S` while streams of that host ran.
+        longest_silence_s: the longest of them, 0 for none.
+        skew_ppm: how much too slow the host's clock runs against the session's, over the whole recording.
+        bound_ms: bound on the host's offset, median over its probes.
+    """
+
+    probes: int = 0
+    round_trip_ms: float = 0.0
+    silences: int = 0
+    longest_silence_s: float = 0.0
+    skew_ppm: float = 0.0
+    bound_ms: float = 0.0
+
+
+class HostClocks:
+    """The clocks of all hosts of a recording, each estimated once, from all of its probes.
+
+    A host whose clock is the session's needs none; one that the file does not name counts as such.
+    """
+
+    def __init__(self, recording: Recording) -> None:
+        self._recording = recording
+        self._maps: dict[str, ToSession | None] = {}
+
+    @property
+    def others(self) -> list[str]:
+        """Identities of the hosts with streams or probes whose clock is not the session's."""
+        hosts = {stream.info.host for stream in self._streams() if len(stream)} | set(self._recording.probes)
+        own = self._recording.session.clock
+        return sorted(host for host in hosts if host and own and host != own)
+
+    def to_session(self, host: str) -> ToSession | None:
+        """Return the map from a host's monotonic time to session time, or None where nothing tells it."""
+        if host not in self._maps:
+            self._maps[host] = self._estimate(host)
+        return self._maps[host]
+
+    def arrival(self, stream: StreamReader) -> Ns:
+        """Return the session time (N,) at which each stamp's row arrived, ns.
+
+        Where nothing tells the host's clock, arrivals are moved by a constant to fit the corrected times.
+        """
+        host_ns = stream.stamps["time_host"].astype(np.int64)
+        to_session = self.to_session(stream.info.host)
+        if to_session is not None:
+            return to_session(host_ns)[0]
+        return host_ns + np.int64(np.median(stream.stamps["time"].astype(np.int64) - host_ns))
+
+    def probes(self, host: str) -> NDArray[Any]:
+        """Return the host's probes (P,) of PROBE that can be, in order."""
+        return valid(self._recording.probes.get(host, np.empty(0, PROBE)))
+
+    def figures(self, host: str) -> ClockSync:
+        """Measure the clock of one host; see :class:`ClockSync`."""
+        probes, to_session = self.probes(host), self.to_session(host)
+        if not len(probes) or to_session is None:
+            return ClockSync()
+        found = silences(probes, *self._span(host))
+        asked = probes["t0"].astype(np.int64)
+        time, bound = to_session(asked)
+        span = int(asked[-1] - asked[0])
+        trip = (probes["t3"] - probes["t0"]) - (probes["t2"] - probes["t1"])
+        return ClockSync(
+            probes=len(probes),
+            round_trip_ms=float(np.median(trip)) * 1e-6,
+            silences=len(found),
+            longest_silence_s=max((length for _, length in found), default=0.0),
+            skew_ppm=(int(time[-1] - time[0]) / span - 1) * 1e6 if span > 0 else 0.0,
+            bound_ms=float(np.median(bound)) * 1e-6,
+        )
+
+    def problems(self) -> list[str]:
+        """Say of each host whose probes are missing or stopped what that means, a line each."""
+        lines = []
+        for host in self.others:
+            names = ", ".join(s.info.name for s in self._streams() if s.info.host == host and len(s))
+            probes, (start, stop) = self.probes(host), self._span(host)
+            if not names:
+                continue
+            if not len(probes):
+                lines.append(f"{names}: the clock of their host was never compared with the session's")
+            for since, length in silences(probes, start, stop) if len(probes) else ():
+                at = max((since - start) * 1e-9, 0.0)
+                lines.append(
+                    f"{names}: clock probes stopped for {length:.1f} s, {at:.1f} s after the first row"
+                )
+        return lines
+
+    def _streams(self) -> list[StreamReader]:
+        return list(self._recording.all_streams.values())
+
+    def _span(self, host: str) -> tuple[int, int]:
+        """Host monotonic time of the first and the last stamp of a host's streams, ns."""
+        stamps = [s.stamps["time_host"] for s in self._streams() if s.info.host == host and len(s)]
+        if not stamps:
+            return 0, 0
+        return min(int(s.min()) for s in stamps), max(int(s.max()) for s in stamps)
+
+    def _estimate(self, host: str) -> ToSession | None:
+        epoch = self._recording.session.epoch_ns
+        if not host or not self._recording.session.clock or host == self._recording.session.clock:
+            return lambda host_ns: (host_ns - epoch, np.zeros(len(host_ns), np.int64))
+        probes = self.probes(host)
+        if not len(probes):
+            return None
+        track = host_clock.smooth(probes)
+
+        def to_session(host_ns: Ns) -> tuple[Ns, Ns]:
+            time, bound = track.to_session(host_ns)
+            return time - epoch, bound
+
+        return to_session
+
+
+def valid(probes: NDArray[Any]) -> NDArray[Any]:
+    """Return the probes (P,) of PROBE that can be, in the order of their t0, each once."""
+    possible = (probes["t3"] >= probes["t0"]) & (probes["t2"] >= probes["t1"])
+    possible &= probes["t2"] - probes["t1"] <= probes["t3"] - probes["t0"]
+    return np.unique(probes[possible])
+
+
+def silences(probes: NDArray[Any], start_ns: int, stop_ns: int) -> list[tuple[int, float]]:
+    """Find where no probe came for longer than :data:`SILENCE_S`.
+
+    Args:
+        probes: (P,) of PROBE.
+        start_ns, stop_ns: host monotonic time of the host's first and last row.
+
+    Returns:
+        host monotonic time of the last probe before (``start_ns`` where none was), and how long, s.
+    """
+    answers = np.sort(probes["t3"].astype(np.int64))
+    earlier = answers[answers <= start_ns]
+    begin = max(int(earlier[-1]), start_ns - int(SILENCE_S * 1e9)) if len(earlier) else start_ns
+    within = answers[(answers > start_ns) & (answers < stop_ns)]
+    edges = np.concatenate(([begin], within, [max(stop_ns, start_ns)])).astype(np.int64)
+    lengths = np.diff(edges) * 1e-9
+    return [(int(edges[i]), float(lengths[i])) for i in np.flatnonzero(lengths > SILENCE_S)]

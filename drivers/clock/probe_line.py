@@ -1,0 +1,226 @@
+"""The offset of two clocks from probes: all lines that no probe contradicts.
+
+A probe is four stamps: the asking host sends at t0 and has the answer at t3 (its own clock); the
+session's host received at t1 and answered at t2 (the session's clock). Messages take time, never
+less than none, so that for *every* probe, whatever the network does,
+
+    offset at t0 <= t1 - t0,   offset at t3 >= t2 - t3        offset = session's clock - this host's
+
+The offset is taken as a line in time that crystals leave a little (:func:`departure`). The lines that
+satisfy all probes form a convex set; the middle of what it allows at a time is the estimate and half
+of it the bound. Each direction enters by its own lower envelope, so that a queue in one of them does
+no harm, and nothing is assumed of the two being alike: what asymmetry could hide is inside the bound.
+(One-sided delays as linear constraints: Duda et al., "Estimating global time in distributed systems",
+1987; hulls as envelopes: Zhang, Liu and Xia, INFOCOM 2002.)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivers.clock.envelope import lower_hull
+
+WINDOW_NS = 60 * 10**9
+"""Probes farther away than this do not count: crystals warm up and change their rate."""
+
+MAX_SKEW = 700e-6
+"""Two clocks slewed by NTP differ at most by 500 ppm and what their crystals differ, about 100."""
+
+WANDER = 20e-6
+"""How far a clock's rate strays from its present one: 10 ppm to either side of a mean."""
+
+WANDER_PER_S = 1e-6
+"""How fast it does: 1 ppm a second is a crystal that is blown at; one at rest takes minutes."""
+
+ROUNDING_NS = 2
+"""What rounding to whole ns can add up to."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class OffsetEstimate:
+    """A line with an error: offset(t) = offset_ns + skew * (t - at_ns).
+
+    Attributes:
+        at_ns: host monotonic time the estimate refers to, ns.
+        offset_ns: session host's clock minus this host's, ns.
+        skew: change of the offset, ns per ns.
+        bound_ns: largest error of ``offset_ns``, ns.
+        skew_bound: largest error of ``skew``, ns per ns, while no more is known.
+        probes: how many of the newest probes agree with one line.
+        conflict_ns: 0 where all probes do; else by how much they contradict each other, ns.
+    """
+
+    at_ns: int
+    offset_ns: int
+    skew: float
+    bound_ns: int
+    skew_bound: float
+    probes: int
+    conflict_ns: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Allowed:
+    """What constraints leave of a line y = a + b x: the range of a, the range of b.
+
+    ``gap`` is how far apart the two envelopes can be at most; where it is negative no line fits, and
+    the ranges mean nothing.
+    """
+
+    low: float
+    high: float
+    slope: float
+    slope_low: float
+    slope_high: float
+    gap: float
+
+
+def departure(distance_ns: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return how far (N,), ns, a clock may be from its tangent at ``distance_ns`` (N,) from it."""
+    away = np.abs(distance_ns)
+    knee = WANDER / WANDER_PER_S * 1e9
+    near = np.minimum(away, knee)
+    return 0.5e-9 * WANDER_PER_S * near * near + WANDER * (away - near)
+
+
+def possible(probes: NDArray[Any]) -> NDArray[np.bool_]:
+    """Tell which probes (N,) of PROBE can be: time runs forward, and the answer takes the least part."""
+    return (
+        (probes["t3"] >= probes["t0"])
+        & (probes["t2"] >= probes["t1"])
+        & (probes["t2"] - probes["t1"] <= probes["t3"] - probes["t0"])
+    )
+
+
+def allowed_lines(
+    upper_x: NDArray[np.float64],
+    upper_y: NDArray[np.float64],
+    lower_x: NDArray[np.float64],
+    lower_y: NDArray[np.float64],
+    max_slope: float,
+) -> Allowed:
+    """Find all lines at or below the points ``upper`` (N,) and at or above ``lower`` (M,).
+
+    Both sorted by x; exact: the ranges are found at the corners of the convex set of lines.
+    """
+    upper = lower_hull(upper_x, upper_y)
+    lower = lower_hull(lower_x, -lower_y)
+    ux, uy, lx, ly = upper_x[upper], upper_y[upper], lower_x[lower], lower_y[lower]
+    slopes = np.concatenate((_slopes(ux, uy), _slopes(lx, ly), (-max_slope, max_slope)))
+    slopes = np.sort(slopes[np.abs(slopes) <= max_slope])
+    # As functions of the slope, concave, convex, and straight between any two of ``slopes``.
+    ceiling = (uy - slopes[:, None] * ux).min(axis=1)
+    floor = (ly - slopes[:, None] * lx).max(axis=1)
+    gap = ceiling - floor
+    best = int(np.argmax(gap))
+    if gap[best] < 0:
+        return Allowed(0.0, 0.0, float(slopes[best]), -max_slope, max_slope, float(gap[best]))
+    inside = np.flatnonzero(gap >= 0)
+    first, last = int(inside[0]), int(inside[-1])
+    corners = [(slopes[i], ceiling[i], floor[i]) for i in range(first, last + 1)]
+    for within, outside in ((first, first - 1), (last, last + 1)):
+        if 0 <= outside < len(slopes):
+            part = gap[within] / (gap[within] - gap[outside])
+            corner = tuple(
+                value[within] + part * (value[outside] - value[within]) for value in (slopes, ceiling, floor)
+            )
+            corners.insert(0 if outside < within else len(corners), corner)
+    return Allowed(
+        low=float(min(corner[2] for corner in corners)),
+        high=float(max(corner[1] for corner in corners)),
+        slope=float(slopes[best]),
+        slope_low=float(corners[0][0]),
+        slope_high=float(corners[-1][0]),
+        gap=float(gap[best]),
+    )
+
+
+def _slopes(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+    run = np.diff(x)
+    apart = run > 0
+    return np.diff(y)[apart] / run[apart]
+
+
+def allowed_by(probes: NDArray[Any], at_ns: int, base_ns: int, max_skew: float = MAX_SKEW) -> Allowed:
+    """Find what probes (N,) of PROBE, N >= 1, allow of the offset at ``at_ns``, less ``base_ns``."""
+    sent = (probes["t0"] - at_ns).astype(np.float64)
+    back = (probes["t3"] - at_ns).astype(np.float64)
+    high = (probes["t1"] - probes["t0"] - base_ns).astype(np.float64) + departure(sent)
+    low = (probes["t2"] - probes["t3"] - base_ns).astype(np.float64) - departure(back)
+    sent, high = _sorted(sent, high)
+    back, low = _sorted(back, low)
+    return allowed_lines(sent, high, back, low, max_skew)
+
+
+def _sorted(
+    x: NDArray[np.float64], y: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    if bool((x[1:] >= x[:-1]).all()):
+        return x, y
+    order = np.argsort(x, kind="stable")
+    return x[order], y[order]
+
+
+def estimate_offset(probes: NDArray[Any], at_ns: int, *, max_skew: float = MAX_SKEW) -> OffsetEstimate:
+    """Estimate the offset from all probes that agree with one line, newest first.
+
+    Args:
+        probes: (N,) of PROBE in the order they were taken, N >= 1, each :func:`possible`.
+        at_ns: host time that the estimate shall refer to, ns.
+        max_skew: largest rate difference of the two clocks.
+
+    Returns:
+        the estimate; where the clock stepped, from the probes after the step only.
+    """
+    base = int(probes["t2"][-1] - probes["t3"][-1])  # small numbers: floats hold them to the ns
+    found = allowed_by(probes, at_ns, base, max_skew)
+    conflict, keep = max(0.0, -found.gap), len(probes)
+    if conflict:
+        # The more of the older probes, the less they agree: bisect. One alone can always be.
+        keep, too_many = 1, len(probes)
+        found = allowed_by(probes[-1:], at_ns, base, max_skew)
+        while too_many - keep > 1:
+            middle = (keep + too_many) // 2
+            tried = allowed_by(probes[len(probes) - middle :], at_ns, base, max_skew)
+            if tried.gap >= 0:
+                keep, found = middle, tried
+            else:
+                too_many = middle
+    middle_ns = (found.low + found.high) / 2
+    return OffsetEstimate(
+        at_ns=at_ns,
+        offset_ns=base + round(middle_ns),
+        skew=found.slope,
+        bound_ns=int(np.ceil(max(0.0, found.high - found.low) / 2)) + ROUNDING_NS,
+        skew_bound=max(found.slope_high - found.slope, found.slope - found.slope_low),
+        probes=keep,
+        conflict_ns=conflict,
+    )
+
+
+def thin(probes: NDArray[Any], skew: float, bucket_ns: int) -> NDArray[Any]:
+    """Keep of each ``bucket_ns`` the best probe of either direction; the others say little more.
+
+    Args:
+        probes: (N,) of PROBE.
+        skew: about the rate difference, so that drift within a bucket does not choose.
+
+    Returns:
+        the kept ones (M,), in their order. To drop a probe can only widen what is allowed.
+    """
+    if not len(probes):
+        return probes
+    start = int(probes["t0"][0])
+    bucket = (probes["t0"] - start) // bucket_ns
+    sent = (probes["t0"] - start).astype(np.float64)
+    high = (probes["t1"] - probes["t0"] - int(probes["t1"][0] - start)).astype(np.float64) - skew * sent
+    low = (probes["t3"] - probes["t2"] - int(start - probes["t1"][0])).astype(np.float64) + skew * sent
+    kept = np.zeros(len(probes), np.bool_)
+    for delay in (high, low):
+        order = np.lexsort((delay, bucket))
+        kept[order[np.flatnonzero(np.diff(bucket[order], prepend=-1))]] = True
+    return probes[kept]

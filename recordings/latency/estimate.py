@@ -1,0 +1,47 @@
+"""One constant from the matched events of two streams, and what is unsure about it."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import t as student
+
+from recordings.latency.events import Array
+
+
+@dataclasses.dataclass(frozen=True)
+class Constant:
+    """A location and how sure it is, all in the unit of the differences.
+
+    Attributes:
+        value: the constant.
+        spread: robust standard deviation of the differences about it.
+        uncertainty: half width of its 95 % confidence interval; infinite for a single difference.
+        used: (K,) bool, the differences that were not outliers.
+    """
+
+    value: float
+    spread: float
+    uncertainty: float
+    used: NDArray[np.bool_]
+
+
+def constant(differences: Array) -> Constant:
+    """Return the constant in differences (K,), K >= 1: the mean of those within three spreads of the median.
+
+    The spread is 1.4826 times the median absolute deviation, so that a false pair counts for nothing
+    and all true ones count. At least half of the differences are always used.
+    """
+    d = np.asarray(differences, np.float64)
+    away = np.abs(d - np.median(d))
+    spread = 1.4826 * float(np.median(away))
+    used = away <= max(3.0 * spread, float(np.sort(away)[len(d) // 2]))
+    inner = d[used]
+    if len(inner) < 2:
+        return Constant(float(inner.mean()), spread, float("inf"), used)
+    # A few may lie closely together by chance: neither measure of spread is believed below the other.
+    spread = max(spread, float(inner.std(ddof=1)))
+    quantile = float(student.ppf(0.975, len(inner) - 1))
+    return Constant(float(inner.mean()), spread, quantile * spread / np.sqrt(len(inner)), used)

@@ -57,8 +57,12 @@ class HostClocks:
     def others(self) -> list[str]:
         """Identities of the hosts with streams or probes whose clock is not the session's."""
         hosts = {stream.info.host for stream in self._streams() if len(stream)} | set(self._recording.probes)
+        return sorted(host for host in hosts if not self.is_session(host))
+
+    def is_session(self, host: str) -> bool:
+        """Whether a host's clock is the session's, as far as the file tells."""
         own = self._recording.session.clock
-        return sorted(host for host in hosts if host and own and host != own)
+        return not host or not own or host == own
 
     def to_session(self, host: str) -> ToSession | None:
         """Return the map from a host's monotonic time to session time, or None where nothing tells it."""
@@ -129,7 +133,7 @@ class HostClocks:
 
     def _estimate(self, host: str) -> ToSession | None:
         epoch = self._recording.session.epoch_ns
-        if not host or not self._recording.session.clock or host == self._recording.session.clock:
+        if self.is_session(host):
             return lambda host_ns: (host_ns - epoch, np.zeros(len(host_ns), np.int64))
         probes = self.probes(host)
         if not len(probes):

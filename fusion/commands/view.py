@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from recordings.check import CheckReport
+from recordings.resync import ResyncReport
 from recordings.status import RecordStatus, RecordSummary
 
 
@@ -83,6 +84,17 @@ def _clock_table(report: CheckReport) -> Table:
 
 def _figure(value: float | None, digits: int) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
+
+
+def print_resync(report: ResyncReport, console: Console | None = None) -> None:
+    """Print what ``chorus resync`` did."""
+    console = console or Console()
+    done = table("stream", "moved [ms]", "at most [ms]", "bound before [ms]", "bound [ms]", "how")
+    for name, one in report.streams.items():
+        figures = (one.moved_ms, one.moved_max_ms, one.bound_before_ms, one.bound_ms)
+        done.add_row(name, *(f"{figure:.3f}" for figure in figures), escape(one.method))
+    console.print(done)
+    console.print(escape(str(report.output)), highlight=False, soft_wrap=True)
 
 
 def print_info(facts: dict[str, Any], console: Console | None = None) -> None:

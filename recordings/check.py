@@ -22,7 +22,7 @@ from recordings.reader import Recording, open_recording
 from recordings.stream_reader import StreamReader, decode
 from recordings.sync import StreamSync
 from recordings.sync_clocks import ClockSync, HostClocks
-from recordings.sync_measure import measure_stream
+from recordings.sync_measure import measure_stream, shared_events
 
 STALL_S = 1.0
 """A stream that is silent for longer, and for longer than 20 of its periods, has stalled."""
@@ -150,8 +150,20 @@ def examine(path: Path | str) -> CheckReport:
             except RecordingError as error:
                 problems.append(str(error))
                 streams[name] = StreamCheck(len(stream), 0, stream.ledger.unexplained, 0.0, 0.0, 0.0)
+        _add_shared_events(recording, streams)
         host_clocks = _check_clocks(clocks, problems)
     return CheckReport(str(path), tuple(problems), tuple(notes), streams, host_clocks)
+
+
+def _add_shared_events(recording: Recording, streams: dict[str, StreamCheck]) -> None:
+    try:
+        found = shared_events(recording)
+    except RecordingError:  # damaged rows, told already
+        return
+    for name, fields in found.items():
+        if name in streams:
+            sync = dataclasses.replace(streams[name].sync, **fields)
+            streams[name] = dataclasses.replace(streams[name], sync=sync)
 
 
 def _check_clocks(clocks: HostClocks, problems: list[str]) -> dict[str, ClockSync]:

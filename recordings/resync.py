@@ -157,12 +157,12 @@ def estimate(recording: Recording) -> dict[str, NewTimes]:
 def _own_times(clocks: HostClocks, stream: StreamReader) -> NewTimes:
     stamps, info = stream.stamps, stream.info
     raw = [np.ascontiguousarray(stamps[name]) for name in ("seq", "time_host", "time_device")]
-    to_session = clocks.to_session(info.host)
-    if to_session is None:
+    track = clocks.track(info.host)
+    if track is None:
         kept = stamps["time"].astype(np.int64), stamps["time_bound"].astype(np.int64)
         return NewTimes(*kept, "as recorded: no probe tells the clock of its host")
     host, host_bound = device.smooth(raw[0], raw[1], raw[2], info)
-    session, bound = to_session(host)
+    session, bound = track.to_session(host)
     shifted = session - stream.latency_ns
     rising = _rising(shifted)
     method = "device clock" if clocks.is_session(info.host) else "device clock and probes"

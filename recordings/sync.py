@@ -43,10 +43,11 @@ class StreamSync:
         steps: jumps of corrected time that the row count does not explain, and restarts of the count.
         gaps: places where rows are missing.
         gap_rows: rows missing there.
-        cross_modal_ms: median time by which shared events come later here than in the other streams; None
-            where there are none.
-        cross_modal_spread_ms: its scatter.
+        cross_modal_ms: by how much events shared with ``cross_modal_reference`` come later here; None where
+            nothing is shared.
+        cross_modal_spread_ms: scatter of the single events about it.
         cross_modal_events: events compared.
+        cross_modal_reference: the stream they are compared with.
     """
 
     bound_ms: float = 0.0
@@ -62,6 +63,7 @@ class StreamSync:
     cross_modal_ms: float | None = None
     cross_modal_spread_ms: float | None = None
     cross_modal_events: int = 0
+    cross_modal_reference: str = ""
 
 
 def stream_sync(

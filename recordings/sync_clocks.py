@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from drivers.bus.messages import PROBE
-from drivers.clock import host as host_clock
+from drivers.clock.host import HostTrack, smooth
+from drivers.clock.probe_line import possible
 from recordings.reader import Recording
 from recordings.stream_reader import StreamReader
 
@@ -18,8 +18,6 @@ SILENCE_S = 10.0
 """Probes come several times in ten seconds; where none came for so long, they had stopped."""
 
 Ns = NDArray[np.int64]
-ToSession = Callable[[Ns], tuple[Ns, Ns]]
-"""Host monotonic time (N,) -> session time (N,) and a bound on its error (N,), ns."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +30,7 @@ class ClockSync:
         silences: places without a probe for more than :data:`SILENCE_S` while streams of that host ran.
         longest_silence_s: the longest of them, 0 for none.
         skew_ppm: how much too slow the host's clock runs against the session's, over the whole recording.
+        steps: times that the host's clock jumped against the session's.
         bound_ms: bound on the host's offset, median over its probes.
     """
 
@@ -40,6 +39,7 @@ class ClockSync:
     silences: int = 0
     longest_silence_s: float = 0.0
     skew_ppm: float = 0.0
+    steps: int = 0
     bound_ms: float = 0.0
 
 
@@ -51,7 +51,7 @@ class HostClocks:
 
     def __init__(self, recording: Recording) -> None:
         self._recording = recording
-        self._maps: dict[str, ToSession | None] = {}
+        self._tracks: dict[str, HostTrack | None] = {}
 
     @property
     def others(self) -> list[str]:
@@ -64,11 +64,14 @@ class HostClocks:
         own = self._recording.session.clock
         return not host or not own or host == own
 
-    def to_session(self, host: str) -> ToSession | None:
+    def track(self, host: str) -> HostTrack | None:
         """Return the map from a host's monotonic time to session time, or None where nothing tells it."""
-        if host not in self._maps:
-            self._maps[host] = self._estimate(host)
-        return self._maps[host]
+        if host not in self._tracks:
+            same, probes = self.is_session(host), self.probes(host)
+            known = same or len(probes)
+            epoch = self._recording.session.epoch_ns
+            self._tracks[host] = smooth(probes, epoch, same=same) if known else None
+        return self._tracks[host]
 
     def arrival(self, stream: StreamReader) -> Ns:
         """Return the session time (N,) at which each stamp's row arrived, ns.
@@ -76,9 +79,9 @@ class HostClocks:
         Where nothing tells the host's clock, arrivals are moved by a constant to fit the corrected times.
         """
         host_ns = stream.stamps["time_host"].astype(np.int64)
-        to_session = self.to_session(stream.info.host)
-        if to_session is not None:
-            return to_session(host_ns)[0]
+        track = self.track(stream.info.host)
+        if track is not None:
+            return track.to_session(host_ns)[0]
         return host_ns + np.int64(np.median(stream.stamps["time"].astype(np.int64) - host_ns))
 
     def probes(self, host: str) -> NDArray[Any]:
@@ -87,12 +90,12 @@ class HostClocks:
 
     def figures(self, host: str) -> ClockSync:
         """Measure the clock of one host; see :class:`ClockSync`."""
-        probes, to_session = self.probes(host), self.to_session(host)
-        if not len(probes) or to_session is None:
+        probes, track = self.probes(host), self.track(host)
+        if not len(probes) or track is None:
             return ClockSync()
         found = silences(probes, *self._span(host))
         asked = probes["t0"].astype(np.int64)
-        time, bound = to_session(asked)
+        time, bound = track.to_session(asked)
         span = int(asked[-1] - asked[0])
         trip = (probes["t3"] - probes["t0"]) - (probes["t2"] - probes["t1"])
         return ClockSync(
@@ -101,6 +104,7 @@ class HostClocks:
             silences=len(found),
             longest_silence_s=max((length for _, length in found), default=0.0),
             skew_ppm=(int(time[-1] - time[0]) / span - 1) * 1e6 if span > 0 else 0.0,
+            steps=len(track.steps),
             bound_ms=float(np.median(bound)) * 1e-6,
         )
 
@@ -131,27 +135,10 @@ class HostClocks:
             return 0, 0
         return min(int(s.min()) for s in stamps), max(int(s.max()) for s in stamps)
 
-    def _estimate(self, host: str) -> ToSession | None:
-        epoch = self._recording.session.epoch_ns
-        if self.is_session(host):
-            return lambda host_ns: (host_ns - epoch, np.zeros(len(host_ns), np.int64))
-        probes = self.probes(host)
-        if not len(probes):
-            return None
-        track = host_clock.smooth(probes)
-
-        def to_session(host_ns: Ns) -> tuple[Ns, Ns]:
-            time, bound = track.to_session(host_ns)
-            return time - epoch, bound
-
-        return to_session
-
 
 def valid(probes: NDArray[Any]) -> NDArray[Any]:
     """Return the probes (P,) of PROBE that can be, in the order of their t0, each once."""
-    possible = (probes["t3"] >= probes["t0"]) & (probes["t2"] >= probes["t1"])
-    possible &= probes["t2"] - probes["t1"] <= probes["t3"] - probes["t0"]
-    return np.unique(probes[possible])
+    return np.unique(probes[possible(probes)])
 
 
 def silences(probes: NDArray[Any], start_ns: int, stop_ns: int) -> list[tuple[int, float]]:

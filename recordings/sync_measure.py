@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import numpy as np
 
+from recordings.latency import cross_modal
+from recordings.reader import Recording
 from recordings.stream_reader import StreamReader
 from recordings.sync import StreamSync, stream_sync
 from recordings.sync_clocks import HostClocks
@@ -26,15 +27,18 @@ def measure_stream(clocks: HostClocks, stream: StreamReader) -> StreamSync:
     )
 
 
-def with_shared_events(found: dict[str, StreamSync], residuals: dict[str, Any]) -> dict[str, StreamSync]:
-    """Add what shared events tell: ``residuals`` maps a stream to (residual ms, spread ms, events)."""
-    added = dict(found)
-    for name, (residual, spread, events) in residuals.items():
-        if name in added and events:
-            added[name] = dataclasses.replace(
-                added[name],
-                cross_modal_ms=float(residual),
-                cross_modal_spread_ms=float(spread),
-                cross_modal_events=int(events),
-            )
-    return added
+def shared_events(recording: Recording) -> dict[str, dict[str, Any]]:
+    """Return what impacts that several streams saw say of each: the ``cross_modal`` fields of StreamSync.
+
+    Raises:
+        RecordingUnreadable: a chunk is damaged.
+    """
+    return {
+        name: {
+            "cross_modal_ms": found.latency_ms,
+            "cross_modal_spread_ms": found.spread_ms,
+            "cross_modal_events": found.events,
+            "cross_modal_reference": found.reference,
+        }
+        for name, found in cross_modal(recording).items()
+    }

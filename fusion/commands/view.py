@@ -69,7 +69,9 @@ def _sync_table(report: CheckReport) -> Table:
 
 
 def _clock_table(report: CheckReport) -> Table:
-    drawn = table("clock of host", "probes", "round trip [ms]", "bound [ms]", "skew [ppm]", "silences")
+    drawn = table(
+        "clock of host", "probes", "round trip [ms]", "bound [ms]", "skew [ppm]", "steps", "silences"
+    )
     for host, clock in report.clocks.items():
         drawn.add_row(
             escape(host[:20]),
@@ -77,6 +79,7 @@ def _clock_table(report: CheckReport) -> Table:
             f"{clock.round_trip_ms:.3f}",
             f"{clock.bound_ms:.3f}",
             f"{clock.skew_ppm:.2f}",
+            f"[yellow]{clock.steps}" if clock.steps else "0",
             f"[red]{clock.silences}, up to {clock.longest_silence_s:.0f} s" if clock.silences else "0",
         )
     return drawn

@@ -17,6 +17,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "info": ("fusion.commands.info", "say what a session file holds"),
     "check": ("fusion.commands.check", "prove a session file sound, or say what is wrong"),
     "resync": ("fusion.commands.resync", "estimate a recording's times again, better, into a new file"),
+    "import": ("fusion.commands.importing", "turn a public data set into sessions"),
     "drive": ("fusion.commands.drive", "run one device of a rig on another host"),
     "replay": ("fusion.commands.replay", "put a recording back onto a bus at its own pace"),
     "train": ("fusion.commands.train", "train the fusion network (same as train.py)"),

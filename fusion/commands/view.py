@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from statistics import median
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.console import Console
 from rich.live import Live
@@ -10,8 +11,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from recordings.check import CheckReport
-from recordings.resync import ResyncReport
 from recordings.status import RecordStatus, RecordSummary
+
+if TYPE_CHECKING:
+    from recordings.importers.berkeley_sessions import ImportReport
+    from recordings.resync import ResyncReport
 
 
 def table(*columns: str) -> Table:
@@ -98,6 +102,39 @@ def print_resync(report: ResyncReport, console: Console | None = None) -> None:
         done.add_row(name, *(f"{figure:.3f}" for figure in figures), escape(one.method))
     console.print(done)
     console.print(escape(str(report.output)), highlight=False, soft_wrap=True)
+
+
+def print_import(report: ImportReport, console: Console | None = None) -> None:
+    """Print what an import found of each sensor, over all subjects."""
+    console = console or Console()
+    done = table(
+        "sensor",
+        "rows",
+        "period [ms]",
+        "drift [ppm]",
+        "clock error [ms]",
+        "jitter [ms]",
+        "p99",
+        "gaps",
+        "restarts",
+    )
+    for name in dict.fromkeys(sensor.stream for sensor in report.sensors):
+        each = [sensor for sensor in report.sensors if sensor.stream == name]
+        drift = sorted(sensor.drift_ppm for sensor in each)
+        done.add_row(
+            name,
+            str(sum(sensor.rows for sensor in each)),
+            f"{median(sensor.period_ms for sensor in each):.5f}",
+            f"{median(drift):.1f} ({drift[0]:.1f}..{drift[-1]:.1f})",
+            f"{median(sensor.line_error_ms for sensor in each):.2f}",
+            f"{median(sensor.jitter_ms for sensor in each):.1f}",
+            f"{median(sensor.jitter_p99_ms for sensor in each):.1f}",
+            f"{sum(sensor.gaps for sensor in each)} ({sum(sensor.gap_rows for sensor in each)} rows)",
+            str(sum(sensor.restarts for sensor in each)),
+        )
+    console.print(done)
+    where = report.files[0].parent if report.files else ""
+    console.print(f"{len(report.files)} sessions in {escape(str(where))}", highlight=False, soft_wrap=True)
 
 
 def print_info(facts: dict[str, Any], console: Console | None = None) -> None:

@@ -88,12 +88,17 @@ class HostClocks:
         """Return the host's probes (P,) of PROBE that can be, in order."""
         return valid(self._recording.probes.get(host, np.empty(0, PROBE)))
 
+    def silences(self, host: str) -> list[tuple[int, float]]:
+        """Return where the host's probes stopped, see :func:`silences`; none where they are not needed."""
+        probes = self.probes(host)
+        return [] if self.is_session(host) or not len(probes) else silences(probes, *self._span(host))
+
     def figures(self, host: str) -> ClockSync:
         """Measure the clock of one host; see :class:`ClockSync`."""
         probes, track = self.probes(host), self.track(host)
         if not len(probes) or track is None:
             return ClockSync()
-        found = silences(probes, *self._span(host))
+        found = self.silences(host)
         asked = probes["t0"].astype(np.int64)
         time, bound = track.to_session(asked)
         span = int(asked[-1] - asked[0])
@@ -113,12 +118,12 @@ class HostClocks:
         lines = []
         for host in self.others:
             names = ", ".join(s.info.name for s in self._streams() if s.info.host == host and len(s))
-            probes, (start, stop) = self.probes(host), self._span(host)
+            start, _ = self._span(host)
             if not names:
                 continue
-            if not len(probes):
+            if not len(self.probes(host)):
                 lines.append(f"{names}: the clock of their host was never compared with the session's")
-            for since, length in silences(probes, start, stop) if len(probes) else ():
+            for since, length in self.silences(host):
                 at = max((since - start) * 1e-9, 0.0)
                 lines.append(
                     f"{names}: clock probes stopped for {length:.1f} s, {at:.1f} s after the first row"

@@ -189,17 +189,21 @@ class RecordView:
         if self._console.is_terminal:
             self._live.update(self._draw(status), refresh=True)
             return
-        news = status.phase + "".join(stream.state for stream in status.streams)
+        news = status.phase + "".join(stream.state for stream in status.streams) + str(bool(status.warnings))
         if news != self._said[0] or status.elapsed_s >= self._said[1] + self.QUIET_S:
             self._said = (news, status.elapsed_s)
             states = ", ".join(f"{s.name} {s.state} {s.rows}" for s in status.streams)
             self._console.print(f"{status.phase} {status.elapsed_s:.0f} s: {states}", highlight=False)
+            for warning in status.warnings:
+                self._console.print(f"[yellow]! {escape(warning)}", highlight=False)
 
     def _draw(self, status: RecordStatus) -> Table:
         drawn = table("stream", "state", "rows", "rate [Hz]", "lost", "MB")
         until = f" of {status.duration_s:.0f}" if status.duration_s is not None else ""
         drawn.title = f"{status.phase} {status.elapsed_s:.1f}{until} s -> {escape(str(status.path))}"
         drawn.caption = f"bus {status.address}; Ctrl-C stops in order"
+        for warning in status.warnings:
+            drawn.caption = f"{drawn.caption}\n[yellow]! {escape(warning)}[/]"
         for stream in status.streams:
             colour = self.STATES[stream.state]
             drawn.add_row(

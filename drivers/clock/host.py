@@ -183,10 +183,14 @@ class HostClock:
         line = self._line
         if line is None:
             raise RuntimeError("a HostClock of another host needs a probe first")
-        host = session_ns + self.epoch_ns - line.estimate.offset_ns
-        for _ in range(64):  # the error shrinks by the rate difference each time
-            missing = session_ns - self.to_session(host)[0]
-            if not missing:
-                break
-            host += missing
-        return host
+        guess = session_ns + self.epoch_ns - line.estimate.offset_ns
+        away = guess - line.estimate.at_ns
+        reach = round(2 * (abs(line.correction) + abs(line.estimate.skew * away))) + 2
+        low, high = guess - reach, guess + reach  # bisect: time rises with time
+        while high - low > 1:
+            middle = (low + high) // 2
+            if self.to_session(middle)[0] <= session_ns:
+                low = middle
+            else:
+                high = middle
+        return low

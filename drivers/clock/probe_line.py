@@ -7,9 +7,10 @@ less than none, so that for *every* probe, whatever the network does,
     offset at t0 <= t1 - t0,   offset at t3 >= t2 - t3        offset = session's clock - this host's
 
 The offset is taken as a line in time that crystals leave a little (:func:`departure`). The lines that
-satisfy all probes form a convex set; the middle of what it allows at a time is the estimate and half
-of it the bound. Each direction enters by its own lower envelope, so that a queue in one of them does
-no harm, and nothing is assumed of the two being alike: what asymmetry could hide is inside the bound.
+satisfy all probes form a convex set, a strip between two envelopes. Its width is what asymmetry could
+hide: nothing is assumed of the two directions being alike, and all of it is inside the bound. Its
+slope is the likeliest one, each direction weighed by its own scatter, so that a queue in one of them
+does no harm; the middle of the strip is the estimate.
 (One-sided delays as linear constraints: Duda et al., "Estimating global time in distributed systems",
 1987; hulls as envelopes: Zhang, Liu and Xia, INFOCOM 2002.)
 """
@@ -35,6 +36,15 @@ WANDER = 20e-6
 
 WANDER_PER_S = 1e-6
 """How fast it does: 1 ppm a second is a crystal that is blown at; one at rest takes minutes."""
+
+UNLIKELY = 10.0
+"""Slopes whose logarithm of the likelihood is lower by more are left out: once in 20 000."""
+
+FEW = 6
+"""From so few delays their scatter cannot be judged: a line always touches two of them."""
+
+LEAST_SCATTER_NS = 1000.0
+"""Delays are never more alike than that."""
 
 ROUNDING_NS = 2
 """What rounding to whole ns can add up to."""
@@ -65,14 +75,19 @@ class OffsetEstimate:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Allowed:
-    """What constraints leave of a line y = a + b x: the range of a, the range of b.
+    """What constraints leave of a line y = a + b x.
 
-    ``gap`` is how far apart the two envelopes can be at most; where it is negative no line fits, and
-    the ranges mean nothing.
+    Attributes:
+        low, high: the range of a, ns.
+        middle: the likeliest a, ns.
+        slope: the likeliest b; ``slope_low``, ``slope_high`` its range.
+        gap: how far apart the two envelopes can be at most, ns; where it is negative no line fits, and
+            the others mean nothing.
     """
 
     low: float
     high: float
+    middle: float
     slope: float
     slope_low: float
     slope_high: float
@@ -102,14 +117,16 @@ def allowed_lines(
     lower_x: NDArray[np.float64],
     lower_y: NDArray[np.float64],
     max_slope: float,
+    unlikely: float = UNLIKELY,
 ) -> Allowed:
-    """Find all lines at or below the points ``upper`` (N,) and at or above ``lower`` (M,).
+    """Find the lines at or below the points ``upper`` (N,) and at or above ``lower`` (M,).
 
-    Both sorted by x; exact: the ranges are found at the corners of the convex set of lines.
+    Both sorted by x, with the :func:`departure` from the tangent at x = 0 inside y. Exact: the ranges
+    are found at the corners of the convex set of lines. Of its slopes those are left out that are
+    exp(``unlikely``) times less likely than the likeliest; of the offsets, none.
     """
-    upper = lower_hull(upper_x, upper_y)
-    lower = lower_hull(lower_x, -lower_y)
-    ux, uy, lx, ly = upper_x[upper], upper_y[upper], lower_x[lower], lower_y[lower]
+    hull, under = lower_hull(upper_x, upper_y), lower_hull(lower_x, -lower_y)
+    ux, uy, lx, ly = upper_x[hull], upper_y[hull], lower_x[under], lower_y[under]
     slopes = np.concatenate((_slopes(ux, uy), _slopes(lx, ly), (-max_slope, max_slope)))
     slopes = np.sort(slopes[np.abs(slopes) <= max_slope])
     # As functions of the slope, concave, convex, and straight between any two of ``slopes``.
@@ -117,13 +134,19 @@ def allowed_lines(
     floor = (ly - slopes[:, None] * lx).max(axis=1)
     gap = ceiling - floor
     best = int(np.argmax(gap))
-    if gap[best] < 0:
-        return Allowed(0.0, 0.0, float(slopes[best]), -max_slope, max_slope, float(gap[best]))
-    inside = np.flatnonzero(gap >= 0)
+    fits = gap >= 0
+    if not fits[best]:
+        return Allowed(0.0, 0.0, 0.0, float(slopes[best]), -max_slope, max_slope, float(gap[best]))
+    for _ in range(2):  # once more, with the scatter about the likeliest line
+        there = _Likelihood.of(upper_x, upper_y, slopes, ceiling, best)
+        back = _Likelihood.of(lower_x, -lower_y, -slopes, -floor, best)
+        best = int(np.argmax(np.where(fits, there.log + back.log, -np.inf)))
+    sure = there.log * there.independent + back.log * back.independent
+    inside = np.flatnonzero(fits & (sure >= sure[best] - unlikely))
     first, last = int(inside[0]), int(inside[-1])
     corners = [(slopes[i], ceiling[i], floor[i]) for i in range(first, last + 1)]
     for within, outside in ((first, first - 1), (last, last + 1)):
-        if 0 <= outside < len(slopes):
+        if 0 <= outside < len(slopes) and not fits[outside]:
             part = gap[within] / (gap[within] - gap[outside])
             corner = tuple(
                 value[within] + part * (value[outside] - value[within]) for value in (slopes, ceiling, floor)
@@ -132,11 +155,48 @@ def allowed_lines(
     return Allowed(
         low=float(min(corner[2] for corner in corners)),
         high=float(max(corner[1] for corner in corners)),
+        middle=float(ceiling[best] + floor[best]) / 2,
         slope=float(slopes[best]),
         slope_low=float(corners[0][0]),
         slope_high=float(corners[-1][0]),
         gap=float(gap[best]),
     )
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Likelihood:
+    """How likely slopes are to one direction, its delays taken as exponential above the least.
+
+    Attributes:
+        log: (S,) logarithm of the likelihood, but for a constant.
+        independent: what share of the probes tell something new. In a queue that fills and empties
+            slowly neighbours have one delay, and many of them say no more than one.
+    """
+
+    log: NDArray[np.float64]
+    independent: float
+
+    @classmethod
+    def of(
+        cls,
+        x: NDArray[np.float64],
+        y: NDArray[np.float64],
+        slopes: NDArray[np.float64],
+        ceiling: NDArray[np.float64],
+        best: int,
+    ) -> _Likelihood:
+        """Judge ``slopes`` (S,) by points (N,) above lines of height ``ceiling`` (S,)."""
+        leeway = departure(x)
+        above = y - leeway - slopes[best] * x - ceiling[best]
+        scale = float(np.median(np.abs(above))) + LEAST_SCATTER_NS
+        weight = 1.0 / (scale + leeway)  # where the clock may have strayed, a delay tells less
+        share = (scale * weight) ** 2
+        above = np.clip(above, -4 * scale, 4 * scale)
+        above -= (share @ above) / share.sum()
+        alike = float((share[1:] * above[1:]) @ above[:-1]) / (float((share * above) @ above) + 1.0)
+        alike = min(max(alike, 0.0), 0.999)
+        telling = max(0.0, 1 - FEW / len(x)) * (1 - alike) / (1 + alike)
+        return cls(ceiling * weight.sum() + slopes * (weight @ x), telling)
 
 
 def _slopes(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -145,7 +205,13 @@ def _slopes(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float6
     return np.diff(y)[apart] / run[apart]
 
 
-def allowed_by(probes: NDArray[Any], at_ns: int, base_ns: int, max_skew: float = MAX_SKEW) -> Allowed:
+def allowed_by(
+    probes: NDArray[Any],
+    at_ns: int,
+    base_ns: int,
+    max_skew: float = MAX_SKEW,
+    unlikely: float = UNLIKELY,
+) -> Allowed:
     """Find what probes (N,) of PROBE, N >= 1, allow of the offset at ``at_ns``, less ``base_ns``."""
     sent = (probes["t0"] - at_ns).astype(np.float64)
     back = (probes["t3"] - at_ns).astype(np.float64)
@@ -153,7 +219,7 @@ def allowed_by(probes: NDArray[Any], at_ns: int, base_ns: int, max_skew: float =
     low = (probes["t2"] - probes["t3"] - base_ns).astype(np.float64) - departure(back)
     sent, high = _sorted(sent, high)
     back, low = _sorted(back, low)
-    return allowed_lines(sent, high, back, low, max_skew)
+    return allowed_lines(sent, high, back, low, max_skew, unlikely)
 
 
 def _sorted(
@@ -190,12 +256,11 @@ def estimate_offset(probes: NDArray[Any], at_ns: int, *, max_skew: float = MAX_S
                 keep, found = middle, tried
             else:
                 too_many = middle
-    middle_ns = (found.low + found.high) / 2
     return OffsetEstimate(
         at_ns=at_ns,
-        offset_ns=base + round(middle_ns),
+        offset_ns=base + round(found.middle),
         skew=found.slope,
-        bound_ns=int(np.ceil(max(0.0, found.high - found.low) / 2)) + ROUNDING_NS,
+        bound_ns=int(np.ceil(max(0.0, found.high - found.middle, found.middle - found.low))) + ROUNDING_NS,
         skew_bound=max(found.slope_high - found.slope, found.slope - found.slope_low),
         probes=keep,
         conflict_ns=conflict,

@@ -183,8 +183,8 @@ def _piece(probes: NDArray[Any]) -> _Piece:
             int(np.searchsorted(kept["t3"], knot + WINDOW_NS, "right")),
         )
         found = _widest(kept[near], knot, base)
-        offset[k] = base + round((found.low + found.high) / 2)
-        bound[k] = (found.high - found.low) / 2 + ROUNDING_NS
+        offset[k] = base + round(found.middle)
+        bound[k] = max(0.0, found.high - found.middle, found.middle - found.low) + ROUNDING_NS
         slopes.append((found.slope, max(found.slope_high - found.slope, found.slope - found.slope_low)))
     return knots, knots + offset, bound, (slopes[0][0], slopes[-1][0]), (slopes[0][1], slopes[-1][1])
 

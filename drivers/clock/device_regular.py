@@ -1,0 +1,262 @@
+"""A regularly sampled device, corrected while its rows come in."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivers.base import Samples
+from drivers.clock.device_line import FIRST_NS, Fit, fit_line
+from drivers.clock.device_step import Lateness, Waits
+
+BUCKET_S = 0.25  # the earliest arrival of each quarter second counts
+POINTS = 480  # two minutes of them
+YOUNG = 64  # while a segment is young every arrival is a point; when there are so many, halves are merged
+ABSURD_NS = 60e9  # no time is corrected by more: it would be a wrong number, not a delay
+TOLERANCE = 0.03  # of a sensor's rate; beyond that its nominal rate is wrong
+REPEATED = 8  # so many rows in a row may come again or late; more is a device that counts anew
+
+Times = tuple[NDArray[np.int64], NDArray[np.int64]]
+
+
+class Segment:
+    """One stretch of a device's clock without steps.
+
+    x is nominal device time since the segment's first row, s; z the arrival's excess over it, ns.
+
+    Args:
+        period: nominal, s.
+        tolerance: largest departure of the rate, of 1.
+    """
+
+    def __init__(self, period: float, tolerance: float) -> None:
+        self.period, self.tolerance = period, tolerance * 1e9
+        self.fit: Fit | None = None
+        self.edge = self.hidden = 0.0
+        self.waits = Waits(period)
+        self.late = Lateness(period)
+        self._x: list[float] = []
+        self._z: list[float] = []
+        self._length = 0.0  # of a bucket, s
+        self._limit = max(BUCKET_S, 4 * period)
+        self._ends = -math.inf  # where the bucket that is filling ends
+        self._low = (math.inf, 0.0, 0.0)  # its lowest row: above the line, x, z
+        self._total, self._rows = 0.0, 0  # above the line, of its rows
+
+    @property
+    def settled(self) -> bool:
+        """Whether there are enough points to tell a step from a delay."""
+        return self._length >= self._limit
+
+    @property
+    def step_ns(self) -> float:
+        """Departures beyond this are steps, ns."""
+        scatter = FIRST_NS if self.fit is None else self.fit.scatter
+        return max(3e6, 0.6e9 * self.period, 6 * scatter)
+
+    def add(self, x: NDArray[np.float64], z: NDArray[np.float64], y: NDArray[np.int64]) -> bool:
+        """Take in rows (N,) with their arrivals y, ns; False where the clock stepped before them."""
+        if self.fit is None:
+            self.fit = fit_line(x[-1:], z[-1:], float(x[-1]), tolerance=self.tolerance)
+        above = z - self.fit(x)
+        lowest = int(above.argmin())
+        low = float(above[lowest])
+        if self.settled and low < self.edge - self.step_ns:
+            return False
+        if x[-1] >= self._ends:
+            if self._ends > -math.inf and not self._close(float(x[-1])):
+                return False
+            self._ends = float(x[-1]) + self._length
+            above = z - self.fit(x)
+            low = float(above[lowest])
+            self._low, self._total, self._rows = (math.inf, 0.0, 0), 0.0, 0
+        self.waits.add(x, z, y)
+        self._total += float(above.sum())
+        self._rows += len(above)
+        if low < self._low[0]:
+            self._low = low, float(x[lowest]), float(z[lowest])
+        if not self.settled:
+            self.edge = min(self.edge, low)
+        return True
+
+    def _close(self, now: float) -> bool:
+        """End a bucket: its lowest row is a point. False: the clock stepped some buckets ago."""
+        assert self.fit is not None
+        low, x, z = self._low
+        spread = self._total / self._rows - low
+        if self.settled:
+            if self.late.stepped(x, z, low - self.edge > self.step_ns, spread):
+                return False
+            if self.late.run:
+                return True
+        else:
+            self.late.usual(spread)
+        self._x += self.late.kept_x
+        self._z += self.late.kept_z
+        self.late.kept_x, self.late.kept_z = [], []
+        self._x.append(x)
+        self._z.append(z)
+        if self._length < self._limit and len(self._x) > YOUNG:
+            self._halve()
+        del self._x[:-POINTS], self._z[:-POINTS]
+        xs, zs = np.array(self._x), np.array(self._z)
+        rounds = 4 if self.settled else 8
+        self.fit = fit_line(xs, zs, now, tolerance=self.tolerance, rounds=rounds, start=self.fit)
+        self.edge = self.fit.edge
+        self.hidden = self.waits.hidden(self.fit)
+        return True
+
+    def _halve(self) -> None:
+        """Merge points to buckets twice as long, each keeping its lowest."""
+        assert self.fit is not None
+        span = self._x[-1] - self._x[0]
+        self._length = min(self._limit, max(2 * self._length, 2 * span / len(self._x)))
+        x, z = np.array(self._x), np.array(self._z)
+        bucket = np.floor((x - x[0]) / self._length).astype(np.int64)
+        order = np.lexsort((z - self.fit(x), bucket))
+        first = order[np.concatenate(([True], np.diff(bucket[order]) > 0))]
+        self._x, self._z = x[first].tolist(), z[first].tolist()
+
+    def ideal(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the excess (N,) of capture plus the least delay over nominal time, ns."""
+        assert self.fit is not None
+        return self.fit(x) + self.edge
+
+    def error(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return a bound on the error of :meth:`ideal` (N,), ns."""
+        assert self.fit is not None
+        return self.fit.error(x) + abs(self.edge - self.fit.edge) + self.hidden
+
+
+class DeviceClock:
+    """A regularly sampled device: its row number is its clock.
+
+    A step (the device restarted, its rate changed, or rows vanished that no counter shows) begins a new
+    segment. Rows that come again, or late, are given times but say nothing of the clock.
+
+    The times are those of capture plus the least delay of the transport, and the bound is relative to
+    that: a constant delay cannot be seen from arrivals; ``latency_ms`` in the rig takes it off.
+
+    Args:
+        rate_hz: nominal rate, rows per second.
+        tolerance: largest departure of the true rate from it, of 1.
+    """
+
+    def __init__(self, rate_hz: float, *, tolerance: float = TOLERANCE) -> None:
+        if not (math.isfinite(rate_hz) and rate_hz > 0):
+            raise ValueError(f"a regular device needs a rate above 0 Hz, not {rate_hz}")
+        self.rate_hz = rate_hz
+        self.segments = 0
+        """Stretches without a step so far."""
+        self._period = 1e9 / rate_hz
+        self._tolerance = tolerance
+        self._segment: Segment | None = None
+        self._x0 = self._y0 = 0
+        self._last_x = -1
+        self._repeated = 0
+        self._last: int | None = None
+
+    @property
+    def settled(self) -> bool:
+        """Whether the present segment has seen enough to be trusted."""
+        return self._segment is not None and self._segment.settled
+
+    @property
+    def effective_hz(self) -> float:
+        """The device's true rate as far as it is known, rows per second."""
+        if self._segment is None or self._segment.fit is None:
+            return self.rate_hz
+        return self.rate_hz / (1 + self._segment.fit.slope * 1e-9)
+
+    def correct(self, samples: Samples) -> Times:
+        """See :class:`drivers.clock.device.Clock`."""
+        return self.update(samples.time_host, samples.seq)
+
+    def update(self, time_host: NDArray[np.int64], seq: NDArray[np.uint64]) -> Times:
+        """Take in rows and correct them.
+
+        Args:
+            time_host: (N,) arrivals, ns.
+            seq: (N,) row numbers.
+
+        Returns:
+            host time of capture plus the least delay (N,), rising, and a bound on its error (N,), ns.
+        """
+        return self.update_nominal(time_host, np.asarray(seq).astype(np.int64), self._period)
+
+    def update_nominal(self, time_host: NDArray[np.int64], count: NDArray[np.int64], unit: float) -> Times:
+        """As :meth:`update`, for any count of ``unit`` nominal ns each."""
+        time_host = np.asarray(time_host, dtype=np.int64)
+        n = len(count)
+        if n and int(count[0]) > self._last_x and (n == 1 or bool((count[1:] > count[:-1]).all())):
+            self._repeated = 0
+            return self._correct(time_host, count, unit)
+        out, bound = np.empty(n, np.int64), np.empty(n, np.int64)
+        for i in range(n):  # rare: rows come again, late, or from a device that counts anew
+            one = slice(i, i + 1)
+            if self._segment is not None and count[i] <= self._last_x:
+                self._repeated += 1
+                if self._repeated <= REPEATED and self._last_x - int(count[i]) <= REPEATED * self._step(unit):
+                    out[one], bound[one] = self._placed(time_host[one], count[one], unit)
+                    continue
+                self._segment = None
+            self._repeated = 0
+            out[one], bound[one] = self._correct(time_host[one], count[one], unit)
+        return out, bound
+
+    def _step(self, unit: float) -> float:
+        return max(1.0, self._period / unit)
+
+    def _correct(self, time_host: NDArray[np.int64], count: NDArray[np.int64], unit: float) -> Times:
+        since = self._period  # nominal ns since the last row of the call before
+        if self._segment is None:
+            self._begin(int(count[0]), int(time_host[0]))
+        else:
+            since = min((int(count[0]) - self._last_x) * unit, ABSURD_NS)
+        self._last_x = int(count[-1])
+        x, z = self._relative(time_host, count, unit)
+        assert self._segment is not None
+        if float(np.abs(z).max()) > ABSURD_NS or not self._segment.add(x, z, time_host):
+            self._begin(int(count[0]), int(time_host[0]))
+            x, z = self._relative(time_host, count, unit)
+            self._segment.add(x, z, time_host)
+        return self._timed(x, z, time_host, since)
+
+    def _placed(self, time_host: NDArray[np.int64], count: NDArray[np.int64], unit: float) -> Times:
+        x, z = self._relative(time_host, count, unit)
+        return self._timed(x, z, time_host, 0.0)
+
+    def _relative(
+        self, time_host: NDArray[np.int64], count: NDArray[np.int64], unit: float
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        nominal = (count - self._x0) * unit
+        return nominal * 1e-9, (time_host - self._y0) - nominal
+
+    def _timed(
+        self, x: NDArray[np.float64], z: NDArray[np.float64], time_host: NDArray[np.int64], since: float
+    ) -> Times:
+        assert self._segment is not None
+        ahead = np.clip(self._segment.ideal(x) - z, -ABSURD_NS, ABSURD_NS)  # of the arrival
+        times = time_host + np.rint(ahead).astype(np.int64)
+        rising = self._rise(times, x, since)
+        error = np.minimum(self._segment.error(x), 2 * ABSURD_NS)
+        return rising, np.ceil(error + np.abs(rising - times)).astype(np.int64)
+
+    def _begin(self, count: int, time_host: int) -> None:
+        self.segments += 1
+        self._x0, self._y0 = count, time_host
+        self._segment = Segment(self._period * 1e-9, self._tolerance)
+
+    def _rise(self, times: NDArray[np.int64], x: NDArray[np.float64], since: float) -> NDArray[np.int64]:
+        """Where the line moved back, let time pass at half pace until it is met, never backwards."""
+        if self._last is not None and times[0] <= self._last:
+            half = np.rint(np.minimum((x - x[0]) * 1e9, ABSURD_NS) / 2).astype(np.int64)
+            half += self._last + 1 + int(since) // 2
+            times = np.maximum(times, half)
+        if len(times) > 1 and bool((times[1:] <= times[:-1]).any()):
+            steps = np.arange(len(times))
+            times = np.maximum.accumulate(times - steps) + steps
+        self._last = int(times[-1])
+        return times

@@ -1,0 +1,115 @@
+"""What is no delay: a clock that stepped; and what delays hide: polling in step with the rows."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivers.clock.device_line import Fit
+
+RUN = 6  # buckets in a row that are late before that is called a step
+BURST = 120  # the same where the jitter grew meanwhile: a busy radio, and no step, up to half a minute
+GREW = 1.7  # jitter that grew by this factor did
+
+
+class Lateness:
+    """Tells a clock that stepped from arrivals that are late for a while.
+
+    A stall ends in rows that come all at once, a busy transport scatters rows more than before; after a
+    step rows come as evenly as before, only later.
+
+    Attributes:
+        run: buckets in a row that are late now.
+        kept_x, kept_z: points that were late and turned out to be delayed only.
+    """
+
+    def __init__(self, period: float) -> None:
+        self.run = 0
+        self.kept_x: list[float] = []
+        self.kept_z: list[float] = []
+        self._points: list[tuple[float, float]] = []
+        self._spreads: deque[float] = deque(maxlen=40)
+        self._now: deque[float] = deque(maxlen=RUN)
+        self._period = period
+
+    def usual(self, spread: float) -> None:
+        """Note how rows of one bucket scatter, ns, while nothing is late."""
+        self._spreads.append(spread)
+
+    def stepped(self, x: float, z: float, late: bool, spread: float) -> bool:
+        """Take in the lowest row of a bucket; True once it is clear that the clock stepped."""
+        if not late:
+            self.usual(spread)
+            self.kept_x, self.kept_z = [p[0] for p in self._points], [p[1] for p in self._points]
+            self._points, self.run = [], 0
+            self._now.clear()
+            return False
+        self._points.append((x, z))
+        self._now.append(spread)
+        self.run += 1
+        if self.run < RUN:
+            return False
+        before = self._points[-RUN]
+        passed, nominal = x - before[0] + (z - before[1]) * 1e-9, x - before[0]
+        if passed < 0.5 * nominal:  # held up, and then all at once: time does not pass meanwhile
+            return False
+        if float(np.median(self._now)) > GREW * self._ordinary() + 1e5:
+            return self.run >= BURST
+        return True
+
+    def _ordinary(self) -> float:
+        return float(np.median(self._spreads)) if self._spreads else 0.0
+
+
+class Waits:
+    """How much of the least delay a steady polling may hide.
+
+    Rows that arrive in groups were polled; the last of a group has waited for less than a period. If
+    those waits differ by nearly a period, the least of them is near 0; if they are all alike, it can be
+    anything up to a period. Where they come in steps, it can be anything up to a step.
+
+    Args:
+        period: of the rows, s.
+    """
+
+    def __init__(self, period: float) -> None:
+        self._period = period * 1e9
+        self._rows = 0
+        self._grouped = 0.0  # share of rows that arrive together with their successor, smoothed
+        self._last = (0.0, 0.0, -1)  # x, z and arrival of the row seen last
+        self._ends: deque[tuple[float, float]] = deque(maxlen=128)  # x and z of the last rows of groups
+
+    def add(self, x: NDArray[np.float64], z: NDArray[np.float64], y: NDArray[np.int64]) -> None:
+        """Take in rows (N,): nominal time, s, excess of arrival over it, and arrival, ns."""
+        n = len(y)
+        # Whether the row before had company, this call tells.
+        ended = int(y[0]) != self._last[2]
+        if ended and self._last[2] >= 0:
+            self._ends.append(self._last[:2])
+        together = 0 if ended else 1
+        if n > 1:
+            apart = y[1:] != y[:-1]
+            ends = int(apart.sum())
+            together += n - 1 - ends
+            if ends:
+                self._ends.extend(zip(x[:-1][apart].tolist(), z[:-1][apart].tolist(), strict=True))
+        self._rows += n
+        weight = max(n / self._rows, 0.02 * n / (1 + 0.02 * n))
+        self._grouped += weight * (together / n - self._grouped)
+        self._last = float(x[-1]), float(z[-1]), int(y[-1])
+
+    def hidden(self, line: Fit) -> float:
+        """Reckon anew, from the newest groups, how much may be hidden, ns."""
+        if not self._ends:
+            return 0.0
+        ends = np.array(self._ends)
+        heights = np.sort(ends[:, 1] - line(ends[:, 0]))
+        lower = heights[: len(heights) // 2 + 1]
+        step = 1.1 * float(np.max(np.diff(lower))) if len(lower) >= 16 else 0.0
+        if self._grouped < 0.1:
+            return step
+        # A wait of a period or more: the last row of the group was lost.
+        below = int(np.searchsorted(heights, heights[0] + 0.98 * self._period))
+        return max(step, self._period - float(heights[below - 1] - heights[0]))

@@ -135,17 +135,19 @@ def line_residual(seq: NDArray[np.uint64], time: Ns) -> NDArray[np.float64]:
 def steps(seq: NDArray[np.uint64], time: Ns) -> NDArray[np.intp]:
     """Return the indices of the stamps (S,) before which corrected time jumps, or the count begins again.
 
-    A jump lasts: a single late stamp is none, nor is a drift.
+    A jump lasts: a single late stamp is none, nor is a drift. Of more than 1000 jumps the first are judged.
     """
     restarts = np.flatnonzero(np.diff(seq.astype(np.int64)) <= 0) + 1
-    rate = effective_rate(seq, time)
-    if rate <= 0:
+    rows = np.diff(seq.astype(np.int64))
+    if not (rows > 0).any():
         return restarts
-    residual = line_residual(seq, time)
-    jump = np.diff(residual)
-    least = max(STEP_NS, 0.6e9 / rate)
+    # The usual period between neighbours: a step does not tilt it, as it tilts a line over all.
+    period = float(np.median(np.diff(time)[rows > 0] / rows[rows > 0]))
+    jump = np.diff(time) - period * rows
+    residual = np.concatenate(([0.0], np.cumsum(jump)))
+    least = max(STEP_NS, 0.6 * period)
     found = set(restarts.tolist())
-    for index in (np.flatnonzero(np.abs(jump) > least) + 1).tolist():
+    for index in (np.flatnonzero(np.abs(jump) > least) + 1)[:1000].tolist():
         before = residual[np.searchsorted(time, time[index] - STEP_SPAN_NS) : index]
         after = residual[index : np.searchsorted(time, time[index] + STEP_SPAN_NS)]
         if len(before) and len(after) and abs(np.median(after) - np.median(before)) > least:

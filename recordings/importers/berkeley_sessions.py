@@ -211,6 +211,7 @@ def sensor_report(subject: int, stream: str, timings: list[Timing]) -> SensorRep
 def write_session(path: Path, trial: mhad.Trial, streams: dict[str, Timing]) -> None:
     """Write one trial; its epoch is the first stamp or corrected time of all."""
     epoch = min(min(int(t.time[0]), int(t.arrival[0])) for t in streams.values())
+    start = max(int(t.time[0]) for t in streams.values()) - epoch
     end = max(int(t.time[-1]) for t in streams.values()) - epoch
     name, action = str(trial.key), mhad.ACTIONS[trial.key.action - 1]
     attributes = SessionAttributes(
@@ -231,9 +232,9 @@ def write_session(path: Path, trial: mhad.Trial, streams: dict[str, Timing]) -> 
             lost = int(timing.gaps.sum())
             writer.append(Batch(stream, _stamps(timing, epoch), data, {"device_gap": lost} if lost else {}))
             writer.ended(Ended(stream, len(timing.time) + lost, {"device_gap": lost} if lost else {}))
-        writer.event(Event(0, "label_start", action, name))
+        writer.event(Event(start, "label_start", action, name))
         writer.event(Event(end, "label_stop", action, name))
-        writer.mark(start_ns=0, stop_ns=end)
+        writer.mark(start_ns=start, stop_ns=end)
 
 
 def _stamps(timing: Timing, epoch_ns: int) -> NDArray[np.void]:

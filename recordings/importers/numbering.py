@@ -83,14 +83,11 @@ def common_lines(stretches: Sequence[Ns], period_ns: float) -> list[Line]:
     at = np.array([_due(stretch - first, period_ns) for stretch in stretches])
     period = _best_period(at, period_ns) if len(at) > 2 else period_ns
     pieces = _pieces(at, period)
-    longest = max(pieces, key=lambda piece: piece.stop - piece.start)
-    for _ in range(4):  # what is left of a slope in the phases belongs to the period
-        phase = _phase(at[longest], period)
-        turns = np.rint((at[longest] - phase) / period)
-        left = at[longest] - phase - turns * period
-        keep = np.abs(left) <= 3 * max(float(np.median(np.abs(left))), 1.0)
-        if np.ptp(turns[keep]) > 0:
-            period += float(np.polyfit(turns[keep], left[keep], 1)[0])
+    # A restart tilts the line over all: fit the longest piece, and cut again by its period.
+    for _ in range(4):
+        longest = max(pieces, key=lambda piece: piece.stop - piece.start)
+        period = _refined(at[longest], period)
+        pieces = _pieces(at, period)
     lines = []
     for piece in pieces:
         own, turning = at[piece], np.exp(2j * np.pi * at[piece] / period)
@@ -112,6 +109,16 @@ def _best_period(at: NDArray[np.float64], period_ns: float) -> float:
     tries = max(int(2 * SEARCH_PPM * 1e-6 * span / period_ns * 2 * np.pi / 0.5), 16)  # half a radian apart
     periods = period_ns * (1 + np.linspace(-SEARCH_PPM, SEARCH_PPM, min(tries, 20_000)) * 1e-6)
     return max(periods.tolist(), key=lambda p: abs(np.exp(2j * np.pi * at / p).mean()))
+
+
+def _refined(at: NDArray[np.float64], period: float) -> float:
+    """Add to the period what is left of a slope in the phases of instants (N,)."""
+    left = _left(at, period)
+    turns = np.rint((at - _phase(at, period)) / period)
+    keep = np.abs(left) <= 3 * max(float(np.median(np.abs(left))), 1.0)
+    if np.ptp(turns[keep]) == 0:
+        return period
+    return period + float(np.polyfit(turns[keep], left[keep], 1)[0])
 
 
 def _pieces(at: NDArray[np.float64], period: float, start: int = 0) -> list[slice]:

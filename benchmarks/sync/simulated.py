@@ -66,33 +66,27 @@ def exchange(sent: int, there: Path, back: Path, both: Clocks) -> tuple[Probe, i
     return probe, returned, arrived - sent, returned - arrived - 30_000
 
 
-def probes_of(condition: Condition, both: Clocks, rng: np.random.Generator, seconds: float, clock: HostClock):
-    """Yield (true time, probe, its delays) as a publisher takes them, restarting after a step."""
+def chains(condition: Condition, both: Clocks, rng: np.random.Generator, seconds: float, clock: HostClock):
+    """Yield chains of exchanges as a publisher takes them, starting anew after a step."""
     there, back = Path(condition.there, rng), Path(condition.back, rng)
-    now = 0
-    for _ in range(BURST):  # one after another, before the first row
-        got = exchange(now, there, back, both)
-        assert got is not None
-        now = got[1]
-        yield got[1], got
-    schedule = ProbeSchedule(same=False, now_s=now / 1e9)
-    flying: deque = deque()
-    steps = clock.steps
+    now, number, steps = 0, BURST, clock.steps
+    schedule: ProbeSchedule | None = None
     while now < seconds * 1e9:
-        due = round(schedule.due_s * 1e9)
-        if flying and flying[0][1] <= due:
-            got = flying.popleft()
-            now = got[1]
-            yield now, got
-            if clock.steps != steps:
-                steps = clock.steps
-                schedule.restart(now / 1e9)
-            continue
-        now = max(now, due)
-        got = exchange(now, there, back, both)
-        schedule.sent(now / 1e9)
-        if got is not None:
-            flying.append(got)
+        chain = []
+        for _ in range(number if schedule is None else 10**6):
+            got = exchange(now, there, back, both)
+            assert got is not None
+            chain.append(got)
+            now = got[1] + 30_000
+            if schedule is not None and not schedule.answered(now / 1e9):
+                break
+        yield chain
+        schedule = schedule or ProbeSchedule(same=False, now_s=now / 1e9)
+        if clock.steps != steps:
+            steps = clock.steps
+            schedule.restart(now / 1e9)
+        now = max(now, round(schedule.due_s * 1e9))
+        schedule.begin(now / 1e9)
 
 
 def run(condition: Condition, seed: int, seconds: float) -> Run:
@@ -106,7 +100,8 @@ def run(condition: Condition, seed: int, seconds: float) -> Run:
     delays: deque[tuple[int, int, int]] = deque()
     asked: list[tuple[int, int]] = []
     sample, last, backward, found, false_steps = 0, -(2**62), 0, np.nan, 0
-    for when, (probe, _, forth, back) in probes_of(condition, both, rng, seconds, clock):
+    for chain in chains(condition, both, rng, seconds, clock):
+        when = chain[-1][1]
         while sample < when and taken:
             host, session = both.host(sample), both.session(sample)
             time, bound = clock.to_session(host)
@@ -125,10 +120,10 @@ def run(condition: Condition, seed: int, seconds: float) -> Run:
             asked.append((host, session))
             sample += SAMPLE_NS
         before = clock.steps
-        clock.update(probe)
+        clock.update(*(got[0] for got in chain))
         sample = sample if taken else -(-when // SAMPLE_NS) * SAMPLE_NS
-        taken.append(probe)
-        delays.append((when, forth, back))
+        taken += [got[0] for got in chain]
+        delays += [(got[1], got[2], got[3]) for got in chain]
         if clock.steps > before:
             if both.step_ns and when >= both.step_at_ns and np.isnan(found):
                 found = (when - both.step_at_ns) / 1e9
@@ -179,7 +174,7 @@ def settles(run: Run, error: NDArray[np.float64], since_s: float, limit_ms: floa
 
 def report(condition: Condition, runs: list[Run], seconds: float) -> None:
     """Print the rows of one condition."""
-    calm = [(r.at >= 15) & ~((r.at >= seconds / 2) & (r.at < seconds / 2 + 15) & bool(condition.step_s))
+    calm = [(r.at >= 15) & ~((r.at >= seconds / 2 - 2) & (r.at < seconds / 2 + 15) & bool(condition.step_s))
             for r in runs]  # fmt: skip
     parts = {
         "Chorus": [np.abs(r.error[c]) for r, c in zip(runs, calm, strict=True)],
@@ -204,7 +199,9 @@ def report(condition: Condition, runs: list[Run], seconds: float) -> None:
         f"1-15 s: {np.median(early):.2f}; afterwards {after:.2f} %, {np.median(off):.2f}"
     )
     settled = [settles(r, r.error, 0.0) for r in runs] if not condition.step_s else [0.0]
-    line = f"  settles < 1 ms     worst {max(settled):.2f} s; back steps of time {sum(r.backward for r in runs)}"
+    line = (
+        f"  settles < 1 ms     worst {max(settled):.2f} s; back steps of time {sum(r.backward for r in runs)}"
+    )
     if condition.step_s:
         found = [r.found_s for r in runs]
         newest = [settles(r, r.estimate, seconds / 2) for r in runs]
@@ -219,7 +216,7 @@ def report(condition: Condition, runs: list[Run], seconds: float) -> None:
 
 def main() -> None:
     """Run all conditions."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=60.0)

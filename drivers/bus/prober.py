@@ -31,6 +31,7 @@ class Prober:
         self.news: list[str] = []
         self._link = link
         self._clock = clock
+        self._chain: list[tuple[int, int, int, int]] = []
         self._probes: list[tuple[int, int, int, int]] = []
         self._schedule = ProbeSchedule(same=clock.same, now_s=time.monotonic())
 
@@ -52,30 +53,46 @@ class Prober:
                     f"The bus at {self._link.address} greets but does not answer clock probes",
                     mend="Check the network, then start again",
                 )
-            self._clock.update(probe)
-            self._probes.append(probe)
+            self._chain.append(probe)
+        self._update()
         self._schedule = ProbeSchedule(same=self._clock.same, now_s=time.monotonic())
 
     def tick(self, now_s: float) -> None:
-        """Send a probe if one is due; note if none is answered any more."""
+        """Begin a chain of probes if one is due; note if none is answered any more."""
         if now_s < self._schedule.due_s:
             return
-        self._schedule.sent(now_s)
+        self._update()  # with what there is of a chain that was held up
+        self._schedule.begin(now_s)
         self._link.send(control.Ask(t0=time.monotonic_ns()))
-        if self._schedule.falls_silent(now_s):
-            self.news.append(f"No answer to clock probes for {NO_ANSWER_S:g} s")
+        self._note_silence(now_s)
 
     def answered(self, told: control.Told, received_ns: int) -> None:
         """Take in an answer that was received at ``received_ns`` on the monotonic clock."""
-        steps = self._clock.steps
-        probe = (told.t0, told.t1, told.t2, received_ns)
-        self._clock.update(probe)
-        self._probes.append(probe)
         now_s = time.monotonic()
-        if self._schedule.answered(now_s):
-            self.news.append("Clock probes are answered again")
+        if self._schedule.answered(now_s):  # at once: the estimate can wait, and would delay the answer
+            self._link.send(control.Ask(t0=time.monotonic_ns()))
+            self._chain.append((told.t0, told.t1, told.t2, received_ns))
+        else:
+            self._chain.append((told.t0, told.t1, told.t2, received_ns))
+            self._update()
+        self._note_silence(now_s)
+
+    def _note_silence(self, now_s: float) -> None:
+        if self._schedule.changes(now_s):
+            silent = self._schedule.silent
+            self.news.append(
+                f"No answer to clock probes for {NO_ANSWER_S:g} s"
+                if silent
+                else "Clock probes are answered again"
+            )
+
+    def _update(self) -> None:
+        steps = self._clock.steps
+        self._clock.update(*self._chain)
+        self._probes += self._chain
+        self._chain.clear()
         if self._clock.steps != steps:
-            self._schedule.restart(now_s)
+            self._schedule.restart(time.monotonic())
             self.news.append("The clock of this host or of the session stepped")
 
     def take(self) -> NDArray[Any]:

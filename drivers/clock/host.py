@@ -97,25 +97,34 @@ class HostClock:
         """Return how long ago, ns, the newest probe came back; None before the first."""
         return None if self._newest is None else int(host_ns) - self._newest
 
-    def update(self, probe: tuple[int, int, int, int] | Any) -> None:
-        """Take in one probe (t0, t1, t2, t3), ns; one that cannot be is refused and counted."""
-        t0, t1, t2, t3 = (int(stamp) for stamp in tuple(probe))
-        if t3 < t0 or t2 < t1 or t2 - t1 > t3 - t0:
-            self.refused += 1
+    def update(self, *probes: tuple[int, int, int, int] | Any) -> None:
+        """Take in probes (t0, t1, t2, t3), ns; those that cannot be are refused and counted."""
+        fresh = 0
+        for probe in probes:
+            t0, t1, t2, t3 = (int(stamp) for stamp in tuple(probe))
+            if t3 < t0 or t2 < t1 or t2 - t1 > t3 - t0:
+                self.refused += 1
+                continue
+            self._newest = t3 if self._newest is None else max(t3, self._newest)
+            if not self.same:
+                self._keep((t0, t1, t2, t3))
+                fresh += 1
+        if not fresh or self._newest is None:
             return
-        self._newest = t3 if self._newest is None else max(t3, self._newest)
-        if self.same:
-            return
-        self._keep((t0, t1, t2, t3))
-        estimate = estimate_offset(self._probes[: self._count], self._newest)
-        stepped = estimate.conflict_ns > STEP_SLACK_NS + (t3 - t0) / 20
+        estimate = self._estimate()
+        last = self._probes[self._count - 1]
+        stepped = estimate.conflict_ns > STEP_SLACK_NS + float(last["t3"] - last["t0"]) / 20
         if stepped:
             self.steps += 1
-            self._forget(self._count - 1)
-            estimate = estimate_offset(self._probes[:1], self._newest)
-        elif estimate.conflict_ns:
+            self._forget(self._count - fresh)
+            estimate = self._estimate()
+        if estimate.conflict_ns:
             self._forget(self._count - estimate.probes)
         self._line = self._follow(estimate, stepped=stepped)
+
+    def _estimate(self) -> OffsetEstimate:
+        assert self._newest is not None
+        return estimate_offset(self._probes[: self._count], self._newest)
 
     def _keep(self, probe: tuple[int, int, int, int]) -> None:
         if self._count == FULL:

@@ -28,6 +28,9 @@ from drivers.clock.envelope import lower_hull
 WINDOW_NS = 60 * 10**9
 """Probes farther away than this do not count: crystals warm up and change their rate."""
 
+COMMON_SKEW = 50e-6
+"""Rate difference of two crystals as bought: where probes tell nothing, larger ones are not believed."""
+
 MAX_SKEW = 700e-6
 """Two clocks slewed by NTP differ at most by 500 ppm and what their crystals differ, about 100."""
 
@@ -40,8 +43,8 @@ WANDER_PER_S = 1e-6
 UNLIKELY = 10.0
 """Slopes whose logarithm of the likelihood is lower by more are left out: once in 20 000."""
 
-FEW = 6
-"""From so few delays their scatter cannot be judged: a line always touches two of them."""
+FEW = 12
+"""Probes of so few seconds tell nothing of how independent delays are: no slope is left out."""
 
 LEAST_SCATTER_NS = 1000.0
 """Delays are never more alike than that."""
@@ -127,7 +130,7 @@ def allowed_lines(
     """
     hull, under = lower_hull(upper_x, upper_y), lower_hull(lower_x, -lower_y)
     ux, uy, lx, ly = upper_x[hull], upper_y[hull], lower_x[under], lower_y[under]
-    slopes = np.concatenate((_slopes(ux, uy), _slopes(lx, ly), (-max_slope, max_slope)))
+    slopes = np.concatenate((_slopes(ux, uy), _slopes(lx, ly), (-max_slope, 0.0, max_slope)))
     slopes = np.sort(slopes[np.abs(slopes) <= max_slope])
     # As functions of the slope, concave, convex, and straight between any two of ``slopes``.
     ceiling = (uy - slopes[:, None] * ux).min(axis=1)
@@ -140,7 +143,8 @@ def allowed_lines(
     for _ in range(2):  # once more, with the scatter about the likeliest line
         there = _Likelihood.of(upper_x, upper_y, slopes, ceiling, best)
         back = _Likelihood.of(lower_x, -lower_y, -slopes, -floor, best)
-        best = int(np.argmax(np.where(fits, there.log + back.log, -np.inf)))
+        likely = there.log + back.log - np.abs(slopes) / COMMON_SKEW
+        best = int(np.argmax(np.where(fits, likely, -np.inf)))
     sure = there.log * there.independent + back.log * back.independent
     inside = np.flatnonzero(fits & (sure >= sure[best] - unlikely))
     first, last = int(inside[0]), int(inside[-1])
@@ -195,7 +199,8 @@ class _Likelihood:
         above -= (share @ above) / share.sum()
         alike = float((share[1:] * above[1:]) @ above[:-1]) / (float((share * above) @ above) + 1.0)
         alike = min(max(alike, 0.0), 0.999)
-        telling = max(0.0, 1 - FEW / len(x)) * (1 - alike) / (1 + alike)
+        seconds = 1 + np.count_nonzero(np.diff(np.floor(x * 1e-9)))
+        telling = max(0.0, 1 - FEW / seconds) * (1 - alike) / (1 + alike)
         return cls(ceiling * weight.sum() + slopes * (weight @ x), telling)
 
 

@@ -1,19 +1,22 @@
-"""When to probe, and when the lack of answers must be told."""
+"""When to probe, and when the lack of answers must be told.
+
+Probes go in short chains, each sent as the one before is answered: the first of a chain wakes both
+sides up and takes longer there than back, which would look like an offset; the others find all awake.
+"""
 
 from __future__ import annotations
 
 BURST = 8
-"""Probes one after another, before the first row and after a step."""
+"""Length of the first chain, before the first row, and of the one after a step."""
+
+CHAIN = 4
 
 SETTLING_S = 10.0
-"""So long after the burst probes are frequent, to learn the rate difference."""
+"""So long chains are frequent, to learn the rate difference."""
 
-SETTLING_INTERVAL_S = 0.125
-STEADY_INTERVAL_S = 0.25
-SAME_CLOCK_INTERVAL_S = 1.0
-"""Within one clock nothing is estimated; probes are the sign of life and the proof."""
+SETTLING_INTERVAL_S = 0.5
+INTERVAL_S = 1.0
 
-BURST_INTERVAL_S = 0.03
 NO_ANSWER_S = 5.0
 """Without any answer for so long, the clock service failed or the way to it is broken."""
 
@@ -21,52 +24,46 @@ NO_ANSWER_S = 5.0
 class ProbeSchedule:
     """Paces the probes of one clock; time is given in, so that a test needs none.
 
+    ::
+
+        begin() -> send;  answered() -> True: send the next, False: the chain is complete
+
     Args:
-        same: this host and the session have one clock.
+        same: this host and the session have one clock: a probe is a sign of life, no more.
         now_s: monotonic time, s.
     """
 
     def __init__(self, *, same: bool, now_s: float) -> None:
         self.silent = False
         """No answer came for NO_ANSWER_S."""
+        self.due_s = now_s
+        """When the next chain shall begin, s."""
         self._same = same
-        self._due = now_s
         self._answered = now_s
         self._began = now_s
-        self._burst = 0
+        self._burst = False
+        self._left = 0
 
-    @property
-    def due_s(self) -> float:
-        """When the next probe shall be sent, s."""
-        return self._due
+    def begin(self, now_s: float) -> None:
+        """A chain begins: its first probe is sent now."""
+        self._left = 1 if self._same else BURST if self._burst else CHAIN
+        self._burst = False
+        settling = not self._same and now_s - self._began < SETTLING_S
+        interval = SETTLING_INTERVAL_S if settling else INTERVAL_S
+        self.due_s = max(self.due_s + interval, now_s + interval / 2)  # not many where it was held up
 
-    def sent(self, now_s: float) -> None:
-        """A probe was sent; the next becomes due."""
-        if self._same:
-            interval = SAME_CLOCK_INTERVAL_S
-        elif self._burst > 0:
-            self._burst -= 1
-            interval = BURST_INTERVAL_S
-        elif now_s - self._began < SETTLING_S:
-            interval = SETTLING_INTERVAL_S
-        else:
-            interval = STEADY_INTERVAL_S
-        # Never many at once where the process did not run for a while.
-        self._due = max(self._due + interval, now_s + interval / 2)
+    def answered(self, now_s: float) -> bool:
+        """A probe was answered; whether the next of the chain shall be sent now."""
+        self._answered = now_s
+        self._left = max(0, self._left - 1)
+        return self._left > 0
 
     def restart(self, now_s: float) -> None:
         """The clock stepped: probe as at the start."""
-        self._burst, self._began, self._due = BURST, now_s, now_s
+        self._burst, self._began, self.due_s = True, now_s, now_s
 
-    def answered(self, now_s: float) -> bool:
-        """An answer came; whether that ends a silence."""
-        self._answered = now_s
-        was, self.silent = self.silent, False
-        return was
-
-    def falls_silent(self, now_s: float) -> bool:
-        """Whether now, and not before, answers have failed to come for too long."""
-        if self.silent or now_s - self._answered <= NO_ANSWER_S:
-            return False
-        self.silent = True
-        return True
+    def changes(self, now_s: float) -> bool:
+        """Whether ``silent`` has changed since the last call."""
+        silent = now_s - self._answered > NO_ANSWER_S
+        changed, self.silent = silent != self.silent, silent
+        return changed

@@ -30,7 +30,8 @@ class HostTrack:
 
     Attributes:
         host_ns: (K,) int64, knots on the host's clock, ns, rising.
-        session_ns: (K,) int64, session time there, ns, never falling.
+        session_ns: (K,) int64, session time there, ns; never falling, but for a while that the host's
+            clock jumped over, so that it never showed those times.
         bound_ns: (K,) float64, a bound on its error, ns.
         steps: (S,) int64 host times at which probes before and after contradict each other, ns.
         probes: how many probes were used.
@@ -62,8 +63,7 @@ class HostTrack:
             host_ns: an int or an array (N,) int64, ns.
 
         Returns:
-            session time, ns, never falling where ``host_ns`` does not, and a bound on its error, ns;
-            of the same type.
+            session time, ns, and a bound on its error, ns; of the same type.
         """
         if not isinstance(host_ns, np.ndarray):
             time, bound = self.to_session(np.array([host_ns], np.int64))
@@ -114,7 +114,7 @@ def smooth(probes: NDArray[Any], epoch_ns: int = 0, *, same: bool = False) -> Ho
     steps: list[int] = []
     for before, after in itertools.pairwise(pieces):
         link = _link(before, after)
-        steps.append(int(link[0][1]))
+        steps.append(int(link[0][2]))
         for parts, added, following in zip((host, session, bound), link, after[:3], strict=True):
             parts += [added, following]
     all_host, all_session = np.concatenate(host), np.concatenate(session)
@@ -122,7 +122,7 @@ def smooth(probes: NDArray[Any], epoch_ns: int = 0, *, same: bool = False) -> Ho
     rising = np.concatenate(([True], all_host[1:] > np.maximum.accumulate(all_host)[:-1]))
     return HostTrack(
         all_host[rising],
-        np.maximum.accumulate(all_session[rising]) - epoch_ns,
+        all_session[rising] - epoch_ns,
         np.concatenate(bound)[rising],
         skews=(pieces[0][3][0], pieces[-1][3][1]),
         skew_bounds=(pieces[0][4][0], pieces[-1][4][1]),
@@ -202,13 +202,18 @@ def _widest(probes: NDArray[Any], knot: int, base: int) -> Any:
 
 
 def _link(before: _Piece, after: _Piece) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """Join two pieces: half way with the old clock, then the step, then with the new one.
+    """Join two pieces: with the old clock, then the step, then with the new one.
 
-    Where this host's clock jumped ahead nothing of it lies in the jump, and session time stands still.
+    Time went on by ``s2 - s1``. Where this host's clock jumped ahead by far more, all that it showed
+    in between is near either end, and clear. Otherwise the step is taken to be in the middle, and the
+    bound says that it may not be.
     """
     h1, s1, h2, s2 = int(before[0][-1]), int(before[1][-1]), int(after[0][0]), int(after[1][0])
-    part = max(0, min(h2 - h1, s2 - s1) // 2 - 1)
-    host = np.array([h1 + max(1, part), h2 - max(1, part)], np.int64)
-    session = np.array([s1 + part, max(s1, s2 - part)], np.int64)
-    unsure = abs((s2 - h2) - (s1 - h1)) + max(float(before[2][-1]), float(after[2][0]))
-    return host, session, np.full(2, unsure)
+    gone = max(0, s2 - s1)
+    calm = max(float(before[2][-1]), float(after[2][0]))
+    clear = h2 - h1 > 2 * gone + 2
+    part = gone if clear else max(0, min(h2 - h1, gone) // 2 - 1)
+    edges = (min(1, part), part)
+    host = np.array([h1 + edge for edge in edges] + [h2 - edge for edge in edges[::-1]], np.int64)
+    session = np.array([s1 + edge for edge in edges] + [s2 - edge for edge in edges[::-1]], np.int64)
+    return host, session, np.full(4, calm + (0 if clear else abs((s2 - h2) - (s1 - h1))))

@@ -18,6 +18,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "check": ("fusion.commands.check", "prove a session file sound, or say what is wrong"),
     "resync": ("fusion.commands.resync", "estimate a recording's times again, better, into a new file"),
     "import": ("fusion.commands.importing", "turn a public data set into sessions"),
+    "calibrate": ("fusion.commands.calibrate", "find constant latencies from claps: calibrate latency FILE"),
     "drive": ("fusion.commands.drive", "run one device of a rig on another host"),
     "replay": ("fusion.commands.replay", "put a recording back onto a bus at its own pace"),
     "train": ("fusion.commands.train", "train the fusion network (same as train.py)"),

@@ -11,7 +11,8 @@ from recordings.latency.estimate import constant
 from recordings.latency.events import Array, Events
 from recordings.latency.found import Latency
 from recordings.latency.match import FEWEST, Match, match
-from recordings.latency.streams import SECOND, Span, feels, hears, refined_shocks, shock_events, sound_events
+from recordings.latency.shocks import instants
+from recordings.latency.streams import SECOND, Span, acceleration, feels, hears, shock_events, sound_events
 
 if TYPE_CHECKING:
     from recordings.reader import Recording
@@ -24,7 +25,7 @@ LOOKED_AT_S = 600.0
 
 
 def latency_from(
-    found: Match, other: Array, reference: str, method: str, offset_s: float = 0.0
+    found: Match, other: Array, reference: str, method: str, doubt_s: float = 0.0
 ) -> Latency | None:
     """Return the latency told by matched events; None where fewer than three agree.
 
@@ -33,16 +34,16 @@ def latency_from(
         other: (K,) the other stream's instants once more, refined.
         reference: name of the reference.
         method: what was compared.
-        offset_s: added to the reference's instants first.
+        doubt_s: what may shift all instants together, added to the uncertainty.
     """
-    differences = (other - found.reference - offset_s) * 1e3
+    differences = (other - found.reference) * 1e3
     best = constant(differences)
     if int(best.used.sum()) < FEWEST:
         return None
     return Latency(
         latency_ms=best.value,
         spread_ms=best.spread,
-        uncertainty_ms=best.uncertainty,
+        uncertainty_ms=float(np.hypot(best.uncertainty, 1.96 * doubt_s * 1e3)),
         events=int(best.used.sum()),
         reference=reference,
         method=method,
@@ -59,7 +60,9 @@ def compare_shocks(
     found = match(reference, shock_events(stream, span), max_lag_s=max_lag_s)
     if found is None:
         return None
-    return latency_from(found, refined_shocks(stream, span, found.other), name, "shock")
+    times, force = acceleration(stream, span)
+    fine = instants(times, force, found.reference + found.lag_s, locked=True)
+    return latency_from(found, fine, name, "shock")
 
 
 def compare_sound(

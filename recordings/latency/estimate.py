@@ -29,15 +29,16 @@ class Constant:
 
 
 def constant(differences: Array) -> Constant:
-    """Return the constant in differences (K,), K >= 1: the mean of those within three spreads of the median.
+    """Return the constant in differences (K,), K >= 1: the mean of those near their median.
 
-    The spread is 1.4826 times the median absolute deviation, so that a false pair counts for nothing
-    and all true ones count. At least half of the differences are always used.
+    Near is within three spreads, 1.4826 times the median absolute deviation, and twice as far for five
+    differences, whose spread is itself unsure: a false pair counts for nothing, and all true ones count.
+    At least half of the differences are always used.
     """
     d = np.asarray(differences, np.float64)
     away = np.abs(d - np.median(d))
     spread = 1.4826 * float(np.median(away))
-    used = away <= max(3.0 * spread, float(np.sort(away)[len(d) // 2]))
+    used = away <= max((3.0 + 15.0 / len(d)) * spread, float(np.sort(away)[len(d) // 2]))
     inner = d[used]
     if len(inner) < 2:
         return Constant(float(inner.mean()), spread, float("inf"), used)
@@ -45,3 +46,14 @@ def constant(differences: Array) -> Constant:
     spread = max(spread, float(inner.std(ddof=1)))
     quantile = float(student.ppf(0.975, len(inner) - 1))
     return Constant(float(inner.mean()), spread, quantile * spread / np.sqrt(len(inner)), used)
+
+
+def vertex(costs: Array, best: NDArray[np.intp]) -> Array:
+    """Return by what part of a step (E,) the lowest point of a parabola through three lies off the middle."""
+    last = costs.shape[1] - 1
+    rows = np.arange(len(costs))
+    middle = np.clip(best, 1, last - 1)
+    a, b, c = (costs[rows, middle + k] for k in (-1, 0, 1))
+    bend = a - 2 * b + c
+    inner = (best > 0) & (best < last) & (bend > 1e-12)
+    return np.where(inner, 0.5 * (a - c) / np.where(bend > 1e-12, bend, 1.0), 0.0)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import h5py
 import numpy as np
 
+from drivers.errors import RecordingError
 from recordings import layout
 
 
@@ -60,6 +62,31 @@ def write(group: h5py.Group, latency: Latency) -> None:
         inner.attrs[name] = getattr(latency, name)
     inner.create_dataset("time", data=np.array(latency.time, "<i8"))
     inner.create_dataset("residual_ms", data=np.array(latency.residual_ms, "<f8"))
+
+
+def store(path: Path | str, latencies: dict[str, Latency]) -> None:
+    """Keep latencies in a session file, by stream; rows, times and checksums stay as they are.
+
+    Raises:
+        RecordingError: the file can't be written to, was not closed in good order, or lacks a stream; then
+            it is as it was.
+    """
+    try:
+        with h5py.File(path, "r+") as file:
+            if not layout.plain(file.attrs.get("closed", False)):
+                raise RecordingError(
+                    f"{path} was not closed in good order and is not written to",
+                    mend="use what was found with --rig, or --json --store=false",
+                )
+            groups = {name: layout.subgroup(file, f"{layout.STREAMS}/{name}") for name in latencies}
+            for name, group in groups.items():
+                write(group, latencies[name])
+    except (OSError, KeyError) as error:
+        words = " ".join(str(error).split())
+        raise RecordingError(
+            f"{path} can't be written to ({words})",
+            mend="check its permissions, or leave it as it is with --store=false",
+        ) from error
 
 
 def read(group: h5py.Group) -> Latency | None:

@@ -1,20 +1,20 @@
 """When something was struck, felt by an accelerometer: claps, taps, steps; finer than its samples.
 
 The body swings smoothly, and a blow does not: over 8 ms a swing is nearly a parabola, so its third
-difference is nearly nothing, and a blow's is not. The instant is then fitted: over some
-90 ms about the blow each axis is a parabola, the swing, and from the instant on a shock as well, whose
-shape is that of an oscillation dying away (soft tissue between bone and sensor: 10 to 60 Hz) or of a
-short push. The shape is the sensor's and is fitted to all blows together; the instant and the three
-amplitudes are each blow's own. So samples 10 ms apart give an instant to about 1 ms.
+difference is nearly nothing, and a blow's is not. That finds blows. The instant is then fitted: over some
+110 ms each axis is a polynomial, the swing, and from the instant on an oscillation dying away as well
+(soft tissue between bone and sensor, 10 to 70 Hz). The shape of the oscillation is the sensor's, one for all
+its blows; the instant and the three amplitudes are each blow's own. So samples 10 ms apart give an instant
+to about 1 ms.
 """
 
 from __future__ import annotations
 
-import functools
-
 import numpy as np
+from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter1d, median_filter
 
+from recordings.latency.estimate import vertex
 from recordings.latency.events import CLOSEST_S, Array, Events, apart
 
 REACH_S = 0.008
@@ -25,10 +25,23 @@ LEAST = 2.0
 """Least third difference of a blow, m/s²: noise and quantisation of small sensors stay below."""
 MOST = 300
 """Blows kept of one stretch of time, the strongest."""
-BEFORE_S, AFTER_S = 0.055, 0.04
+RING_S = 0.04
+"""A blow's surprise begins at most this long before its peak, s."""
+BEFORE_S, AFTER_S = 0.075, 0.035
 """Span of samples a blow is fitted to, s."""
-SEARCH_S, GRID_S = 0.016, 0.0005
-"""The instant is looked for this far about its first guess, on this grid, s."""
+EARLY_S, LATE_S, GRID_S = 0.024, 0.01, 0.0005
+"""The instant is looked for from so early to so late about its first guess, on this grid, s."""
+DEGREE = 3
+"""The swing is a polynomial of this degree over that span."""
+NOISE = 0.02
+"""Noise of a good small sensor, m/s²: a fit is never believed better."""
+_ROUNDS = (
+    (EARLY_S, LATE_S, 0.045, 0.25),
+    (LATE_S, LATE_S, 0.045, 0.25),
+    (LATE_S, LATE_S, 0.015, 0.1),
+    (LATE_S, LATE_S, 0.005, 0.1),
+)
+"""Span looked through, s, and how finely the shapes of the next round lie about the best of this one."""
 
 
 def shocks(times: Array, force: Array) -> Events:
@@ -56,36 +69,52 @@ def shocks(times: Array, force: Array) -> Events:
     size = np.linalg.norm(third, axis=1)
     size[times[3 * m :] - times[: -3 * m] > (3 * m + 0.5) * period] = 0.0  # rows are missing within
     usual = median_filter(size, size=min(2 * round(1.0 / period) + 1, len(size)), mode="nearest")
-    # The row that brings the surprise is the third of the four, or the last: both see a blow's beginning.
-    local = maximum_filter1d(size, 2 * m + 1) == size
-    found = np.flatnonzero(local & (size > OUTLIER * usual) & (size > LEAST))
-    at, strength = times[found + 2 * m], size[found]
+    felt = (size > OUTLIER * usual) & (size > LEAST)
+    found = np.flatnonzero(felt & (maximum_filter1d(size, 2 * m + 1) == size))
+    at, strength = times[3 * m + _beginnings(size, found, round(RING_S / period))], size[found]
     best = np.argsort(-strength, kind="stable")[:MOST]
     at, strength = at[best], strength[best]
     kept = apart(at, strength, CLOSEST_S)
     return Events(at[kept], strength[kept])
 
 
-def instants(times: Array, force: Array, near: Array) -> Array:
+def instants(times: Array, force: Array, near: Array, *, locked: bool = False) -> Array:
     """Return the instant (E,) s of each blow, finer than the samples; the guess where none can be fitted.
 
     Args:
         times: (N,) s, increasing.
         force: (N, 3) m/s².
         near: (E,) s, where each blow is, to about 10 ms; all of one sensor, with one shape in common.
+        locked: the guesses all err by the same (they are another stream's instants, shifted), so that
+            samples of all blows tell the shape together, as if one had been sampled at E times the rate.
     """
     times, force = _clean(times, force)
-    near = np.asarray(near, np.float64)
-    shifts = np.arange(-SEARCH_S, SEARCH_S + GRID_S / 2, GRID_S)
-    costs = np.array([_costs(times, force, float(one), shifts) for one in near])  # (E, shapes, shifts)
-    if not len(near):
-        return near.copy()
-    shape = int(costs.min(axis=2).sum(axis=0).argmin())
-    chosen = costs[:, shape]
-    best = chosen.argmin(axis=1)
-    moved = shifts[best] + _vertex(chosen, best) * GRID_S
-    fitted = np.ptp(chosen, axis=1) > 0
-    return np.where(fitted, near + moved, near)
+    out, shapes = np.array(near, np.float64), _SHAPES
+    for number, (early, late, *finer) in enumerate(_ROUNDS):
+        pieces = [_piece(times, force, float(one)) for one in out]
+        known = np.array([piece is not None for piece in pieces], bool)
+        if not known.any():
+            break
+        shifts = np.arange(-early, late + GRID_S / 2, GRID_S)
+        costs = np.array([_costs(piece, shapes, shifts) for piece in pieces if piece is not None])
+        together = costs.sum(axis=0)
+        shape = int((together.min(axis=1) if locked else costs.min(axis=2).sum(axis=0)).argmin())
+        if locked and number < len(_ROUNDS) - 1:
+            out += shifts[together[shape].argmin()]
+        else:
+            lowest = costs[:, shape].argmin(axis=1)
+            out[known] += shifts[lowest] + vertex(costs[:, shape], lowest) * GRID_S
+        shapes = shapes[shape] * _finer(*finer)
+    return out
+
+
+def _beginnings(size: Array, found: NDArray[np.intp], back: int) -> NDArray[np.intp]:
+    """Return where (E,) the surprise that peaks at ``found`` (E,) first exceeds a third of its peak."""
+    out = found.copy()
+    for number, peak in enumerate(found):
+        before = size[max(peak - back, 0) : peak + 1]
+        out[number] = peak - len(before) + 1 + int((before > size[peak] / 3).argmax())
+    return out
 
 
 def _clean(times: Array, force: Array) -> tuple[Array, Array]:
@@ -96,50 +125,39 @@ def _clean(times: Array, force: Array) -> tuple[Array, Array]:
     return times[rising], force[rising]
 
 
-@functools.cache
-def _shapes() -> tuple[tuple[str, float, float], ...]:
-    waves = [("wave", f, decay) for f in (12.0, 18.0, 26.0, 36.0, 50.0) for decay in (0.012, 0.03, 0.08)]
-    pushes = [("push", width, 0.0) for width in (0.008, 0.014, 0.024, 0.04)]
-    return tuple(waves + pushes)
+_SHAPES: Array = np.array(
+    [(f, decay) for f in np.geomspace(10.0, 70.0, 21) for decay in (0.008, 0.015, 0.03, 0.08)]
+)
+"""(shapes, 2) Hz and s of the oscillations that are tried first."""
 
 
-def _shock(since: Array, shape: tuple[str, float, float]) -> Array:
-    """Return the shock of height about 1 at ``since`` s after the blow, 0 before it."""
-    kind, a, b = shape
-    s = np.maximum(since, 0.0)
-    if kind == "wave":
-        return np.exp(-s / b) * np.sin(2 * np.pi * a * s)
-    return np.where(s < a, np.sin(np.pi * s / a), 0.0)
+def _finer(frequency: float, decay: float) -> Array:
+    """Return factors (9, 2) about 1 for frequency and decay."""
+    return np.array([(1 + a * frequency, 1 + b * decay) for a in (-1, 0, 1) for b in (-1, 0, 1)])
 
 
-def _costs(times: Array, force: Array, near: float, shifts: Array) -> Array:
-    """Return n/2 log RSS (shapes, shifts) of one blow's fit; zeros where there are too few rows."""
+def _piece(times: Array, force: Array, near: float) -> tuple[Array, Array] | None:
+    """Return the rows about a blow, or None where there are too few: since (n,) s and force (n, 3)."""
     first, last = np.searchsorted(times, (near - BEFORE_S, near + AFTER_S))
-    since, rows = times[first:last] - near, force[first:last]
-    shapes = _shapes()
-    if len(since) < 7 or (since < 0).sum() < 4:
-        return np.zeros((len(shapes), len(shifts)))
-    swing, _ = np.linalg.qr(np.vander(since / BEFORE_S, 3))
+    since = times[first:last] - near
+    if (since < -0.01).sum() < 4 or (since > 0).sum() < 2:
+        return None
+    return since, force[first:last]
+
+
+def _costs(piece: tuple[Array, Array], shapes: Array, shifts: Array) -> Array:
+    """Return n/2 log RSS (shapes, shifts) of one blow's fit."""
+    since, rows = piece
+    swing, _ = np.linalg.qr(np.vander(since / BEFORE_S, DEGREE + 1))
     rest = rows - swing @ (swing.T @ rows)
     total = float((rest**2).sum())
+    s = np.maximum(since[None, :] - shifts[:, None], 0.0)
     out = np.empty((len(shapes), len(shifts)))
-    for number, shape in enumerate(shapes):
-        wave = _shock(since[None, :] - shifts[:, None], shape)
-        wave = wave - (wave @ swing) @ swing.T
+    for number, (frequency, decay) in enumerate(shapes):
+        wave = np.exp(-s / decay) * np.sin(2 * np.pi * frequency * s)
+        wave -= (wave @ swing) @ swing.T
         size = (wave**2).sum(axis=1)
-        explained = ((wave @ rest) ** 2).sum(axis=1) / np.maximum(size, 1e-9)
-        explained[size < 1e-4] = 0.0
-        left = np.maximum(total - explained, 0.0) + 1e-3 * len(since) * 3 * 0.02**2 + 1e-4 * total
+        explained = np.where(size > 1e-4, ((wave @ rest) ** 2).sum(axis=1) / np.maximum(size, 1e-4), 0.0)
+        left = np.maximum(total - explained, 0.0) + 3e-3 * len(since) * NOISE**2 + 1e-4 * total
         out[number] = 1.5 * len(since) * np.log(left + 1e-12)
     return out
-
-
-def _vertex(costs: Array, best: np.ndarray) -> Array:
-    """Return by what part of a step (E,) the lowest point of a parabola through three lies off the middle."""
-    last = costs.shape[1] - 1
-    rows = np.arange(len(costs))
-    middle = np.clip(best, 1, last - 1)
-    a, b, c = (costs[rows, middle + k] for k in (-1, 0, 1))
-    bend = a - 2 * b + c
-    inner = (best > 0) & (best < last) & (bend > 1e-12)
-    return np.where(inner, 0.5 * (a - c) / np.where(bend > 1e-12, bend, 1.0), 0.0)

@@ -58,7 +58,7 @@ def whitening(sound: Array) -> Array:
     return np.concatenate([[1.0], -solve_toeplitz(covariance[:-1], covariance[1:])])
 
 
-def onsets(sound: NDArray[np.floating], rate_hz: float) -> Events:
+def onsets(sound: NDArray[np.float64], rate_hz: float) -> Events:
     """Find impacts in sound (N,) of one channel.
 
     Args:
@@ -75,13 +75,13 @@ def onsets(sound: NDArray[np.floating], rate_hz: float) -> Events:
     if count < 4 * (after + before) or not np.any(sound):
         return Events.none()
     peak = float(np.abs(sound).max())
-    white = lfilter(whitening(sound / peak), [1.0], sound / peak)
+    white = np.asarray(lfilter(whitening(sound / peak), [1.0], sound / peak))
     white[:ORDER] = 0.0  # the filter has not filled yet
     energy = (white[: count * step].reshape(count, step) ** 2).mean(axis=1)
     rise = _rise(energy, after, before)
     local = maximum_filter1d(rise, 2 * after + 1) == rise
     found = np.flatnonzero(local & (rise >= RISE_DB))
-    kept = apart(found * (step / rate_hz), rise[found], CLOSEST_S)
+    kept = apart(found.astype(np.float64) * (step / rate_hz), rise[found], CLOSEST_S)
     found = found[kept]
     back, forth = round(BACK_S * rate_hz), round(FORTH_S * rate_hz)
     instants = np.array([_change(white, int(one) * step, back, forth) for one in found], float)

@@ -51,12 +51,6 @@ def shock_events(stream: StreamReader, span: Span) -> Events:
     return Events(fine[order], found.strength[order])
 
 
-def refined_shocks(stream: StreamReader, span: Span, near: Array) -> Array:
-    """Return the instants (E,) s of blows at ``near``, fitted with one shape in common."""
-    times, force = acceleration(stream, span)
-    return instants(times, force, near)
-
-
 def acceleration(stream: StreamReader, span: Span) -> tuple[Array, Array]:
     """Return times (N,) s and specific force (N, 3) m/s² of the rows within a span."""
     times = stream.stamps["time"].astype(np.int64)

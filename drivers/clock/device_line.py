@@ -126,7 +126,8 @@ def fit_line(
         spread = float(weight @ (apart * apart)) / total
         if spread > 0:
             raw = float(weight @ (apart * z)) / total / spread
-        sigma = _sigma(scatter, z, n)
+        # About the line that the points alone would have: what is usual must not make its own evidence.
+        sigma = _sigma(float(np.median(np.abs(z - level - raw * apart))), z - raw * apart, n)
         count = max(1.0, float(aged.sum()) / BEATS) if n > 2 * BEATS else n / 2
         level_sd = float(sigma / np.sqrt(count))
         slope, slope_sd = _shrunk(raw, level_sd / np.sqrt(spread) if spread > 0 else np.inf, tolerance)
@@ -178,4 +179,4 @@ def _shrunk(raw: float, sd: float, tolerance: float) -> tuple[float, float]:
     mean = raw * (crystal * narrow / a + (1 - crystal) * wide / b)
     within = sd * sd * (crystal * narrow / a + (1 - crystal) * wide / b)
     between = crystal * (1 - crystal) * (raw * narrow / a - raw * wide / b) ** 2
-    return float(np.clip(mean, -tolerance, tolerance)), float(np.sqrt(within + between))
+    return min(max(float(mean), -tolerance), tolerance), float(np.sqrt(within + between))

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.base import Samples
-from drivers.clock.device_line import FIRST_NS, Fit, fit_line
+from drivers.clock.device_line import ASYMMETRY, FIRST_NS, Fit, fit_line
 from drivers.clock.device_step import Lateness, Waits
 
 BUCKET_S = 0.25  # the earliest arrival of each quarter second counts
@@ -29,11 +29,14 @@ class Segment:
     Args:
         period: nominal, s.
         tolerance: largest departure of the rate, of 1.
+        stamped: y is no arrival but a stamp that errs in both directions: points are medians.
     """
 
-    def __init__(self, period: float, tolerance: float) -> None:
-        self.period, self.tolerance = period, tolerance * 1e9
+    def __init__(self, period: float, tolerance: float, stamped: bool = False) -> None:
+        self.period, self.tolerance, self.stamped = period, tolerance * 1e9, stamped
         self.fit: Fit | None = None
+        self.off = 0.0
+        """How far the rate turned out to be off, ns/s, where that is more than the tolerance."""
         self.edge = self.hidden = 0.0
         self.waits = Waits(period)
         self.late = Lateness(period)
@@ -43,6 +46,7 @@ class Segment:
         self._limit = max(BUCKET_S, 4 * period)
         self._ends = -math.inf  # where the bucket that is filling ends
         self._low = (math.inf, 0.0, 0.0)  # its lowest row: above the line, x, z
+        self._all: list[tuple[float, float, float]] = []  # its rows, as above, where stamped
         self._total, self._rows = 0.0, 0  # above the line, of its rows
 
     @property
@@ -59,54 +63,81 @@ class Segment:
     def add(self, x: NDArray[np.float64], z: NDArray[np.float64], y: NDArray[np.int64]) -> bool:
         """Take in rows (N,) with their arrivals y, ns; False where the clock stepped before them."""
         if self.fit is None:
-            self.fit = fit_line(x[-1:], z[-1:], float(x[-1]), tolerance=self.tolerance)
+            self.fit = self._fitted(x[-1:], z[-1:], float(x[-1]))
         above = z - self.fit(x)
         lowest = int(above.argmin())
         low = float(above[lowest])
-        if self.settled and low < self.edge - self.step_ns:
+        if self.settled and not self.stamped and low < self.edge - self.step_ns:
             return False
         if x[-1] >= self._ends:
-            if self._ends > -math.inf and not self._close(float(x[-1])):
+            if self._rows and not self._close(float(x[-1])):
                 return False
             self._ends = float(x[-1]) + self._length
             above = z - self.fit(x)
             low = float(above[lowest])
-            self._low, self._total, self._rows = (math.inf, 0.0, 0), 0.0, 0
+            self._low, self._total, self._rows = (math.inf, 0.0, 0.0), 0.0, 0
+            self._all.clear()
         self.waits.add(x, z, y)
         self._total += float(above.sum())
         self._rows += len(above)
-        if low < self._low[0]:
+        if self.stamped:
+            self._all.extend(zip(above.tolist(), x.tolist(), z.tolist(), strict=True))
+        elif low < self._low[0]:
             self._low = low, float(x[lowest]), float(z[lowest])
-        if not self.settled:
+        if not self.settled and not self.stamped:
             self.edge = min(self.edge, low)
         return True
 
     def _close(self, now: float) -> bool:
         """End a bucket: its lowest row is a point. False: the clock stepped some buckets ago."""
         assert self.fit is not None
-        low, x, z = self._low
+        low, x, z = sorted(self._all)[len(self._all) // 2] if self.stamped else self._low
         spread = self._total / self._rows - low
         if self.settled:
-            if self.late.stepped(x, z, low - self.edge > self.step_ns, spread):
+            away = abs(low) if self.stamped else low - self.edge
+            if self.late.stepped(x, z, away > self.step_ns, spread):
                 return False
             if self.late.run:
                 return True
         else:
             self.late.usual(spread)
-        self._x += self.late.kept_x
-        self._z += self.late.kept_z
+        self._x += [*self.late.kept_x, x]
+        self._z += [*self.late.kept_z, z]
         self.late.kept_x, self.late.kept_z = [], []
-        self._x.append(x)
-        self._z.append(z)
         if self._length < self._limit and len(self._x) > YOUNG:
             self._halve()
         del self._x[:-POINTS], self._z[:-POINTS]
         xs, zs = np.array(self._x), np.array(self._z)
-        rounds = 4 if self.settled else 8
-        self.fit = fit_line(xs, zs, now, tolerance=self.tolerance, rounds=rounds, start=self.fit)
+        self.fit = self._fitted(xs, zs, now)
+        if abs(self.fit.slope) >= self.tolerance and self._pace_is_wrong(xs, zs):
+            return False
         self.edge = self.fit.edge
-        self.hidden = self.waits.hidden(self.fit)
+        self.hidden = 0.0 if self.stamped else self.waits.hidden(self.fit)
         return True
+
+    def _fitted(self, x: NDArray[np.float64], z: NDArray[np.float64], now: float) -> Fit:
+        return fit_line(
+            x,
+            z,
+            now,
+            asymmetry=0.5 if self.stamped else ASYMMETRY,
+            tolerance=self.tolerance,
+            rounds=4 if self.settled else 8,
+            start=self.fit,
+        )
+
+    def _pace_is_wrong(self, x: NDArray[np.float64], z: NDArray[np.float64]) -> bool:
+        """Whether the slope is beyond all tolerance: the nominal rate is another than the device's."""
+        third = len(x) // 3
+        if third < 4:
+            return False
+        early, late = z[:third], z[-third:]
+        rise = float(np.median(late) - np.median(early)) / float(np.median(x[-third:]) - np.median(x[:third]))
+        inside = rise * float(x[third - 1] - x[0])  # by so much a slope would scatter each third
+        even = all(abs(float(part[-1] - part[0])) > 0.5 * abs(inside) for part in (early, late))
+        if abs(rise) > 1.2 * self.tolerance and even and abs(rise) * float(x[-1] - x[0]) > 5 * FIRST_NS:
+            self.off = rise
+        return self.off != 0.0
 
     def _halve(self) -> None:
         """Merge points to buckets twice as long, each keeping its lowest."""
@@ -142,9 +173,10 @@ class DeviceClock:
     Args:
         rate_hz: nominal rate, rows per second.
         tolerance: largest departure of the true rate from it, of 1.
+        stamped: see :class:`Segment`; what is given as arrival is a stamp then.
     """
 
-    def __init__(self, rate_hz: float, *, tolerance: float = TOLERANCE) -> None:
+    def __init__(self, rate_hz: float, *, tolerance: float = TOLERANCE, stamped: bool = False) -> None:
         if not (math.isfinite(rate_hz) and rate_hz > 0):
             raise ValueError(f"a regular device needs a rate above 0 Hz, not {rate_hz}")
         self.rate_hz = rate_hz
@@ -152,8 +184,12 @@ class DeviceClock:
         """Stretches without a step so far."""
         self._period = 1e9 / rate_hz
         self._tolerance = tolerance
+        self._stamped = stamped
+        self._pace = 1.0
         self._segment: Segment | None = None
         self._x0 = self._y0 = 0
+        self.late_rows = 0
+        """Rows before the present segment that were late already: the step came before them."""
         self._last_x = -1
         self._repeated = 0
         self._last: int | None = None
@@ -164,11 +200,16 @@ class DeviceClock:
         return self._segment is not None and self._segment.settled
 
     @property
+    def pace(self) -> float:
+        """True period in nominal ones, where the nominal rate is plainly another than the device's."""
+        return self._pace
+
+    @property
     def effective_hz(self) -> float:
         """The device's true rate as far as it is known, rows per second."""
         if self._segment is None or self._segment.fit is None:
             return self.rate_hz
-        return self.rate_hz / (1 + self._segment.fit.slope * 1e-9)
+        return self.rate_hz / self._pace / (1 + self._segment.fit.slope * 1e-9)
 
     def correct(self, samples: Samples) -> Times:
         """See :class:`drivers.clock.device.Clock`."""
@@ -214,12 +255,17 @@ class DeviceClock:
         if self._segment is None:
             self._begin(int(count[0]), int(time_host[0]))
         else:
-            since = min((int(count[0]) - self._last_x) * unit, ABSURD_NS)
+            since = min((int(count[0]) - self._last_x) * unit * self._pace, ABSURD_NS)
         self._last_x = int(count[-1])
         x, z = self._relative(time_host, count, unit)
         assert self._segment is not None
         if float(np.abs(z).max()) > ABSURD_NS or not self._segment.add(x, z, time_host):
+            off = self._segment.off * 1e-9
+            if off and 0.02 < self._pace * (1 + off) < 50:
+                self._pace *= 1 + off
+            late = self._segment.late.first_x
             self._begin(int(count[0]), int(time_host[0]))
+            self.late_rows = 0 if late is None else round((x[0] - late) / self._segment.period)
             x, z = self._relative(time_host, count, unit)
             self._segment.add(x, z, time_host)
         return self._timed(x, z, time_host, since)
@@ -231,7 +277,7 @@ class DeviceClock:
     def _relative(
         self, time_host: NDArray[np.int64], count: NDArray[np.int64], unit: float
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        nominal = (count - self._x0) * unit
+        nominal: NDArray[np.float64] = (count - self._x0).astype(np.float64) * (unit * self._pace)
         return nominal * 1e-9, (time_host - self._y0) - nominal
 
     def _timed(
@@ -245,9 +291,10 @@ class DeviceClock:
         return rising, np.ceil(error + np.abs(rising - times)).astype(np.int64)
 
     def _begin(self, count: int, time_host: int) -> None:
+        self.late_rows = 0
         self.segments += 1
         self._x0, self._y0 = count, time_host
-        self._segment = Segment(self._period * 1e-9, self._tolerance)
+        self._segment = Segment(self._period * self._pace * 1e-9, self._tolerance, self._stamped)
 
     def _rise(self, times: NDArray[np.int64], x: NDArray[np.float64], since: float) -> NDArray[np.int64]:
         """Where the line moved back, let time pass at half pace until it is met, never backwards."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.clock.device_line import Fit
+from drivers.clock.device_line import Floats
 
 RUN = 6  # buckets in a row that are late before that is called a step
 BURST = 120  # the same where the jitter grew meanwhile: a busy radio, and no step, up to half a minute
+LEAVES = 0.02  # of its rate: a device whose rows are late by more and more, by at least that, changed it
 GREW = 1.7  # jitter that grew by this factor did
 
 
@@ -34,6 +36,11 @@ class Lateness:
         self._now: deque[float] = deque(maxlen=RUN)
         self._period = period
 
+    @property
+    def first_x(self) -> float | None:
+        """Where the run of late buckets began, s of nominal time."""
+        return self._points[0][0] if self._points else None
+
     def usual(self, spread: float) -> None:
         """Note how rows of one bucket scatter, ns, while nothing is late."""
         self._spreads.append(spread)
@@ -55,9 +62,16 @@ class Lateness:
         passed, nominal = x - before[0] + (z - before[1]) * 1e-9, x - before[0]
         if passed < 0.5 * nominal:  # held up, and then all at once: time does not pass meanwhile
             return False
+        if self._leaves():
+            return True
         if float(np.median(self._now)) > GREW * self._ordinary() + 1e5:
             return self.run >= BURST
         return True
+
+    def _leaves(self) -> bool:
+        """Whether rows are later and later, as evenly as another rate would have them."""
+        x, z = np.array(self._points[-RUN:]).T
+        return bool(np.all(np.diff(z) > 1e9 * LEAVES * np.diff(x)))
 
     def _ordinary(self) -> float:
         return float(np.median(self._spreads)) if self._spreads else 0.0
@@ -100,7 +114,7 @@ class Waits:
         self._grouped += weight * (together / n - self._grouped)
         self._last = float(x[-1]), float(z[-1]), int(y[-1])
 
-    def hidden(self, line: Fit) -> float:
+    def hidden(self, line: Callable[[Floats], Floats]) -> float:
         """Reckon anew, from the newest groups, how much may be hidden, ns."""
         if not self._ends:
             return 0.0

@@ -86,7 +86,7 @@ def chains(condition: Condition, both: Clocks, rng: np.random.Generator, seconds
             steps = clock.steps
             schedule.restart(now / 1e9)
         now = max(now, round(schedule.due_s * 1e9))
-        schedule.begin(now / 1e9)
+        schedule.begin(now / 1e9, clock.scatter_ns)
 
 
 def run(condition: Condition, seed: int, seconds: float) -> Run:

@@ -62,7 +62,7 @@ class Prober:
         if now_s < self._schedule.due_s:
             return
         self._update()  # with what there is of a chain that was held up
-        self._schedule.begin(now_s)
+        self._schedule.begin(now_s, self._clock.scatter_ns)
         self._link.send(control.Ask(t0=time.monotonic_ns()))
         self._note_silence(now_s)
 

@@ -11,6 +11,7 @@ almost stands still until it is true again. The bound covers what that leaves wr
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from drivers.clock.identity import clock_identity
 from drivers.clock.probe_line import (
     WINDOW_NS,
     OffsetEstimate,
-    departure,
+    departure_at,
     estimate_offset,
     thin,
 )
@@ -41,7 +42,7 @@ SLOWEST = 0.01
 STEP_SLACK_NS = 20_000
 """Probes that contradict each other by less show a clock that wanders, not one that stepped."""
 
-FULL = 256  # probes kept at most; then the older ones are thinned to the best of each second
+FULL = 320  # probes kept at most; then the older ones are thinned to the best of each half second
 FRESH_NS = 10 * 10**9  # the newer ones are not
 
 
@@ -55,13 +56,17 @@ class _Line:
 
     def offset(self, away: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the offset less ``estimate.offset_ns`` at ``away`` (N,) ns from ``estimate.at_ns``."""
-        left = np.clip(1.0 - away / self.fades_ns, 0.0, 1.0)
-        return self.estimate.skew * away + self.correction * left
+        moved = self.estimate.skew * away
+        if self.correction:
+            moved += self.correction * np.clip(1.0 - away / self.fades_ns, 0.0, 1.0)
+        return moved
 
-    def bound(self, away: NDArray[np.float64]) -> NDArray[np.float64]:
-        left = np.clip(1.0 - away / self.fades_ns, 0.0, 1.0)
-        spread = self.estimate.bound_ns + self.estimate.skew_bound * np.abs(away)
-        return np.ceil(spread + departure(away) + abs(self.correction) * left)
+    def bound(self, first: float, last: float) -> float:
+        """Bound the error of all that lies ``first`` to ``last`` ns from ``estimate.at_ns``."""
+        away = max(abs(first), abs(last))
+        left = min(max(1.0 - first / self.fades_ns, 0.0), 1.0)
+        spread = self.estimate.bound_ns + self.estimate.skew_bound * away + departure_at(away)
+        return spread + abs(self.correction) * left
 
 
 class HostClock:
@@ -92,6 +97,15 @@ class HostClock:
     def estimate(self) -> OffsetEstimate | None:
         """The newest estimate, before any smoothing; None before the first probe."""
         return None if self._line is None else self._line.estimate
+
+    @property
+    def scatter_ns(self) -> int:
+        """How far the kept probes' round trips commonly are above the shortest, ns."""
+        held = self._probes[: self._count]
+        if not len(held):
+            return 0
+        trips = (held["t3"] - held["t0"]) - (held["t2"] - held["t1"])
+        return int(np.median(trips) - trips.min())
 
     def age(self, host_ns: int) -> int | None:
         """Return how long ago, ns, the newest probe came back; None before the first."""
@@ -133,7 +147,7 @@ class HostClock:
             held = self._probes[: self._count]
             fresh = held["t3"] > newest - FRESH_NS
             skew = 0.0 if self._line is None else self._line.estimate.skew
-            few = np.concatenate((thin(held[~fresh], skew, 10**9), held[fresh]))[-(FULL - FULL // 4) :]
+            few = np.concatenate((thin(held[~fresh], skew, 5 * 10**8), held[fresh]))[-(FULL - FULL // 4) :]
             self._count = len(few)
             self._probes[: self._count] = few
         self._probes[self._count] = probe
@@ -182,7 +196,9 @@ class HostClock:
             away = (asked - line.estimate.at_ns).astype(np.float64)
             moved = np.rint(line.offset(away)).astype(np.int64)
             time = asked + (line.estimate.offset_ns - self.epoch_ns) + moved
-            bound = line.bound(away).astype(np.int64)
+            bound = np.empty(len(asked), np.int64)  # one for all: rows of a batch lie near each other
+            if len(asked):
+                bound[:] = math.ceil(line.bound(float(away.min()), float(away.max())))
         if isinstance(host_ns, np.ndarray):
             return time, bound
         return int(time[0]), int(bound[0])

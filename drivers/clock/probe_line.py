@@ -37,8 +37,8 @@ MAX_SKEW = 700e-6
 WANDER = 20e-6
 """How far a clock's rate strays from its present one: 10 ppm to either side of a mean."""
 
-WANDER_PER_S = 1e-6
-"""How fast it does: 1 ppm a second is a crystal that is blown at; one at rest takes minutes."""
+WANDER_PER_S = 0.4e-6
+"""How fast it does: 10 ppm in half a minute. Faster ones contradict older probes, which then go."""
 
 UNLIKELY = 10.0
 """Slopes whose logarithm of the likelihood is lower by more are left out: once in 20 000."""
@@ -105,6 +105,13 @@ def departure(distance_ns: NDArray[np.float64]) -> NDArray[np.float64]:
     return 0.5e-9 * WANDER_PER_S * near * near + WANDER * (away - near)
 
 
+def departure_at(distance_ns: float) -> float:
+    """Return the :func:`departure` at one distance, ns."""
+    away = abs(distance_ns)
+    near = min(away, WANDER / WANDER_PER_S * 1e9)
+    return 0.5e-9 * WANDER_PER_S * near * near + WANDER * (away - near)
+
+
 def possible(probes: NDArray[Any]) -> NDArray[np.bool_]:
     """Tell which probes (N,) of PROBE can be: time runs forward, and the answer takes the least part."""
     return (
@@ -128,8 +135,9 @@ def allowed_lines(
     are found at the corners of the convex set of lines. Of its slopes those are left out that are
     exp(``unlikely``) times less likely than the likeliest; of the offsets, none.
     """
-    hull, under = lower_hull(upper_x, upper_y), lower_hull(lower_x, -lower_y)
-    ux, uy, lx, ly = upper_x[hull], upper_y[hull], lower_x[under], lower_y[under]
+    ux, uy = _corners(upper_x, upper_y, max_slope)
+    lx, ly = _corners(lower_x, -lower_y, max_slope)
+    ly = -ly
     slopes = np.concatenate((_slopes(ux, uy), _slopes(lx, ly), (-max_slope, 0.0, max_slope)))
     slopes = np.sort(slopes[np.abs(slopes) <= max_slope])
     # As functions of the slope, concave, convex, and straight between any two of ``slopes``.
@@ -202,6 +210,20 @@ class _Likelihood:
         seconds = 1 + np.count_nonzero(np.diff(np.floor(x * 1e-9)))
         telling = max(0.0, 1 - FEW / seconds) * (1 - alike) / (1 + alike)
         return cls(ceiling * weight.sum() + slopes * (weight @ x), telling)
+
+
+def _corners(
+    x: NDArray[np.float64], y: NDArray[np.float64], steepest: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the corners of the lower hull that lines up to ``steepest`` can touch (and few others)."""
+    # A point is of no use where another lies lower than any such line through it could.
+    down, up = y - steepest * x, y[::-1] + steepest * x[::-1]
+    useful = np.ones(len(x), np.bool_)
+    useful[1:] = down[1:] < np.minimum.accumulate(down)[:-1]
+    useful[:-1] &= (up[1:] < np.minimum.accumulate(up)[:-1])[::-1]
+    x, y = x[useful], y[useful]
+    hull = lower_hull(x, y)
+    return x[hull], y[hull]
 
 
 def _slopes(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -11,11 +11,15 @@ BURST = 8
 
 CHAIN = 4
 
-SETTLING_S = 10.0
+SETTLING_S = 15.0
 """So long chains are frequent, to learn the rate difference."""
 
-SETTLING_INTERVAL_S = 0.5
+SETTLING_INTERVAL_S = 0.25
+SCATTERED_INTERVAL_S = 0.5
 INTERVAL_S = 1.0
+
+SCATTER_NS = 1_000_000
+"""Round trips that commonly differ by more need many probes for one that was not held up."""
 
 NO_ANSWER_S = 5.0
 """Without any answer for so long, the clock service failed or the way to it is broken."""
@@ -44,12 +48,15 @@ class ProbeSchedule:
         self._burst = False
         self._left = 0
 
-    def begin(self, now_s: float) -> None:
-        """A chain begins: its first probe is sent now."""
+    def begin(self, now_s: float, scatter_ns: int = 0) -> None:
+        """A chain begins: its first probe is sent now; round trips so far differ by ``scatter_ns``."""
         self._left = 1 if self._same else BURST if self._burst else CHAIN
         self._burst = False
-        settling = not self._same and now_s - self._began < SETTLING_S
-        interval = SETTLING_INTERVAL_S if settling else INTERVAL_S
+        interval = INTERVAL_S
+        if not self._same and scatter_ns > SCATTER_NS:
+            interval = SCATTERED_INTERVAL_S
+        if not self._same and now_s - self._began < SETTLING_S:
+            interval = SETTLING_INTERVAL_S
         self.due_s = max(self.due_s + interval, now_s + interval / 2)  # not many where it was held up
 
     def answered(self, now_s: float) -> bool:

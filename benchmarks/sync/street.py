@@ -60,9 +60,13 @@ class Scene:
         """Return the body: of the first seed that has exactly five claps, counted from 1000 x ``seed``."""
         for seed in range(1000 * self.seed, 1000 * self.seed + 1000):
             body = Body(seed, self.script)
-            if not self.five or len(claps_of(body, 14.0)) == 5:
+            if not self.five or len(claps_of(body, self.length(body))) == 5:
                 return body
         raise AssertionError("no body claps five times")
+
+    def length(self, body: Body) -> float:
+        """Return how long the body takes for the script, s; 16 s at most."""
+        return min([segment.stop for segment in body.segments(0.0, 60.0)][len(self.script) - 1], 16.0)
 
 
 def claps_of(body: Body, stop_s: float) -> Array:
@@ -91,8 +95,7 @@ def make(path: Path, scene: Scene) -> tuple[Array, float]:
     """Write the session of a scene; return the instants of its claps, s, and its length, s."""
     rng = np.random.default_rng((scene.seed, 11))
     body = scene.body()
-    last = [segment.stop for segment in body.segments(0.0, 60.0)][len(scene.script) - 1]
-    length = min(last, 16.0)
+    length = scene.length(body)
     claps = claps_of(body, length)
     with SessionWriter(path, SessionAttributes(id=path.stem, rig="vision: markers\n"), sync_s=0) as writer:
         _sound(writer, scene, body, claps, length, rng)

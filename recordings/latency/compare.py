@@ -11,7 +11,7 @@ from recordings.latency.estimate import constant
 from recordings.latency.events import Array, Events
 from recordings.latency.found import Latency
 from recordings.latency.match import FEWEST, Match, match
-from recordings.latency.shocks import instants
+from recordings.latency.shocks import DOUBT, instants
 from recordings.latency.streams import SECOND, Span, acceleration, feels, hears, shock_events, sound_events
 
 if TYPE_CHECKING:
@@ -62,7 +62,8 @@ def compare_shocks(
         return None
     times, force = acceleration(stream, span)
     fine = instants(times, force, found.reference + found.lag_s, locked=True)
-    return latency_from(found, fine, name, "shock")
+    period = float(np.median(np.diff(times)))
+    return latency_from(found, fine, name, "shock", DOUBT * period)
 
 
 def compare_sound(

@@ -21,8 +21,8 @@ class Latency:
     Attributes:
         latency_ms: the stream's ``time`` is late by this against the reference's; subtract it.
         spread_ms: standard deviation of the single events about it, robust against outliers.
-        uncertainty_ms: half width of the 95 % confidence interval of ``latency_ms``, by that spread and the
-            number of events. What all events share (the shape of a shock) is not in it.
+        uncertainty_ms: half width of the 95 % confidence interval of ``latency_ms``: by that spread, the
+            number of events, and the shapes of shocks and claps that explain them about as well.
         events: how many agreed.
         reference: name of the stream that was taken as right.
         method: what was compared, e.g. ``shock`` or ``hands meet``.

@@ -78,7 +78,8 @@ def match(
         return None
     _, a, b, lag, tolerance, run = best
     rows, columns = pairs(a.time[run], b.time, lag, tolerance)
-    return Match(lag, a.time[run][rows], b.time[columns], float(np.exp(chance)))
+    met, other = a.time[run][rows], b.time[columns]
+    return Match(float(np.median(other - met)), met, other, float(np.exp(chance)))
 
 
 def pairs(

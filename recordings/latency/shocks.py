@@ -2,7 +2,7 @@
 
 The body swings smoothly, and a blow does not: over 8 ms a swing is nearly a parabola, so its third
 difference is nearly nothing, and a blow's is not. That finds blows. The instant is then fitted: over some
-110 ms each axis is a polynomial, the swing, and from the instant on an oscillation dying away as well
+130 ms each axis is a polynomial, the swing, and from the instant on an oscillation dying away as well
 (soft tissue between bone and sensor, 10 to 70 Hz). The shape of the oscillation is the sensor's, one for all
 its blows; the instant and the three amplitudes are each blow's own. So samples 10 ms apart give an instant
 to about 1 ms.
@@ -27,12 +27,15 @@ MOST = 300
 """Blows kept of one stretch of time, the strongest."""
 RING_S = 0.04
 """A blow's surprise begins at most this long before its peak, s."""
-BEFORE_S, AFTER_S = 0.075, 0.035
+BEFORE_S, AFTER_S = 0.09, 0.04
 """Span of samples a blow is fitted to, s."""
 EARLY_S, LATE_S, GRID_S = 0.024, 0.01, 0.0005
 """The instant is looked for from so early to so late about its first guess, on this grid, s."""
-DEGREE = 3
+DEGREE = 5
 """The swing is a polynomial of this degree over that span."""
+DOUBT = 0.05
+"""Standard deviation of what all blows of a sensor share, in its sampling periods: no shock has quite
+the shape that is fitted."""
 NOISE = 0.02
 """Noise of a good small sensor, m/s²: a fit is never believed better."""
 _ROUNDS = (

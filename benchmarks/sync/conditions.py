@@ -27,6 +27,14 @@ class Way:
     queue_ms: float = 0.0
     queue_s: float = 20.0
 
+    def text(self) -> str:
+        """Return it in a few words."""
+        parts = [f"{self.base_ms:g} ms"]
+        parts += [f"exp {self.exponential_ms:g} ms"] if self.exponential_ms else []
+        parts += [f"queue {self.queue_ms:g} ms / {self.queue_s:g} s"] if self.queue_ms else []
+        parts += [f"loss {self.loss:.0%}"] if self.loss else []
+        return " + ".join(parts)
+
 
 @dataclasses.dataclass(frozen=True)
 class Condition:

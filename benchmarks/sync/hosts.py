@@ -154,7 +154,7 @@ def end(process: subprocess.Popen[str]) -> None:
 
 def report(condition: Condition, results: list[dict[str, Any]], settled_s: float, seconds: float) -> None:
     """Print one condition."""
-    print(f"\n{condition.name}: {condition.there} there, {condition.back} back")
+    print(f"\n{condition.name}: {condition.there.text()} there, {condition.back.text()} back")
     results = [result for result in results if result["rows"]]
     chorus, lsl, inside, ratio, least = [], [], [], [], []
     for result in results:
@@ -176,16 +176,17 @@ def report(condition: Condition, results: list[dict[str, Any]], settled_s: float
             lsl.append(np.abs(rows[:, 1]))
     for name, errors in (("Chorus", chorus), ("LSL", lsl)):
         if errors:
+            worst = [run.max() for run in errors]
             print(
-                f"  {name:7s} error after {settled_s:g} s: median {np.median(np.concatenate(errors)):8.4f} ms, max of a "
-                f"run: median {np.median([e.max() for e in errors]):8.4f}, worst {max(e.max() for e in errors):8.4f} ms "
-                f"({len(errors)} runs)"
+                f"  {name:7s} error after {settled_s:g} s: median {np.median(np.concatenate(errors)):8.4f} ms, "
+                f"max of a run: median {np.median(worst):8.4f}, worst {max(worst):8.4f} ms ({len(worst)} runs)"
             )
     if lsl and chorus:
-        print(
-            f"  LSL / Chorus: median {np.median(np.concatenate(lsl)) / np.median(np.concatenate(chorus)):.1f}, "
-            f"worst {max(e.max() for e in lsl) / max(e.max() for e in chorus):.1f}"
+        medians, maxima = (
+            (np.median(np.concatenate(lsl)), np.median(np.concatenate(chorus))),
+            (max(run.max() for run in lsl), max(run.max() for run in chorus)),
         )
+        print(f"  LSL / Chorus: median {medians[0] / medians[1]:.1f}, worst {maxima[0] / maxima[1]:.1f}")
     text = f"  bound contains the truth {percent(np.concatenate(inside)):.2f} % (from the first sample)"
     if ratio:
         text += (

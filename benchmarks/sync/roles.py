@@ -87,7 +87,7 @@ def outlet(told: dict[str, Any]) -> None:
     import pylsl
 
     made = pylsl.StreamOutlet(
-        pylsl.StreamInfo("sync", "test", 1, 100, "float32", f"sync{told['run']}_{told['seed']}")
+        pylsl.StreamInfo("sync", "test", 1, 100, pylsl.cf_float32, f"sync{told['run']}_{told['seed']}")
     )
     print("up", flush=True)
     sys.stdin.read()

@@ -181,7 +181,7 @@ def report(condition: Condition, runs: list[Run], seconds: float) -> None:
         "Chorus afterwards": [np.abs(r.smoothed[c]) for r, c in zip(runs, calm, strict=True)],
         "LSL's way": [np.abs(r.lsl[c]) for r, c in zip(runs, calm, strict=True)],
     }
-    print(f"\n{condition.name}: {condition.there} there, {condition.back} back")
+    print(f"\n{condition.name}: {condition.there.text()} there, {condition.back.text()} back")
     for name, errors in parts.items():
         whole = np.concatenate(errors)
         print(
@@ -198,19 +198,17 @@ def report(condition: Condition, runs: list[Run], seconds: float) -> None:
         f"bound/unavoidable: median {np.median(ratio):.2f}, p99 {np.quantile(ratio, 0.99):.2f}; "
         f"1-15 s: {np.median(early):.2f}; afterwards {after:.2f} %, {np.median(off):.2f}"
     )
-    settled = [settles(r, r.error, 0.0) for r in runs] if not condition.step_s else [0.0]
-    line = (
-        f"  settles < 1 ms     worst {max(settled):.2f} s; back steps of time {sum(r.backward for r in runs)}"
-    )
     if condition.step_s:
         found = [r.found_s for r in runs]
-        newest = [settles(r, r.estimate, seconds / 2) for r in runs]
+        newest = max(settles(r, r.estimate, seconds / 2) for r in runs)
         handed = [settles(r, r.error, seconds / 2) for r in runs]
         line = (
             f"  step               found after median {np.median(found):.2f}, worst {np.max(found):.2f} s; "
-            f"estimate < 1 ms after {max(newest):.2f} s, handed-out time after median {np.median(handed):.2f}, "
-            f"worst {max(handed):.2f} s; back steps of time {sum(r.backward for r in runs)}"
+            f"estimate < 1 ms after {newest:.2f} s, handed-out time after {max(handed):.2f} s"
         )
+    else:
+        line = f"  settles < 1 ms     worst {max(settles(r, r.error, 0.0) for r in runs):.2f} s"
+    line += f"; back steps of time {sum(r.backward for r in runs)}"
     print(line + f"; false steps {sum(r.false_steps for r in runs)}", flush=True)
 
 

@@ -22,6 +22,7 @@ from drivers.clock.identity import clock_identity
 from drivers.clock.probe_line import (
     WINDOW_NS,
     OffsetEstimate,
+    departure,
     departure_at,
     estimate_offset,
     thin,
@@ -42,6 +43,9 @@ SLOWEST = 0.01
 STEP_SLACK_NS = 20_000
 """Probes that contradict each other by less show a clock that wanders, not one that stepped."""
 
+BATCH_NS = 1e8
+"""Rows that lie within so much have one bound, that of the worst: it hardly differs, and is soon found."""
+
 FULL = 320  # probes kept at most; then the older ones are thinned to the best of each half second
 FRESH_NS = 10 * 10**9  # the newer ones are not
 
@@ -61,12 +65,19 @@ class _Line:
             moved += self.correction * np.clip(1.0 - away / self.fades_ns, 0.0, 1.0)
         return moved
 
-    def bound(self, first: float, last: float) -> float:
-        """Bound the error of all that lies ``first`` to ``last`` ns from ``estimate.at_ns``."""
-        away = max(abs(first), abs(last))
+    def bound(self, away: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Return a bound on the error at ``away`` (N,) ns from ``estimate.at_ns``."""
+        if not len(away):
+            return np.empty(0, np.int64)
+        first, last = float(away.min()), float(away.max())
+        if last - first > BATCH_NS:
+            fading = abs(self.correction) * np.clip(1.0 - away / self.fades_ns, 0.0, 1.0)
+            spread = self.estimate.bound_ns + self.estimate.skew_bound * np.abs(away)
+            return np.ceil(spread + departure(away) + fading).astype(np.int64)
+        far = max(abs(first), abs(last))
         left = min(max(1.0 - first / self.fades_ns, 0.0), 1.0)
-        spread = self.estimate.bound_ns + self.estimate.skew_bound * away + departure_at(away)
-        return spread + abs(self.correction) * left
+        spread = self.estimate.bound_ns + self.estimate.skew_bound * far + departure_at(far)
+        return np.full(len(away), math.ceil(spread + abs(self.correction) * left))
 
 
 class HostClock:
@@ -196,9 +207,7 @@ class HostClock:
             away = (asked - line.estimate.at_ns).astype(np.float64)
             moved = np.rint(line.offset(away)).astype(np.int64)
             time = asked + (line.estimate.offset_ns - self.epoch_ns) + moved
-            bound = np.empty(len(asked), np.int64)  # one for all: rows of a batch lie near each other
-            if len(asked):
-                bound[:] = math.ceil(line.bound(float(away.min()), float(away.max())))
+            bound = line.bound(away)
         if isinstance(host_ns, np.ndarray):
             return time, bound
         return int(time[0]), int(bound[0])

@@ -40,8 +40,8 @@ WANDER = 20e-6
 WANDER_PER_S = 0.4e-6
 """How fast it does: 10 ppm in half a minute. Faster ones contradict older probes, which then go."""
 
-UNLIKELY = 10.0
-"""Slopes whose logarithm of the likelihood is lower by more are left out: once in 20 000."""
+UNLIKELY = 14.0
+"""Slopes whose logarithm of the likelihood is lower by more are left out: once in a million."""
 
 FEW = 12
 """Probes of so few seconds tell nothing of how independent delays are: no slope is left out."""
@@ -216,11 +216,12 @@ def _corners(
     x: NDArray[np.float64], y: NDArray[np.float64], steepest: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the corners of the lower hull that lines up to ``steepest`` can touch (and few others)."""
-    # A point is of no use where another lies lower than any such line through it could.
+    # A point is of no use where another lies lower than any such line through it could; of two that
+    # are the same, the first is kept.
     down, up = y - steepest * x, y[::-1] + steepest * x[::-1]
     useful = np.ones(len(x), np.bool_)
     useful[1:] = down[1:] < np.minimum.accumulate(down)[:-1]
-    useful[:-1] &= (up[1:] < np.minimum.accumulate(up)[:-1])[::-1]
+    useful[:-1] &= (up[1:] <= np.minimum.accumulate(up)[:-1])[::-1]
     x, y = x[useful], y[useful]
     hull = lower_hull(x, y)
     return x[hull], y[hull]

@@ -193,7 +193,7 @@ def _widest(probes: NDArray[Any], knot: int, base: int) -> Any:
     """What the probes around a knot allow, from as many of them as agree."""
     reach = WINDOW_NS
     while True:
-        found = allowed_by(probes, knot, base, MAX_SKEW)
+        found = allowed_by(probes, knot, base, MAX_SKEW, unlikely=np.inf)
         if found.gap >= 0 or len(probes) <= 2:
             return found
         reach //= 2

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from drivers.base import NO_TIME
 
 FAITHFUL = 0.8  # share of steps between stamps that must be whole periods, for gaps to be believed
+FEW = 8  # rows; so many must have been seen before
 MISSED = 0.75  # of a period beyond what the numbers say: a row is missing
 NEAR = 8  # rows; over longer gaps of the numbers the period is not known well enough
 
@@ -46,7 +47,7 @@ class Recount:
     def __init__(self, period: float) -> None:
         self._period = period
         self._extra = 0
-        self._share = 0.0
+        self._share, self._rows = 0.0, 0
         self._last: tuple[int, int] | None = None
 
     def __call__(self, seq: NDArray[np.int64], time_device: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -55,17 +56,25 @@ class Recount:
             self._last = None
             return seq + self._extra
         before = self._last or (int(seq[0]) - 1, int(time_device[0] - self._period))
+        passed_all = (int(time_device[-1]) - before[1]) / self._period
+        if 0 < int(seq[-1]) - before[0] == len(seq) and abs(passed_all - len(seq)) < 0.25:
+            self._last = int(seq[-1]), int(time_device[-1])  # nearly always: no gap of either kind
+            self._note(1.0, len(seq))
+            return seq + self._extra if self._extra else seq
         self._last = int(seq[-1]), int(time_device[-1])
         rows = np.diff(seq, prepend=before[0])
         passed = np.diff(time_device, prepend=before[1]) / self._period
         more = passed - rows
         near = (rows > 0) & (rows <= NEAR) & (np.abs(more) < 1e6)
         whole = np.abs(more - np.rint(more)) < 0.25
-        weight = min(0.5, 0.02 * len(seq))
-        self._share += weight * (float(np.mean(whole & near & (passed > 0.5))) - self._share)
+        self._note(float(np.mean(whole & near & (passed > 0.5))), len(seq))
         missing = np.where(near & (more > MISSED), np.rint(more), 0).astype(np.int64)
-        if self._share < FAITHFUL or not missing.any():
+        if self._rows < FEW or self._share < FAITHFUL or not missing.any():
             return seq + self._extra
         count = seq + self._extra + np.cumsum(missing)
         self._extra += int(missing.sum())
         return count
+
+    def _note(self, share: float, rows: int) -> None:
+        self._rows += rows
+        self._share += max(rows / self._rows, min(0.5, 0.02 * rows)) * (share - self._share)

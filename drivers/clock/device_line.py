@@ -18,6 +18,7 @@ the beat between a device and its polling.
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,8 @@ CRYSTAL = 1e5
 """How far a crystal's rate commonly is from its nominal one, ns/s (1 sigma): 100 ppm."""
 CRYSTALS = 0.8
 """Share of devices that have a crystal; the others count by an RC oscillator or by rule of thumb."""
+GRAIN_NS = 1_000.0
+"""Points that lie closer to a line than this are on it."""
 FLOOR_NS = 20_000.0
 """No bound is below this: reading a clock from Python costs that much now and then."""
 FIRST_NS = 10e6
@@ -69,10 +72,9 @@ class Fit:
         """Return the line at ``x`` (N,), ns."""
         return self.level + self.slope * (x - self.at)
 
-    def error(self, x: Floats) -> Floats:
-        """Return a bound (three sigma) on the error of line and edge at ``x`` (N,), ns."""
-        sd = np.hypot(self.level_sd, self.slope_sd * (x - self.at))
-        return 3 * sd + self.edge_error + FLOOR_NS
+    def error(self, x: float) -> float:
+        """Return a bound (three sigma) on the error of line and edge at ``x``, ns."""
+        return 3 * math.hypot(self.level_sd, self.slope_sd * (x - self.at)) + self.edge_error + FLOOR_NS
 
 
 def fit_line(
@@ -111,10 +113,10 @@ def fit_line(
         if turn:
             line = level + slope * (x - mean)
         above = z - line
-        scatter = max(float(np.median(np.abs(above))), 1.0)
+        scatter = max(_middle(np.abs(above)), GRAIN_NS)
         if turn < 2:
             aged = 1.0 / (1.0 + (WANDER / scatter) ** 2 * away**3 / 3)
-        bounded = np.minimum(1.0, 2 * scatter / np.maximum(np.abs(above), 1.0))
+        bounded = np.minimum(1.0, 2 * scatter / np.maximum(np.abs(above), GRAIN_NS))
         if asymmetry < 0.5:
             weight = aged * np.where(above > 0, asymmetry * bounded, 1 - asymmetry)
         else:
@@ -127,10 +129,10 @@ def fit_line(
         if spread > 0:
             raw = float(weight @ (apart * z)) / total / spread
         # About the line that the points alone would have: what is usual must not make its own evidence.
-        sigma = _sigma(float(np.median(np.abs(z - level - raw * apart))), z - raw * apart, n)
+        sigma = _sigma(_middle(np.abs(z - level - raw * apart)), z - raw * apart, n)
         count = max(1.0, float(aged.sum()) / BEATS) if n > 2 * BEATS else n / 2
-        level_sd = float(sigma / np.sqrt(count))
-        slope, slope_sd = _shrunk(raw, level_sd / np.sqrt(spread) if spread > 0 else np.inf, tolerance)
+        level_sd = sigma / math.sqrt(count)
+        slope, slope_sd = _shrunk(raw, level_sd / math.sqrt(spread) if spread > 0 else np.inf, tolerance)
     above = z - (level + slope * (x - mean))
     edge, edge_error = (0.0, 0.0) if asymmetry >= 0.5 else lower_edge(above)
     return Fit(mean, level, slope, level_sd, slope_sd, edge, edge_error, scatter)
@@ -139,7 +141,7 @@ def fit_line(
 def lower_edge(above: Floats) -> tuple[float, float]:
     """Return the least delay, relative to the line, and how far it may be off, ns.
 
-    It is the median of what stretches of :data:`STRETCH` points have as their lowest: the lowest of all
+    It is the mean of what stretches of :data:`STRETCH` points have as their lowest: the lowest of all
     would sink step by step for as long as one measures. How much lower still the least delay may be, the
     difference to the lowest of all tells: the smaller, the sharper the edge.
 
@@ -151,10 +153,16 @@ def lower_edge(above: Floats) -> tuple[float, float]:
     if n < STRETCH:
         return lowest, FIRST_NS / n + 1.5 * (float(np.median(above)) - lowest) / np.sqrt(n)
     parts = above[n % STRETCH :].reshape(-1, STRETCH).min(axis=1)
-    edge = float(np.median(parts))
+    edge = float(parts.mean())
     few = n // 8
-    eighths = float(np.median(above[n - 8 * few :].reshape(8, few).min(axis=1)))
-    return edge, (edge - lowest) + 1.5 * (eighths - lowest)
+    eighths = _middle(above[n - 8 * few :].reshape(8, few).min(axis=1))
+    return edge, (edge - lowest) + max(1.5 * (eighths - lowest), 2.5 * float(parts.std()))
+
+
+def _middle(values: Floats) -> float:
+    """Median, or the upper of two middle values: many times faster than numpy's."""
+    half = len(values) // 2
+    return float(np.partition(values, half)[half])
 
 
 def _sigma(scatter: float, z: Floats, n: int) -> float:
@@ -171,12 +179,12 @@ def _shrunk(raw: float, sd: float, tolerance: float) -> tuple[float, float]:
     """
     wide = (tolerance / 3) ** 2
     narrow = min(CRYSTAL**2, wide)
-    if not np.isfinite(sd):
-        return 0.0, float(np.sqrt(CRYSTALS * narrow + (1 - CRYSTALS) * wide))
+    if not math.isfinite(sd):
+        return 0.0, math.sqrt(CRYSTALS * narrow + (1 - CRYSTALS) * wide)
     a, b = narrow + sd * sd, wide + sd * sd
-    odds = (1 - CRYSTALS) / CRYSTALS * np.sqrt(a / b) * np.exp(min(50.0, raw * raw / 2 * (1 / a - 1 / b)))
+    odds = (1 - CRYSTALS) / CRYSTALS * math.sqrt(a / b) * math.exp(min(50.0, raw * raw / 2 * (1 / a - 1 / b)))
     crystal = 1 / (1 + odds)
     mean = raw * (crystal * narrow / a + (1 - crystal) * wide / b)
     within = sd * sd * (crystal * narrow / a + (1 - crystal) * wide / b)
     between = crystal * (1 - crystal) * (raw * narrow / a - raw * wide / b) ** 2
-    return min(max(float(mean), -tolerance), tolerance), float(np.sqrt(within + between))
+    return min(max(float(mean), -tolerance), tolerance), math.sqrt(within + between)

@@ -12,6 +12,7 @@ from drivers.clock.device_line import ASYMMETRY, FIRST_NS, Fit, fit_line
 from drivers.clock.device_step import Lateness, Waits
 
 BUCKET_S = 0.25  # the earliest arrival of each quarter second counts
+REFIT_S = 1.0  # between two fits, once there are enough points
 POINTS = 480  # two minutes of them
 YOUNG = 64  # while a segment is young every arrival is a point; when there are so many, halves are merged
 ABSURD_NS = 60e9  # no time is corrected by more: it would be a wrong number, not a delay
@@ -42,6 +43,13 @@ class Segment:
         self.late = Lateness(period)
         self._x: list[float] = []
         self._z: list[float] = []
+        self.settled = False
+        """Whether there are enough points to tell a step from a delay."""
+        self.step_ns = 6 * FIRST_NS
+        """Departures beyond this are steps, ns."""
+        self._base = self._slope = 0.0  # of the line: base + slope x
+        self._fits, self._fitted_until = 0, -math.inf
+        self._listens = not stamped  # to waits: all the time at first, a quarter of it later
         self._length = 0.0  # of a bucket, s
         self._limit = max(BUCKET_S, 4 * period)
         self._ends = -math.inf  # where the bucket that is filling ends
@@ -49,37 +57,31 @@ class Segment:
         self._all: list[tuple[float, float, float]] = []  # its rows, as above, where stamped
         self._total, self._rows = 0.0, 0  # above the line, of its rows
 
-    @property
-    def settled(self) -> bool:
-        """Whether there are enough points to tell a step from a delay."""
-        return self._length >= self._limit
-
-    @property
-    def step_ns(self) -> float:
-        """Departures beyond this are steps, ns."""
-        scatter = FIRST_NS if self.fit is None else self.fit.scatter
-        return max(3e6, 0.6e9 * self.period, 6 * scatter)
-
     def add(self, x: NDArray[np.float64], z: NDArray[np.float64], y: NDArray[np.int64]) -> bool:
-        """Take in rows (N,) with their arrivals y, ns; False where the clock stepped before them."""
+        """Take in rows (N,) with their arrivals y, ns; False where the clock stepped before them.
+
+        It runs for every read of every driver: what can be a float is one.
+        """
         if self.fit is None:
-            self.fit = self._fitted(x[-1:], z[-1:], float(x[-1]))
-        above = z - self.fit(x)
+            self._use(self._fitted(x[-1:], z[-1:], float(x[-1])))
+        above = z - (self._base + self._slope * x)
         lowest = int(above.argmin())
         low = float(above[lowest])
         if self.settled and not self.stamped and low < self.edge - self.step_ns:
             return False
-        if x[-1] >= self._ends:
-            if self._rows and not self._close(float(x[-1])):
+        last = float(x[-1])
+        if last >= self._ends:
+            if self._rows and not self._close(last):
                 return False
-            self._ends = float(x[-1]) + self._length
-            above = z - self.fit(x)
+            self._ends = last + self._length
+            above = z - (self._base + self._slope * x)
             low = float(above[lowest])
             self._low, self._total, self._rows = (math.inf, 0.0, 0.0), 0.0, 0
             self._all.clear()
-        self.waits.add(x, z, y)
-        self._total += float(above.sum())
-        self._rows += len(above)
+        if self._listens:
+            self.waits.add(x, z, y)
+        self._total += float(above[0])
+        self._rows += 1
         if self.stamped:
             self._all.extend(zip(above.tolist(), x.tolist(), z.tolist(), strict=True))
         elif low < self._low[0]:
@@ -107,13 +109,27 @@ class Segment:
         if self._length < self._limit and len(self._x) > YOUNG:
             self._halve()
         del self._x[:-POINTS], self._z[:-POINTS]
+        if self.settled and x < self._fitted_until:
+            return True
+        self._fitted_until = x + REFIT_S
         xs, zs = np.array(self._x), np.array(self._z)
-        self.fit = self._fitted(xs, zs, now)
-        if abs(self.fit.slope) >= self.tolerance and self._pace_is_wrong(xs, zs):
+        fit = self._fitted(xs, zs, now)
+        if abs(fit.slope) >= self.tolerance and self._pace_is_wrong(xs, zs):
             return False
-        self.edge = self.fit.edge
-        self.hidden = 0.0 if self.stamped else self.waits.hidden(self.fit)
+        self._use(fit)
+        self.edge = fit.edge
+        if not self.stamped and self._listens:
+            self.hidden = self.waits.hidden(fit)
+        self._fits += 1
+        self._listens = not self.stamped and (not self.settled or self._fits % 4 == 0)
+        if self._listens and self.settled:
+            self.waits.again()
         return True
+
+    def _use(self, fit: Fit) -> None:
+        self.fit = fit
+        self._base, self._slope = fit.level - fit.slope * fit.at, fit.slope
+        self.step_ns = max(3e6, 0.6e9 * self.period, 6 * fit.scatter)
 
     def _fitted(self, x: NDArray[np.float64], z: NDArray[np.float64], now: float) -> Fit:
         return fit_line(
@@ -144,19 +160,19 @@ class Segment:
         assert self.fit is not None
         span = self._x[-1] - self._x[0]
         self._length = min(self._limit, max(2 * self._length, 2 * span / len(self._x)))
+        self.settled = self._length >= self._limit
         x, z = np.array(self._x), np.array(self._z)
         bucket = np.floor((x - x[0]) / self._length).astype(np.int64)
         order = np.lexsort((z - self.fit(x), bucket))
         first = order[np.concatenate(([True], np.diff(bucket[order]) > 0))]
         self._x, self._z = x[first].tolist(), z[first].tolist()
 
-    def ideal(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the excess (N,) of capture plus the least delay over nominal time, ns."""
-        assert self.fit is not None
-        return self.fit(x) + self.edge
+    def above(self, x: NDArray[np.float64], z: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return by how much rows (N,) arrived after capture plus the least delay, ns."""
+        return z - (self._base + self.edge + self._slope * x)
 
-    def error(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return a bound on the error of :meth:`ideal` (N,), ns."""
+    def error(self, x: float) -> float:
+        """Return a bound on the error of :meth:`above` at ``x``, ns."""
         assert self.fit is not None
         return self.fit.error(x) + abs(self.edge - self.fit.edge) + self.hidden
 
@@ -259,7 +275,7 @@ class DeviceClock:
         self._last_x = int(count[-1])
         x, z = self._relative(time_host, count, unit)
         assert self._segment is not None
-        if float(np.abs(z).max()) > ABSURD_NS or not self._segment.add(x, z, time_host):
+        if max(abs(float(z[0])), abs(float(z[-1]))) > ABSURD_NS or not self._segment.add(x, z, time_host):
             off = self._segment.off * 1e-9
             if off and 0.02 < self._pace * (1 + off) < 50:
                 self._pace *= 1 + off
@@ -284,11 +300,14 @@ class DeviceClock:
         self, x: NDArray[np.float64], z: NDArray[np.float64], time_host: NDArray[np.int64], since: float
     ) -> Times:
         assert self._segment is not None
-        ahead = np.clip(self._segment.ideal(x) - z, -ABSURD_NS, ABSURD_NS)  # of the arrival
-        times = time_host + np.rint(ahead).astype(np.int64)
+        above = self._segment.above(x, z)
+        if abs(float(above[0])) > ABSURD_NS or abs(float(above[-1])) > ABSURD_NS:
+            above = np.clip(above, -ABSURD_NS, ABSURD_NS)
+        times = time_host - np.rint(above).astype(np.int64)
+        error = max(self._segment.error(float(x[0])), self._segment.error(float(x[-1])))
+        bound = np.full(len(times), math.ceil(min(error, 2 * ABSURD_NS)), np.int64)
         rising = self._rise(times, x, since)
-        error = np.minimum(self._segment.error(x), 2 * ABSURD_NS)
-        return rising, np.ceil(error + np.abs(rising - times)).astype(np.int64)
+        return rising, bound if rising is times else bound + np.abs(rising - times)
 
     def _begin(self, count: int, time_host: int) -> None:
         self.late_rows = 0
@@ -298,11 +317,13 @@ class DeviceClock:
 
     def _rise(self, times: NDArray[np.int64], x: NDArray[np.float64], since: float) -> NDArray[np.int64]:
         """Where the line moved back, let time pass at half pace until it is met, never backwards."""
-        if self._last is not None and times[0] <= self._last:
+        early = self._last is not None and int(times[0]) <= self._last
+        falls = len(times) > 1 and bool((times[1:] <= times[:-1]).any())
+        if early and self._last is not None:
             half = np.rint(np.minimum((x - x[0]) * 1e9, ABSURD_NS) / 2).astype(np.int64)
             half += self._last + 1 + int(since) // 2
             times = np.maximum(times, half)
-        if len(times) > 1 and bool((times[1:] <= times[:-1]).any()):
+        if early or falls:
             steps = np.arange(len(times))
             times = np.maximum.accumulate(times - steps) + steps
         self._last = int(times[-1])

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.clock.device_line import ASYMMETRY, FLOOR_NS, Floats, fit_line, lower_edge
-from drivers.clock.device_regular import BUCKET_S, TOLERANCE, DeviceClock, Times
+from drivers.clock.device_regular import ABSURD_NS, BUCKET_S, TOLERANCE, DeviceClock, Times
 from drivers.clock.device_step import Waits
 
 KNOT_S = 10.0  # between two lines
@@ -49,8 +49,9 @@ def smooth_count(
         nominal: Floats = (count[piece] - x0).astype(np.float64) * (unit * pace)
         z: Floats = (time_host[piece] - y0) - nominal
         excess, bound = _track(nominal * 1e-9, z, time_host[piece], pace / rate_hz, tolerance, stamped)
-        times[piece] = time_host[piece] + np.rint(excess - z).astype(np.int64)
-        bounds[piece] = np.ceil(bound).astype(np.int64)
+        ahead = np.clip(excess - z, -ABSURD_NS, ABSURD_NS)
+        times[piece] = time_host[piece] + np.rint(ahead).astype(np.int64)
+        bounds[piece] = np.ceil(np.minimum(bound, 2 * ABSURD_NS)).astype(np.int64)
     steps = np.arange(len(times))
     rising = np.maximum.accumulate(times - steps) + steps if len(times) else times
     return rising, bounds + (rising - times)
@@ -85,7 +86,8 @@ def _track(
     x: Floats, z: Floats, y: NDArray[np.int64], period: float, tolerance: float, stamped: bool
 ) -> tuple[Floats, Floats]:
     """Return the excess (N,) of capture plus the least delay, and its bound (N,), ns."""
-    knots = np.linspace(x.min(), x.max(), max(1, round(float(np.ptp(x)) / KNOT_S)) + 1)
+    _, first = np.unique(np.floor((x - x[0]) / KNOT_S), return_index=True)
+    knots = np.unique(np.concatenate((x[first], x[-1:])))
     level, level_sd = np.full(len(knots), float(np.median(z))), np.zeros(len(knots))
     points_x, points_z, above = x, z, z
     for _ in range(2):  # a bucket's lowest row depends on the slope, hence twice

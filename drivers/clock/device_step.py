@@ -100,7 +100,7 @@ class Waits:
         n = len(y)
         # Whether the row before had company, this call tells.
         ended = int(y[0]) != self._last[2]
-        if ended and self._last[2] >= 0:
+        if ended and self._last[2] != -1:
             self._ends.append(self._last[:2])
         together = 0 if ended else 1
         if n > 1:
@@ -113,6 +113,10 @@ class Waits:
         weight = max(n / self._rows, 0.02 * n / (1 + 0.02 * n))
         self._grouped += weight * (together / n - self._grouped)
         self._last = float(x[-1]), float(z[-1]), int(y[-1])
+
+    def again(self) -> None:
+        """Forget the last row: rows in between were not heard."""
+        self._last = (0.0, 0.0, -1)
 
     def hidden(self, line: Callable[[Floats], Floats]) -> float:
         """Reckon anew, from the newest groups, how much may be hidden, ns."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -11,6 +12,7 @@ from drivers.base import Samples
 from drivers.clock.device_line import ASYMMETRY, FIRST_NS, Fit, fit_line
 from drivers.clock.device_step import Lateness, Waits
 
+PIECE_NS = 100e6  # rows that span more are taken in one piece after the other
 BUCKET_S = 0.25  # the earliest arrival of each quarter second counts
 REFIT_S = 1.0  # between two fits, once there are enough points
 POINTS = 480  # two minutes of them
@@ -249,7 +251,9 @@ class DeviceClock:
         n = len(count)
         if n and int(count[0]) > self._last_x and (n == 1 or bool((count[1:] > count[:-1]).all())):
             self._repeated = 0
-            return self._correct(time_host, count, unit)
+            if (int(count[-1]) - int(count[0])) * unit * self._pace <= PIECE_NS:
+                return self._correct(time_host, count, unit)
+            return self._in_pieces(time_host, count, unit)
         out, bound = np.empty(n, np.int64), np.empty(n, np.int64)
         for i in range(n):  # rare: rows come again, late, or from a device that counts anew
             one = slice(i, i + 1)
@@ -262,6 +266,13 @@ class DeviceClock:
             self._repeated = 0
             out[one], bound[one] = self._correct(time_host[one], count[one], unit)
         return out, bound
+
+    def _in_pieces(self, time_host: NDArray[np.int64], count: NDArray[np.int64], unit: float) -> Times:
+        """Take in many rows as if they had come one after the other."""
+        piece = (count - count[0]) // max(1, int(PIECE_NS / unit / self._pace))
+        cuts = [0, *(np.flatnonzero(np.diff(piece)) + 1).tolist(), len(count)]
+        parts = [self._correct(time_host[a:b], count[a:b], unit) for a, b in itertools.pairwise(cuts)]
+        return np.concatenate([times for times, _ in parts]), np.concatenate([bound for _, bound in parts])
 
     def _step(self, unit: float) -> float:
         return max(1.0, self._period / unit)

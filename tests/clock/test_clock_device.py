@@ -91,6 +91,15 @@ def test_a_minute_through_a_jittery_line_is_better_than_a_tenth_of_its_jitter():
     assert clock.segments == 1
 
 
+def test_a_minute_in_one_call_is_a_minute_in_many():
+    rng = np.random.default_rng(8)
+    truth = START + np.arange(6000) * 10e6 * (1 - 90e-6)
+    came, seq = arrivals(truth, rng.exponential(3e6, 6000)), np.arange(6000, dtype=np.uint64)
+    at_once, _ = run(DeviceClock(100.0), came, seq, step=6000)
+    assert np.max(np.abs(at_once - truth)[1000:]) < 0.5e6
+    assert np.all(np.diff(at_once) > 0)
+
+
 def test_polling_in_step_with_the_rows_widens_the_bound():
     n = 3000
     truth = START + 3e6 + np.arange(n) * 10e6

@@ -62,7 +62,7 @@ NONE = {
 def main() -> None:
     parser = argparse.ArgumentParser(description="latencies from claps, with the truth known")
     parser.add_argument("--seeds", type=int, default=12)
-    parser.add_argument("--first", type=int, default=200, help="number of the first seed")
+    parser.add_argument("--first", type=int, default=300, help="number of the first seed")
     parser.add_argument("--scenes", nargs="*", default=[*SCENES, "none"])
     options = parser.parse_args()
     for name in options.scenes:

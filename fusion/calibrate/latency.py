@@ -163,7 +163,7 @@ def compare_hands(
             if same is None:
                 continue
             fine = fit(hands.time, way, same.reference + same.lag_s, shapes, locked=True)
-            late = latency_from(same, fine.time, reference, method, fine.doubt_s)
+            late = latency_from(same, fine, reference, method)
             if late is not None:
                 return late
     return None

@@ -21,7 +21,7 @@ import dataclasses
 import numpy as np
 from numpy.typing import NDArray
 
-from recordings.latency.estimate import vertex
+from recordings.latency.estimate import Fit, vertex
 from recordings.latency.events import CLOSEST_S, Array, Events, apart
 
 SIDE_S = 0.4
@@ -142,20 +142,6 @@ def stops(times: Array, hand: Array) -> Events:
     return Events(times[found][kept], lost[found][kept])
 
 
-@dataclasses.dataclass(frozen=True)
-class Fit:
-    """Instants of meetings.
-
-    Attributes:
-        time: (E,) s; the first guess where one can't be fitted.
-        doubt_s: by how much all would move together with other ways to clap that explain the frames
-            about as well; one standard deviation.
-    """
-
-    time: Array
-    doubt_s: float
-
-
 def fit(
     times: Array, way: Array, near: Array, shapes: tuple[Shape, ...] = CLAPS, *, locked: bool = False
 ) -> Fit:
@@ -171,6 +157,7 @@ def fit(
     """
     times, way = _seen(times, way)
     out, doubt = np.array(near, np.float64), 0.0
+    sure = np.zeros(len(out), bool)
     for first, (early, late) in ((True, (EARLY_S, LATE_S)), (False, (LATE_S / 2, LATE_S / 2))):
         shifts = np.arange(-early, late + GRID_S / 2, GRID_S)
         costs = [_costs(times, way, float(one), shapes, shifts) for one in out]
@@ -188,10 +175,12 @@ def fit(
         else:
             lowest = stacked[:, shape].argmin(axis=1)
             out[known] += shifts[lowest] + GRID_S * vertex(stacked[:, shape], lowest)
+            sure[:] = False
+            sure[known] = (lowest > 0) & (lowest < len(shifts) - 1)
         weight = np.exp(-(total - total[shape]) / (DOUBT * frames))
         places = shifts[together.argmin(axis=1)]
         doubt = float(np.sqrt(np.average((places - places[shape]) ** 2, weights=weight)))
-    return Fit(out, doubt)
+    return Fit(out, sure, doubt)
 
 
 def _costs(

@@ -116,7 +116,7 @@ def _print(
     from fusion.commands.view import table
 
     console = Console()
-    found = table("stream", "late by [ms]", "95 % [ms]", "spread [ms]", "events", "by", "rig latency_ms")
+    found = table("stream", "late [ms]", "95 %", "spread", "events", "by", "in rig [ms]")
     for name, late in result.found.items():
         found.add_row(
             name,

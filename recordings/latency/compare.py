@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from recordings.latency.estimate import constant
-from recordings.latency.events import Array, Events
+from recordings.latency.estimate import Fit, constant
+from recordings.latency.events import Events
 from recordings.latency.found import Latency
 from recordings.latency.match import FEWEST, Match, match
-from recordings.latency.shocks import DOUBT, instants
+from recordings.latency.shocks import instants
 from recordings.latency.streams import SECOND, Span, acceleration, feels, hears, shock_events, sound_events
 
 if TYPE_CHECKING:
@@ -24,31 +24,31 @@ LOOKED_AT_S = 600.0
 """A longer recording is looked at in its first and last half of this by :func:`cross_modal`, s."""
 
 
-def latency_from(
-    found: Match, other: Array, reference: str, method: str, doubt_s: float = 0.0
-) -> Latency | None:
+def latency_from(found: Match, other: Fit, reference: str, method: str) -> Latency | None:
     """Return the latency told by matched events; None where fewer than three agree.
 
     Args:
         found: the match.
-        other: (K,) the other stream's instants once more, refined.
+        other: the other stream's K instants once more, refined.
         reference: name of the reference.
         method: what was compared.
-        doubt_s: what may shift all instants together, added to the uncertainty.
     """
-    differences = (other - found.reference) * 1e3
+    if int(other.sure.sum()) < FEWEST:
+        return None
+    mine = found.reference[other.sure]
+    differences = (other.time[other.sure] - mine) * 1e3
     best = constant(differences)
     if int(best.used.sum()) < FEWEST:
         return None
     return Latency(
         latency_ms=best.value,
         spread_ms=best.spread,
-        uncertainty_ms=float(np.hypot(best.uncertainty, 1.96 * doubt_s * 1e3)),
+        uncertainty_ms=float(np.hypot(best.uncertainty, 1.96 * other.doubt_s * 1e3)),
         events=int(best.used.sum()),
         reference=reference,
         method=method,
         chance=found.chance,
-        time=tuple(np.rint(found.reference[best.used] * SECOND).astype(np.int64).tolist()),
+        time=tuple(np.rint(mine[best.used] * SECOND).astype(np.int64).tolist()),
         residual_ms=tuple((differences[best.used] - best.value).tolist()),
     )
 
@@ -62,8 +62,7 @@ def compare_shocks(
         return None
     times, force = acceleration(stream, span)
     fine = instants(times, force, found.reference + found.lag_s, locked=True)
-    period = float(np.median(np.diff(times)))
-    return latency_from(found, fine, name, "shock", DOUBT * period)
+    return latency_from(found, fine, name, "shock")
 
 
 def compare_sound(
@@ -71,7 +70,9 @@ def compare_sound(
 ) -> Latency | None:
     """Return the latency of a microphone against a reference's events; None where they share none."""
     found = match(reference, sound_events(stream, span), max_lag_s=max_lag_s)
-    return None if found is None else latency_from(found, found.other, name, "onset of sound")
+    if found is None:
+        return None
+    return latency_from(found, Fit(found.other, np.ones(len(found.other), bool)), name, "onset of sound")
 
 
 def whole(recording: Recording) -> Span:

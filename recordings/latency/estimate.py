@@ -28,6 +28,23 @@ class Constant:
     used: NDArray[np.bool_]
 
 
+@dataclasses.dataclass(frozen=True)
+class Fit:
+    """Instants of events, fitted.
+
+    Attributes:
+        time: (E,) s; the first guess where an event can't be fitted.
+        sure: (E,) bool, whether it was fitted, and not to the edge of what was looked through: where
+            nothing happened, no instant is the best.
+        doubt_s: by how much all would move together with other shapes of the event that explain it about
+            as well; one standard deviation.
+    """
+
+    time: Array
+    sure: NDArray[np.bool_]
+    doubt_s: float = 0.0
+
+
 def constant(differences: Array) -> Constant:
     """Return the constant in differences (K,), K >= 1: the mean of those near their median.
 

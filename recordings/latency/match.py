@@ -78,8 +78,8 @@ def match(
         return None
     _, a, b, lag, tolerance, run = best
     rows, columns = pairs(a.time[run], b.time, lag, tolerance)
-    met, other = a.time[run][rows], b.time[columns]
-    return Match(float(np.median(other - met)), met, other, float(np.exp(chance)))
+    met, theirs = a.time[run][rows], b.time[columns]
+    return Match(float(np.median(theirs - met)), met, theirs, float(np.exp(chance)))
 
 
 def pairs(

@@ -2,7 +2,7 @@
 
 The body swings smoothly, and a blow does not: over 8 ms a swing is nearly a parabola, so its third
 difference is nearly nothing, and a blow's is not. That finds blows. The instant is then fitted: over some
-130 ms each axis is a polynomial, the swing, and from the instant on an oscillation dying away as well
+125 ms each axis is a polynomial, the swing, and from the instant on an oscillation dying away as well
 (soft tissue between bone and sensor, 10 to 70 Hz). The shape of the oscillation is the sensor's, one for all
 its blows; the instant and the three amplitudes are each blow's own. So samples 10 ms apart give an instant
 to about 1 ms.
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter1d, median_filter
 
-from recordings.latency.estimate import vertex
+from recordings.latency.estimate import Fit, vertex
 from recordings.latency.events import CLOSEST_S, Array, Events, apart
 
 REACH_S = 0.008
@@ -27,15 +27,17 @@ MOST = 300
 """Blows kept of one stretch of time, the strongest."""
 RING_S = 0.04
 """A blow's surprise begins at most this long before its peak, s."""
-BEFORE_S, AFTER_S = 0.09, 0.04
+BEFORE_S, AFTER_S = 0.085, 0.04
 """Span of samples a blow is fitted to, s."""
 EARLY_S, LATE_S, GRID_S = 0.024, 0.01, 0.0005
 """The instant is looked for from so early to so late about its first guess, on this grid, s."""
-DEGREE = 5
+DEGREE = 4
 """The swing is a polynomial of this degree over that span."""
 DOUBT = 0.05
 """Standard deviation of what all blows of a sensor share, in its sampling periods: no shock has quite
 the shape that is fitted."""
+FAINT = 0.25
+"""A blow that is less clear than this share of the clearest is none: claps of one person are alike."""
 NOISE = 0.02
 """Noise of a good small sensor, m/s²: a fit is never believed better."""
 _ROUNDS = (
@@ -81,8 +83,8 @@ def shocks(times: Array, force: Array) -> Events:
     return Events(at[kept], strength[kept])
 
 
-def instants(times: Array, force: Array, near: Array, *, locked: bool = False) -> Array:
-    """Return the instant (E,) s of each blow, finer than the samples; the guess where none can be fitted.
+def instants(times: Array, force: Array, near: Array, *, locked: bool = False) -> Fit:
+    """Return the instants of blows, finer than the samples.
 
     Args:
         times: (N,) s, increasing.
@@ -93,13 +95,15 @@ def instants(times: Array, force: Array, near: Array, *, locked: bool = False) -
     """
     times, force = _clean(times, force)
     out, shapes = np.array(near, np.float64), _SHAPES
+    sure = np.zeros(len(out), bool)
     for number, (early, late, *finer) in enumerate(_ROUNDS):
         pieces = [_piece(times, force, float(one)) for one in out]
         known = np.array([piece is not None for piece in pieces], bool)
-        if not known.any():
+        fitted = [piece for piece in pieces if piece is not None]
+        if not fitted:
             break
         shifts = np.arange(-early, late + GRID_S / 2, GRID_S)
-        costs = np.array([_costs(piece, shapes, shifts) for piece in pieces if piece is not None])
+        costs = np.array([_costs(piece, shapes, shifts) for piece in fitted])
         together = costs.sum(axis=0)
         shape = int((together.min(axis=1) if locked else costs.min(axis=2).sum(axis=0)).argmin())
         if locked and number < len(_ROUNDS) - 1:
@@ -107,8 +111,13 @@ def instants(times: Array, force: Array, near: Array, *, locked: bool = False) -
         else:
             lowest = costs[:, shape].argmin(axis=1)
             out[known] += shifts[lowest] + vertex(costs[:, shape], lowest) * GRID_S
+            clear = np.array(
+                [_clearness(p, c) for p, c in zip(fitted, costs[:, shape].min(axis=1), strict=True)]
+            )
+            sure[:] = False
+            sure[known] = (lowest > 0) & (lowest < len(shifts) - 1) & (clear >= FAINT * clear.max())
         shapes = shapes[shape] * _finer(*finer)
-    return out
+    return Fit(out, sure, DOUBT * float(np.median(np.diff(times))) if len(times) > 1 else 0.0)
 
 
 def _beginnings(size: Array, found: NDArray[np.intp], back: int) -> NDArray[np.intp]:
@@ -148,11 +157,23 @@ def _piece(times: Array, force: Array, near: float) -> tuple[Array, Array] | Non
     return since, force[first:last]
 
 
-def _costs(piece: tuple[Array, Array], shapes: Array, shifts: Array) -> Array:
-    """Return n/2 log RSS (shapes, shifts) of one blow's fit."""
+def _without_swing(piece: tuple[Array, Array]) -> tuple[Array, Array]:
+    """Return an orthonormal basis (n, DEGREE + 1) of swings, and the force (n, 3) that no swing explains."""
     since, rows = piece
     swing, _ = np.linalg.qr(np.vander(since / BEFORE_S, DEGREE + 1))
-    rest = rows - swing @ (swing.T @ rows)
+    return swing, rows - swing @ (swing.T @ rows)
+
+
+def _cost(left: Array | float, total: float, rows: int) -> Array:
+    """Return n/2 log of what a fit leaves of ``total``, (m/s²)²; none is believed below the noise."""
+    floor = 3e-3 * rows * NOISE**2 + 1e-4 * total + 1e-12
+    return 1.5 * rows * np.log(np.maximum(left, 0.0) + floor)
+
+
+def _costs(piece: tuple[Array, Array], shapes: Array, shifts: Array) -> Array:
+    """Return the costs (shapes, shifts) of one blow's fit."""
+    since = piece[0]
+    swing, rest = _without_swing(piece)
     total = float((rest**2).sum())
     s = np.maximum(since[None, :] - shifts[:, None], 0.0)
     out = np.empty((len(shapes), len(shifts)))
@@ -161,6 +182,13 @@ def _costs(piece: tuple[Array, Array], shapes: Array, shifts: Array) -> Array:
         wave -= (wave @ swing) @ swing.T
         size = (wave**2).sum(axis=1)
         explained = np.where(size > 1e-4, ((wave @ rest) ** 2).sum(axis=1) / np.maximum(size, 1e-4), 0.0)
-        left = np.maximum(total - explained, 0.0) + 3e-3 * len(since) * NOISE**2 + 1e-4 * total
-        out[number] = 1.5 * len(since) * np.log(left + 1e-12)
+        out[number] = _cost(total - explained, total, len(since))
     return out
+
+
+def _clearness(piece: tuple[Array, Array], cost: float) -> float:
+    """Return how clear a blow is: its size times the log of by how much it explains what no swing does."""
+    rest = _without_swing(piece)[1]
+    total = float((rest**2).sum())
+    gain = float(_cost(total, total, len(rest))) - cost
+    return max(gain, 0.0) / len(rest) * float(np.sqrt(total / len(rest)))

@@ -46,7 +46,7 @@ def shock_events(stream: StreamReader, span: Span) -> Events:
     """Return the blows felt by an accelerometer, each to a part of a sample; s of session time."""
     times, force = acceleration(stream, span)
     found = shocks(times, force)
-    fine = instants(times, force, found.time)
+    fine = instants(times, force, found.time).time
     order = np.argsort(fine, kind="stable")
     return Events(fine[order], found.strength[order])
 

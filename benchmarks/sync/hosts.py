@@ -176,10 +176,10 @@ def report(condition: Condition, results: list[dict[str, Any]], settled_s: float
             lsl.append(np.abs(rows[:, 1]))
     for name, errors in (("Chorus", chorus), ("LSL", lsl)):
         if errors:
-            worst = [run.max() for run in errors]
+            worst, common = [run.max() for run in errors], np.median(np.concatenate(errors))
             print(
-                f"  {name:7s} error after {settled_s:g} s: median {np.median(np.concatenate(errors)):8.4f} ms, "
-                f"max of a run: median {np.median(worst):8.4f}, worst {max(worst):8.4f} ms ({len(worst)} runs)"
+                f"  {name:7s} error after {settled_s:g} s: median {common:8.4f} ms, max of a run: "
+                f"median {np.median(worst):8.4f}, worst {max(worst):8.4f} ms ({len(worst)} runs)"
             )
     if lsl and chorus:
         medians, maxima = (

@@ -134,6 +134,7 @@ def run(condition: Condition, seed: int, seconds: float) -> Run:
     times, bounds = smooth(np.array(taken, PROBE)).to_session(hosts)
     truth = np.array([session for _, session in asked])
     at, error, bound, least, estimate, others = table
+    least = np.maximum(least, 1e-3)  # just after a step there is no probe yet
     return Run(
         at / 1e3, error, bound, least, estimate, others, (times - truth) / 1e6, bounds / 1e6,
         backward, found, false_steps,

@@ -25,6 +25,7 @@ from drivers.clock.probe_line import (
     departure,
     departure_at,
     estimate_offset,
+    middle,
     thin,
 )
 from drivers.clock.probe_track import HostTrack, smooth
@@ -116,7 +117,7 @@ class HostClock:
         if not len(held):
             return 0
         trips = (held["t3"] - held["t0"]) - (held["t2"] - held["t1"])
-        return int(np.median(trips) - trips.min())
+        return int(middle(trips) - trips.min())
 
     def age(self, host_ns: int) -> int | None:
         """Return how long ago, ns, the newest probe came back; None before the first."""

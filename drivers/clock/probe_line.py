@@ -200,7 +200,7 @@ class _Likelihood:
         """Judge ``slopes`` (S,) by points (N,) above lines of height ``ceiling`` (S,)."""
         leeway = departure(x)
         above = y - leeway - slopes[best] * x - ceiling[best]
-        scale = float(np.median(np.abs(above))) + LEAST_SCATTER_NS
+        scale = float(middle(np.abs(above))) + LEAST_SCATTER_NS
         weight = 1.0 / (scale + leeway)  # where the clock may have strayed, a delay tells less
         share = (scale * weight) ** 2
         above = np.clip(above, -4 * scale, 4 * scale)
@@ -210,6 +210,12 @@ class _Likelihood:
         seconds = 1 + np.count_nonzero(np.diff(np.floor(x * 1e-9)))
         telling = max(0.0, 1 - FEW / seconds) * (1 - alike) / (1 + alike)
         return cls(ceiling * weight.sum() + slopes * (weight @ x), telling)
+
+
+def middle(values: NDArray[Any]) -> Any:
+    """Return the upper median of (N,), N >= 1: a quarter of the price of numpy's."""
+    half = len(values) // 2
+    return np.partition(values, half)[half]
 
 
 def _corners(

@@ -34,7 +34,7 @@ SOUND_M_S = 343.0
 """Speed of sound in air at 20 degrees Celsius, m/s."""
 ARMS = ("hand", "forearm", "upper_arm")
 """Who claps feels it here: blows of other places are steps."""
-PICTURE_TOLERANCES_S = (0.01, 0.02, 0.035)
+PICTURE_TOLERANCES_S = (0.005, 0.01, 0.02, 0.035)
 
 Progress = Callable[[str, float], None]
 

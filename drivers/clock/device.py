@@ -20,7 +20,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.base import Samples, StreamInfo
+from drivers.base import NO_TIME, Samples, StreamInfo
 from drivers.clock.device_arrival import (
     HOST_TOLERANCE,
     USUAL_NS,
@@ -77,7 +77,9 @@ class RegularClock:
 
     def correct(self, samples: Samples) -> Times:
         """See :class:`Clock`."""
-        count = self._recount(np.asarray(samples.seq).astype(np.int64), samples.time_device)
+        count = samples.seq
+        if len(count) and (int(samples.time_device[0]) != NO_TIME or self._recount.extra):
+            count = self._recount(np.asarray(count).astype(np.int64), samples.time_device)
         return self._clock.update_nominal(samples.time_host, count, self._period)
 
 

@@ -46,7 +46,8 @@ class Recount:
 
     def __init__(self, period: float) -> None:
         self._period = period
-        self._extra = 0
+        self.extra = 0
+        """Rows found to be missing so far."""
         self._share, self._rows = 0.0, 0
         self._last: tuple[int, int] | None = None
 
@@ -54,13 +55,13 @@ class Recount:
         """Return numbers (N,) with the gaps that stamps (N,), ns, show; ``seq`` where there are none."""
         if not len(seq) or time_device[0] == NO_TIME or time_device[-1] == NO_TIME:
             self._last = None
-            return seq + self._extra
+            return seq + self.extra
         before = self._last or (int(seq[0]) - 1, int(time_device[0] - self._period))
         passed_all = (int(time_device[-1]) - before[1]) / self._period
         if 0 < int(seq[-1]) - before[0] == len(seq) and abs(passed_all - len(seq)) < 0.25:
             self._last = int(seq[-1]), int(time_device[-1])  # nearly always: no gap of either kind
             self._note(1.0, len(seq))
-            return seq + self._extra if self._extra else seq
+            return seq + self.extra if self.extra else seq
         self._last = int(seq[-1]), int(time_device[-1])
         rows = np.diff(seq, prepend=before[0])
         passed = np.diff(time_device, prepend=before[1]) / self._period
@@ -70,9 +71,9 @@ class Recount:
         self._note(float(np.mean(whole & near & (passed > 0.5))), len(seq))
         missing = np.where(near & (more > MISSED), np.rint(more), 0).astype(np.int64)
         if self._rows < FEW or self._share < FAITHFUL or not missing.any():
-            return seq + self._extra
-        count = seq + self._extra + np.cumsum(missing)
-        self._extra += int(missing.sum())
+            return seq + self.extra
+        count = seq + self.extra + np.cumsum(missing)
+        self.extra += int(missing.sum())
         return count
 
     def _note(self, share: float, rows: int) -> None:

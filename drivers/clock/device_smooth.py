@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.clock.device_line import ASYMMETRY, FLOOR_NS, Floats, fit_line, lower_edge
-from drivers.clock.device_regular import ABSURD_NS, BUCKET_S, TOLERANCE, DeviceClock, Times
+from drivers.clock.device_regular import ABSURD_NS, TOLERANCE, DeviceClock, Times
+from drivers.clock.device_segment import BUCKET_S
 from drivers.clock.device_step import Waits
 
 KNOT_S = 10.0  # between two lines
@@ -112,7 +113,8 @@ def _track(
         above = points_z - np.interp(points_x, knots, level)
     edge, edge_error = (0.0, 0.0) if stamped else lower_edge(above)
     waits = Waits(period)
-    waits.add(x, z, y)
+    newest = slice(max(0, len(x) - 1000), None)
+    waits.add(x[newest].tolist(), z[newest].tolist(), y[newest].tolist())
     hidden = 0.0 if stamped else waits.hidden(lambda at: np.interp(at, knots, level))
     bound = 3 * np.interp(x, knots, level_sd) + edge_error + hidden + FLOOR_NS
     return np.interp(x, knots, level) + edge, bound

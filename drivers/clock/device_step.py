@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
 from drivers.clock.device_line import Floats
 
@@ -95,24 +94,22 @@ class Waits:
         self._last = (0.0, 0.0, -1)  # x, z and arrival of the row seen last
         self._ends: deque[tuple[float, float]] = deque(maxlen=128)  # x and z of the last rows of groups
 
-    def add(self, x: NDArray[np.float64], z: NDArray[np.float64], y: NDArray[np.int64]) -> None:
-        """Take in rows (N,): nominal time, s, excess of arrival over it, and arrival, ns."""
+    def add(self, x: list[float], z: list[float], y: list[int]) -> None:
+        """Take in rows: nominal time, s, excess of arrival over it, and arrival, ns."""
+        together = 0
+        before = self._last
+        for row in zip(x, z, y, strict=True):
+            # Whether the row before had company, this one tells.
+            if row[2] == before[2]:
+                together += 1
+            elif before[2] != -1:
+                self._ends.append(before[:2])
+            before = row
+        self._last = before
         n = len(y)
-        # Whether the row before had company, this call tells.
-        ended = int(y[0]) != self._last[2]
-        if ended and self._last[2] != -1:
-            self._ends.append(self._last[:2])
-        together = 0 if ended else 1
-        if n > 1:
-            apart = y[1:] != y[:-1]
-            ends = int(apart.sum())
-            together += n - 1 - ends
-            if ends:
-                self._ends.extend(zip(x[:-1][apart].tolist(), z[:-1][apart].tolist(), strict=True))
         self._rows += n
         weight = max(n / self._rows, 0.02 * n / (1 + 0.02 * n))
         self._grouped += weight * (together / n - self._grouped)
-        self._last = float(x[-1]), float(z[-1]), int(y[-1])
 
     def again(self) -> None:
         """Forget the last row: rows in between were not heard."""

@@ -20,6 +20,9 @@ from drivers.errors import RecordingError
 from recordings.rates import effective_rate
 from recordings.reader import Recording, open_recording
 from recordings.stream_reader import StreamReader, decode
+from recordings.sync import StreamSync
+from recordings.sync_clocks import ClockSync, HostClocks
+from recordings.sync_measure import measure_stream, shared_events
 
 STALL_S = 1.0
 """A stream that is silent for longer, and for longer than 20 of its periods, has stalled."""
@@ -42,6 +45,7 @@ class StreamCheck:
         rate_hz: effective rate, by a robust slope over corrected times.
         duration_s: from the first row to the end of the last.
         time_bound_ms: bound on the error of time that 95 % of the stamps keep.
+        sync: how well its times hold together.
     """
 
     samples: int
@@ -50,6 +54,7 @@ class StreamCheck:
     rate_hz: float
     duration_s: float
     time_bound_ms: float
+    sync: StreamSync = dataclasses.field(default_factory=StreamSync)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,6 +66,7 @@ class CheckReport:
         problems: what is wrong, a line each.
         notes: what one should know, a line each.
         streams: figures of each stream.
+        clocks: figures of each host whose clock is not the session's.
         readable: the file could be opened.
     """
 
@@ -68,6 +74,7 @@ class CheckReport:
     problems: tuple[str, ...]
     notes: tuple[str, ...] = ()
     streams: dict[str, StreamCheck] = dataclasses.field(default_factory=dict)
+    clocks: dict[str, ClockSync] = dataclasses.field(default_factory=dict)
     readable: bool = True
 
     @property
@@ -89,17 +96,22 @@ class CheckReport:
             "problems": list(self.problems),
             "notes": list(self.notes),
             "streams": {name: dataclasses.asdict(stream) for name, stream in self.streams.items()},
+            "clocks": {host: dataclasses.asdict(clock) for host, clock in self.clocks.items()},
         }
 
     @classmethod
     def from_dict(cls, report: dict[str, Any]) -> CheckReport:
         """Make a report from what :meth:`to_dict` gave."""
-        streams = {name: StreamCheck(**stream) for name, stream in report["streams"].items()}
+        streams = {
+            name: StreamCheck(**{**stream, "sync": StreamSync(**stream["sync"])})
+            for name, stream in report["streams"].items()
+        }
         return cls(
             report["path"],
             tuple(report["problems"]),
             tuple(report["notes"]),
             streams,
+            {host: ClockSync(**clock) for host, clock in report["clocks"].items()},
             readable=report["readable"],
         )
 
@@ -130,14 +142,36 @@ def examine(path: Path | str) -> CheckReport:
     notes: list[str] = []
     streams: dict[str, StreamCheck] = {}
     with recording:
+        clocks = HostClocks(recording)
         _check_session(recording, problems, notes)
         for name, stream in recording.all_streams.items():
             try:
-                streams[name] = _check_stream(recording, stream, problems, notes)
+                streams[name] = _check_stream(recording, clocks, stream, problems, notes)
             except RecordingError as error:
                 problems.append(str(error))
                 streams[name] = StreamCheck(len(stream), 0, stream.ledger.unexplained, 0.0, 0.0, 0.0)
-    return CheckReport(str(path), tuple(problems), tuple(notes), streams)
+        _add_shared_events(recording, streams)
+        host_clocks = _check_clocks(clocks, problems)
+    return CheckReport(str(path), tuple(problems), tuple(notes), streams, host_clocks)
+
+
+def _add_shared_events(recording: Recording, streams: dict[str, StreamCheck]) -> None:
+    try:
+        found = shared_events(recording)
+    except RecordingError:  # damaged rows, told already
+        return
+    for name, fields in found.items():
+        if name in streams:
+            sync = dataclasses.replace(streams[name].sync, **fields)
+            streams[name] = dataclasses.replace(streams[name], sync=sync)
+
+
+def _check_clocks(clocks: HostClocks, problems: list[str]) -> dict[str, ClockSync]:
+    try:
+        problems += clocks.problems()
+        return {host: clocks.figures(host) for host in clocks.others}
+    except RecordingError:  # damaged stamps, told already
+        return {}
 
 
 def _check_session(recording: Recording, problems: list[str], notes: list[str]) -> None:
@@ -153,7 +187,11 @@ def _check_session(recording: Recording, problems: list[str], notes: list[str]) 
 
 
 def _check_stream(
-    recording: Recording, stream: StreamReader, problems: list[str], notes: list[str]
+    recording: Recording,
+    clocks: HostClocks,
+    stream: StreamReader,
+    problems: list[str],
+    notes: list[str],
 ) -> StreamCheck:
     name = stream.info.name
     damaged = False
@@ -190,6 +228,7 @@ def _check_stream(
         rate_hz=rate,
         duration_s=float(time[-1] - time[0]) * 1e-9 + period * rows_at_end,
         time_bound_ms=float(np.percentile(stream.stamps["time_bound"], 95)) * 1e-6,
+        sync=measure_stream(clocks, stream),
     )
 
 

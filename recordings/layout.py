@@ -12,6 +12,7 @@
         row               (N,) uint64, block-stamped streams only: first row of each block
         ledger            () LEDGER
         integrity/<name>  (chunks of that dataset,) CHECKSUM
+        latency/          what `chorus calibrate latency` found, see recordings.latency.found
     /features/<name>/     the same, for streams of kind "features"
     /clock/<host>/probes  (N,) drivers.bus.messages.PROBE
     /events/              time, kind, label, source  (N,)
@@ -42,6 +43,7 @@ CLOCK = "clock"
 EVENTS = "events"
 LABELS = "labels"
 INTEGRITY = "integrity"
+LATENCY = "latency"
 
 STAMP_COLUMNS: tuple[str, ...] = tuple(STAMP.names or ())
 """time, time_bound, time_host, time_device, seq: a dataset each, so that any of them reads alone."""

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from drivers.base import Batch, Driver, DriverContext, EndOfStream, Samples, StreamInfo
 from drivers.bus import Hub, Publisher
 from drivers.bus.messages import Ended, Event
+from drivers.clock.device import CLOCK, EXACT
 from drivers.clock.host import clock_identity
 from drivers.errors import DeviceError, Fault, RecordingError
 from drivers.files import find_file
@@ -93,7 +94,13 @@ class ReplayDriver(Driver[ReplayConfig]):
             rate_hz=reader.info.rate_hz * self.config.speed,
             worn_on=self.context.worn_on or reader.info.worn_on,
             device=f"replay of {stream} from {self.config.path}",
+            properties=self._vouched(reader.info.properties, reader.stamps["time_bound"]),
         )
+
+    def _vouched(self, properties: dict[str, str], bounds: NDArray[Any]) -> dict[str, str]:
+        """Say that times are those of the recording, not to be estimated again, and how good these are."""
+        bound = round(float(np.quantile(bounds, 0.99)) / self.config.speed) if len(bounds) else 0
+        return {key: text for key, text in properties.items() if key != CLOCK} | {EXACT: str(bound)}
 
     def read(self, timeout_s: float) -> Samples | None:
         if self._next is None:

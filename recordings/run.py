@@ -18,6 +18,7 @@ from drivers.bus import Hub, Subscriber
 from drivers.bus.messages import Announcement, Ended, Event, Failed, Message, Missed, Probes
 from drivers.errors import Fault, RecordingError
 from drivers.rig import Rig
+from recordings.clock_watch import ClockWatch
 from recordings.status import Phase, RecordStatus, RecordSummary, StreamStatus, StreamSummary
 from recordings.writer import DiskFull, SessionWriter
 
@@ -74,6 +75,7 @@ class Run:
         self._alive: set[str] = set()
         self._errors: dict[str, str] = {}
         self._fed: set[str] = set()  # streams that workers make
+        self._clocks = ClockWatch(hub.session.clock)
         self._started = self._stopped = 0.0
         self._status_due = 0.0
         self._status_rows: dict[str, int] = {}
@@ -169,6 +171,7 @@ class Run:
             self._status_due = time.monotonic() + STATUS_S
             self._check_processes()
             self._check_workers()
+            self._check_clocks()
             if self._on_status is not None:
                 self._on_status(self._status())
 
@@ -187,13 +190,17 @@ class Run:
             case Ended(stream):
                 self._writer.ended(message)
                 self._alive.discard(stream)
+                self._clocks.over(stream)
             case Failed(stream):
                 self._writer.failed(message)
                 self._fail(stream, message.error)
-            case Probes():
+            case Probes(host):
                 self._writer.probes(message)
-            case Event():
+                self._clocks.probed(host, time.monotonic())
+            case Event(kind=kind):
                 self._writer.event(message)
+                if kind == "clock":
+                    self._clocks.told(message, time.monotonic())
 
     def _append(self, batch: Batch) -> None:
         try:
@@ -206,6 +213,7 @@ class Run:
 
     def _announced(self, info: StreamInfo) -> None:
         self._alive.add(info.name)
+        self._clocks.announced(info, time.monotonic())
         if info.name in self._writer.streams:
             self._writer.announced_again(info)
             return
@@ -219,6 +227,7 @@ class Run:
 
     def _fail(self, stream: str, error: str) -> None:
         self._alive.discard(stream)
+        self._clocks.over(stream)
         if stream in self._errors:
             return
         self._errors[stream] = error
@@ -253,6 +262,12 @@ class Run:
                 self._writer.failed(Failed(name, Fault.FAILED, error))
             self._fail(name, error)
 
+    def _check_clocks(self) -> None:
+        """Note in the file when the clock of another host ceases to be compared, and when it is again."""
+        for streams, words in self._clocks.news(time.monotonic()):
+            if not self._writer.closed:
+                self._writer.event(Event(self._now(), "clock", words, streams))
+
     def _now(self) -> int:
         return time.monotonic_ns() - self._hub.session.epoch_ns
 
@@ -264,7 +279,13 @@ class Run:
         self._status_at = now
         elapsed = now - self._started if self.phase != "starting" else 0.0
         return RecordStatus(
-            self.phase, self._hub.address, self._writer.path, elapsed, self._duration, streams
+            self.phase,
+            self._hub.address,
+            self._writer.path,
+            elapsed,
+            self._duration,
+            streams,
+            self._clocks.warnings(now),
         )
 
     def _stream_status(self, name: str, since_s: float) -> StreamStatus:
@@ -309,6 +330,7 @@ class Run:
             if stream.unexplained
         ]
         problems += [f"{name}: did not say that it ended" for name in sorted(self._alive)]
+        problems += self._clocks.problems
         cpu_s, drivers_cpu_s = _cpu()
         return RecordSummary(
             path=self._writer.path,

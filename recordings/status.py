@@ -45,6 +45,7 @@ class RecordStatus:
         elapsed_s: since all required streams were there.
         duration_s: how long it is to be, or None for until it is stopped.
         streams: those of the rig, and any others that came.
+        warnings: what is wrong now and can't be seen from the rows, a line each.
     """
 
     phase: Phase
@@ -53,6 +54,7 @@ class RecordStatus:
     elapsed_s: float
     duration_s: float | None
     streams: tuple[StreamStatus, ...]
+    warnings: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

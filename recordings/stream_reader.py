@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from drivers.base import STAMP, Batch, StreamInfo
 from drivers.errors import RecordingError, RecordingUnreadable
 from recordings import layout
+from recordings.latency import found
 from recordings.ledger import Ledger
 from recordings.verified import VerifiedColumn
 
@@ -28,6 +29,7 @@ class StreamReader:
         ledger: its account.
         required: the session is not sound without it.
         latency_ns: constant latency already taken off ``time``.
+        latency: constant latency still in ``time``, if `chorus calibrate latency` found one, else None.
         ended: ``"ended"``, the error of the driver, or empty if the end was never seen.
         withheld: the data was not stored (``store: none``).
         rate_effective_hz: rows per second as found when the file was closed, else 0.
@@ -39,6 +41,7 @@ class StreamReader:
         attributes = {name: layout.plain(value) for name, value in group.attrs.items()}
         self.required = bool(attributes["required"])
         self.latency_ns = int(attributes["latency_ns"])
+        self.latency = found.read(group)
         self.ended = str(attributes["ended"])
         self.withheld = bool(attributes["withheld"])
         self.rate_effective_hz = float(attributes["rate_effective_hz"])

@@ -33,6 +33,8 @@ class Link:
         timeout_s: float,
     ) -> None:
         self.address = address
+        self.received_ns = 0
+        """Monotonic time at which the newest message was received, ns."""
         self.host, _ = split_address(address)
         self.socket = make_socket(context, zmq.DEALER, address)
         self.socket.setsockopt(zmq.LINGER, 200)
@@ -65,6 +67,7 @@ class Link:
             frames = self.socket.recv_multipart(zmq.NOBLOCK)
         except zmq.Again:
             return None
+        self.received_ns = time.monotonic_ns()
         return control.from_hub(frames), frames[1:]
 
     def data_address(self, port: int) -> str:
@@ -77,9 +80,8 @@ class Link:
         deadline = time.monotonic() + timeout_s
         while self.socket.poll(max(0, int((deadline - time.monotonic()) * 1000))):
             got = self.receive()
-            t3 = time.monotonic_ns()
             if got is not None and isinstance(got[0], control.Told):
-                return got[0].t0, got[0].t1, got[0].t2, t3
+                return got[0].t0, got[0].t1, got[0].t2, self.received_ns
         return None
 
     def _await_welcome(self, timeout_s: float) -> control.Welcome:

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import threading
 import time
@@ -15,22 +16,21 @@ from collections import deque
 from types import TracebackType
 from typing import Any
 
-import numpy as np
 import zmq
 
 from drivers.base import Batch, StreamInfo
 from drivers.bus import control, wire
 from drivers.bus.client import Link
-from drivers.bus.messages import PROBE, Ended, Event, Failed
+from drivers.bus.messages import Ended, Event, Failed
+from drivers.bus.prober import Prober
 from drivers.bus.resend import ResendBuffer
 from drivers.bus.session import SessionInfo
 from drivers.bus.socket import Waker, make_socket
 from drivers.clock.host import HostClock, clock_identity
-from drivers.errors import BusUnreachable, WireError
+from drivers.errors import WireError
 
 OUTBOX = 1000  # messages handed to the sending thread at most; the resend buffer holds what it drops
-BURST = 8  # probes before the first row, so that the first time stamp is good already
-PROBE_S = 1.0
+PROBES_S = 1.0  # probes are handed to the recorder together
 ANNOUNCE_S = 1.0
 END_S = 0.1  # the end is repeated so often until all who listen have it
 
@@ -63,7 +63,7 @@ class Publisher:
         *,
         resend_bytes: int = 64 << 20,
         timeout_s: float = 5.0,
-        hub_timeout_s: float = 5.0,
+        hub_timeout_s: float = 10.0,
     ) -> None:
         self.stream = info if isinstance(info, str) else wire.check_info(info).name
         self.host = clock_identity()
@@ -84,7 +84,6 @@ class Publisher:
         self._acked: set[bytes] = set()
         self._interested: set[bytes] | None = None
         self._all_have_end = threading.Event()
-        self._probes: list[tuple[int, int, int, int]] = []
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._thread: threading.Thread | None = None
         try:
@@ -96,7 +95,8 @@ class Publisher:
             self.session: SessionInfo = welcome.session
             self._stop = welcome.stopping
             self.host_clock = HostClock(self.session.epoch_ns, same=self.session.clock == self.host)
-            self._burst(timeout_s)
+            self._prober = Prober(self._link, self.host_clock)
+            self._prober.burst(timeout_s)
             data_address = self._link.data_address(welcome.publish_port)
             self._socket = make_socket(self._context, zmq.XPUB, data_address)
             self._socket.setsockopt(zmq.XPUB_VERBOSE, 1)
@@ -243,40 +243,29 @@ class Publisher:
 
     # What follows runs in the publisher's own thread; the sockets belong to it.
 
-    def _burst(self, timeout_s: float) -> None:
-        for _ in range(BURST):
-            probe = self._link.probe(timeout_s)
-            if probe is None:
-                raise BusUnreachable(
-                    f"The bus at {self._link.address} greets but does not answer clock probes",
-                    mend="Check the network, then start again",
-                )
-            self.host_clock.update(probe)
-            self._probes.append(probe)
-
     def _work(self) -> None:
         poller = zmq.Poller()
         for source in (self._link.socket, self._socket, self._waker.fileno()):
             poller.register(source, zmq.POLLIN)
         now = time.monotonic()
         self._heard = now
-        due = {"probe": now, "announce": now + ANNOUNCE_S, "end": now}
+        due = {"probes": now, "announce": now + ANNOUNCE_S, "end": now}
         try:
             while not self._closing:
                 now = time.monotonic()
                 self._keep_time(now, due)
-                wait = min(due["probe"], due["announce"])
+                wait = min(self._prober.due_s, due["probes"], due["announce"])
                 if self._ended is not None and not self._all_have_end.is_set():
                     wait = min(wait, due["end"])
                 ready = dict(poller.poll(max(0, int((wait - time.monotonic()) * 1000) + 1)))
+                if self._link.socket in ready:  # first, so that a probe's answer does not wait here
+                    self._hear_hub()
                 if self._waker.fileno() in ready:
                     self._waker.clear()
                 if self._socket in ready:
                     self._socket.recv()  # somebody subscribes, or leaves
                     due["announce"] = 0.0
                 self._send_outbox()
-                if self._link.socket in ready:
-                    self._hear_hub()
             self._send_outbox()
             self._link.send(control.Bye())
         finally:
@@ -284,10 +273,11 @@ class Publisher:
             self._socket.close(linger=200)
 
     def _keep_time(self, now: float, due: dict[str, float]) -> None:
-        if now >= due["probe"]:
-            due["probe"] = now + PROBE_S
+        self._prober.tick(now)
+        self._tell_news()
+        if now >= due["probes"]:
+            due["probes"] = now + PROBES_S
             self._publish_probes()
-            self._link.send(control.Ask(t0=time.monotonic_ns()))
             if now - self._heard > self._hub_timeout_s:
                 self.hub_lost = self._stop = True
         if self._announce_now or now >= due["announce"]:
@@ -304,14 +294,18 @@ class Publisher:
             self._send(wire.encode("e", self.stream, self._ended))
             self._link.send(control.Ending(stream=self.stream, run=self._run))
 
+    def _tell_news(self) -> None:
+        while self._prober.news:
+            now, _ = self.host_clock.to_session(time.monotonic_ns())
+            with contextlib.suppress(WireError):  # the stream has ended: nobody's time depends on it
+                self.event(Event(now, "clock", self._prober.news.pop(0), self.stream))
+
     def _publish_probes(self) -> None:
-        if not self._probes:
-            return
-        body = [b"", np.array(self._probes, dtype=PROBE).tobytes()]
-        self._probes.clear()
+        probes = self._prober.take()
         with self._lock:
-            if self._ended is None:
-                self._enqueue("p", wire.ProbesHeader(host=self.host, **self._count()), body)
+            if len(probes) and self._ended is None:
+                header = wire.ProbesHeader(host=self.host, **self._count())
+                self._enqueue("p", header, [b"", probes.tobytes()])
 
     def _send_outbox(self) -> None:
         while self._outbox:
@@ -339,11 +333,9 @@ class Publisher:
 
     def _obey(self, message: control.FromHub) -> None:
         match message:
-            case control.Told(t0=t0, t1=t1, t2=t2, stopping=stopping):
-                probe = (t0, t1, t2, time.monotonic_ns())
-                self.host_clock.update(probe)
-                self._probes.append(probe)
-                self._stop = self._stop or stopping
+            case control.Told():
+                self._prober.answered(message, self._link.received_ns)
+                self._stop = self._stop or message.stopping
             case control.Wanted(who=who, stream=stream, run=run, first=first, last=last):
                 if stream == self.stream and run == self._run:
                     self._resend(who, first, min(last, first + control.MAX_WANTED - 1))

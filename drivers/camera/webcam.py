@@ -1,7 +1,8 @@
 """A webcam through OpenCV.
 
 On Linux Motion-JPEG is asked of the camera and handed on as it came, without decoding; a camera that
-gives only raw pixels has them encoded here. ``time_device`` is the kernel's stamp of the picture.
+gives only raw pixels has them encoded here. ``time_device`` is the kernel's stamp of the picture, on Linux
+that of its monotonic clock; a camera whose driver stamps by another clock is found out by its arrivals.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import numpy as np
 from drivers.base import NO_TIME, Driver, DriverContext, Samples, StreamInfo
 from drivers.camera.feed import Feed, Picture
 from drivers.camera.pictures import JPEG_START, camera_info, decoded, to_payload
+from drivers.clock.device import CLOCK, HOST
 from drivers.errors import DeviceError, Fault
 from drivers.quiet import quiet_stderr
 
@@ -95,7 +97,10 @@ class WebcamDriver(Driver[WebcamConfig]):
             (shape[0], shape[1]),
             rate_hz=rate,
             device=f"webcam {self.config.device}",
-            properties={"format": "jpeg as delivered" if self._passes(first) else "encoded here"},
+            properties={
+                "format": "jpeg as delivered" if self._passes(first) else "encoded here",
+                **({CLOCK: HOST} if sys.platform == "linux" else {}),
+            },
         )
 
     def read(self, timeout_s: float) -> Samples | None:

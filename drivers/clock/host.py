@@ -1,191 +1,84 @@
-"""A host's monotonic clock, and how far it is from the session's.
+"""A host's monotonic clock, and how far it is from the session's, while probes come in.
 
-A probe is four stamps: the asking host sends at t0 and has the answer at t3 (its own clock); the
-session's host received at t1 and answered at t2 (the session's clock). Messages take time, never
-less than none, so that
+What a probe is and how an offset follows from many: :mod:`drivers.clock.probe_line`. For a whole
+recording afterwards: :func:`smooth`.
 
-    t2 - t3  <=  offset  <=  t1 - t0          offset = session's clock - this host's clock
-
-holds for *every* probe, whatever the network does. The offset is taken as a line in time; the lines
-that satisfy all probes of the last minute form a convex set, and the ends of that set are the
-bound. Nothing is assumed of the two directions being alike: what asymmetry could hide is inside the
-bound. (One-sided delays as linear constraints: Duda et al., "Estimating global time in distributed
-systems", 1987.)
+Time that is handed out never runs back. An estimate that moves a little is followed over
+``SLEW_NS``, so that time stays smooth; a step forward is followed at once; for a step back time
+almost stands still until it is true again. The bound covers what that leaves wrong meanwhile.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import functools
-import platform
-import subprocess
-import time
-import uuid
-from collections import deque
-from pathlib import Path
+import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from drivers.bus.messages import PROBE
+from drivers.clock.identity import clock_identity
+from drivers.clock.probe_line import (
+    WINDOW_NS,
+    OffsetEstimate,
+    departure,
+    departure_at,
+    estimate_offset,
+    middle,
+    thin,
+)
+from drivers.clock.probe_track import HostTrack, smooth
 
-WINDOW_NS = 60 * 10**9
-"""Probes older than this do not count: crystals warm up and change their rate."""
+__all__ = ["HostClock", "HostTrack", "OffsetEstimate", "clock_identity", "estimate_offset", "smooth"]
 
-MAX_SKEW = 700e-6
-"""Two clocks slewed by NTP differ at most by 500 ppm and what their crystals differ, about 100."""
+SLEW_NS = 10**9
+"""A small correction is spread over one second."""
 
-WANDER = 1e-6
-"""How far a rate may stray from a line within the window: 1 ppm, a crystal that warms up."""
+LARGE_NS = 5 * 10**6
+"""Time that is ahead by more comes back as fast as it can."""
 
+SLOWEST = 0.01
+"""Time goes no slower than that, of its pace: rows of one stream keep apart and in order."""
 
-SEARCH_NS = 5
-"""What rounding, and the searches that stop within 1e-11 of a slope, can add up to over a minute."""
+STEP_SLACK_NS = 20_000
+"""Probes that contradict each other by less show a clock that wanders, not one that stepped."""
 
+BATCH_NS = 1e8
+"""Rows that lie within so much have one bound, that of the worst: it hardly differs, and is soon found."""
 
-@functools.cache
-def clock_identity() -> str:
-    """Name the monotonic clock of this process.
-
-    Equal names are one clock: times can be compared without any estimate. On Linux a clock lives as
-    long as the boot and belongs to a time namespace; elsewhere host and boot are all that is known.
-    """
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    except OSError:
-        return _identity_elsewhere()
-    try:
-        namespace = str(Path("/proc/self/ns/time").readlink())
-    except OSError:  # kernels before 5.6 have one clock
-        namespace = "time:[0]"
-    return f"{boot}/{namespace}"
-
-
-def _identity_elsewhere() -> str:
-    boot = ""
-    if platform.system() == "Darwin":
-        try:
-            command = ["/usr/sbin/sysctl", "-n", "kern.bootsessionuuid"]
-            boot = subprocess.run(
-                command, capture_output=True, text=True, timeout=5, check=False
-            ).stdout.strip()
-        except (OSError, subprocess.SubprocessError):
-            boot = ""
-    if not boot:
-        # Minutes, because the clock of day may be set meanwhile. Where two processes fall on two
-        # minutes they estimate an offset that they need not: safe.
-        boot = str((time.time_ns() - time.monotonic_ns()) // (60 * 10**9))
-    return f"{platform.node()}/{uuid.getnode():012x}/{boot}"
+FULL = 320  # probes kept at most; then the older ones are thinned to the best of each half second
+FRESH_NS = 10 * 10**9  # the newer ones are not
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class OffsetEstimate:
-    """A line with an error: offset(t) = offset_ns + skew * (t - at_ns).
+class _Line:
+    """What time is handed out by: an estimate, and a correction that fades."""
 
-    Attributes:
-        at_ns: host monotonic time the estimate refers to, ns.
-        offset_ns: session host's clock minus this host's, ns.
-        skew: change of the offset, ns per ns.
-        bound_ns: largest error of ``offset_ns``, ns.
-        skew_bound: largest error of ``skew``, ns per ns.
-        probes: how many of the newest probes agree with one line.
-    """
+    estimate: OffsetEstimate
+    correction: float = 0.0  # ns, at the estimate's time and before
+    fades_ns: float = 1.0  # it is gone after so long
 
-    at_ns: int
-    offset_ns: int
-    skew: float
-    bound_ns: int
-    skew_bound: float
-    probes: int
+    def offset(self, away: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the offset less ``estimate.offset_ns`` at ``away`` (N,) ns from ``estimate.at_ns``."""
+        moved = self.estimate.skew * away
+        if self.correction:
+            moved += self.correction * np.clip(1.0 - away / self.fades_ns, 0.0, 1.0)
+        return moved
 
-
-def estimate_offset(
-    probes: NDArray[Any], at_ns: int, *, max_skew: float = MAX_SKEW, wander: float = WANDER
-) -> OffsetEstimate:
-    """Estimate the offset from all probes that agree with one line, newest first.
-
-    Args:
-        probes: (N,) of PROBE in the order they were taken, N >= 1, each with t0 <= t3, t1 <= t2 and
-            t2 - t1 <= t3 - t0.
-        at_ns: host time that the estimate shall refer to, ns.
-        max_skew: largest rate difference of the two clocks.
-        wander: largest departure from a line, ns per ns of distance from ``at_ns``.
-
-    Returns:
-        the estimate; where the clock stepped, from the probes after the step only.
-    """
-    keep = len(probes)
-    while True:
-        found = _feasible(probes[len(probes) - keep :], at_ns, max_skew, wander)
-        if found is not None:
-            return found
-        keep = max(1, keep - max(1, keep // 8))
-
-
-def _feasible(probes: NDArray[Any], at_ns: int, max_skew: float, wander: float) -> OffsetEstimate | None:
-    upper = probes["t1"] - probes["t0"]
-    lower = probes["t2"] - probes["t3"]
-    base = int(lower[-1])  # small numbers, so that floats hold them to the nanosecond
-    when = (probes["t0"] + (probes["t3"] - probes["t0"]) // 2 - at_ns).astype(np.float64)
-    # The hub was asked somewhere between t0 and t3, and the clocks drifted apart meanwhile.
-    slack = wander * np.abs(when) + max_skew * (probes["t3"] - probes["t0"]) / 2
-    high = (upper - base).astype(np.float64) + slack
-    low = (lower - base).astype(np.float64) - slack
-
-    def ceiling(skew: float) -> float:
-        return float(np.min(high - skew * when))
-
-    def floor(skew: float) -> float:
-        return float(np.max(low - skew * when))
-
-    def gap(skew: float) -> float:
-        return ceiling(skew) - floor(skew)
-
-    best = _argmax(gap, -max_skew, max_skew)
-    if gap(best) < 0 and len(probes) > 1:
-        return None
-    left = -max_skew if gap(-max_skew) >= 0 else _edge(gap, best, -max_skew)
-    right = max_skew if gap(max_skew) >= 0 else _edge(gap, best, max_skew)
-    top = ceiling(_argmax(ceiling, left, right))
-    bottom = floor(_argmax(lambda skew: -floor(skew), left, right))
-    middle = (ceiling(best) + floor(best)) / 2
-    return OffsetEstimate(
-        at_ns=at_ns,
-        offset_ns=base + round(middle),
-        skew=best,
-        bound_ns=max(0, int(np.ceil(max(top - middle, middle - bottom)))) + SEARCH_NS,
-        skew_bound=max(right - best, best - left) + wander,
-        probes=len(probes),
-    )
-
-
-def _argmax(concave: Any, left: float, right: float) -> float:
-    """Golden-section search; 40 steps narrow 1.4e-3 to 6e-12, a nanosecond in minutes."""
-    ratio = 0.6180339887498949
-    a, b = right - ratio * (right - left), left + ratio * (right - left)
-    at_a, at_b = concave(a), concave(b)
-    for _ in range(40):
-        if at_a >= at_b:
-            right, b, at_b = b, a, at_a
-            a = right - ratio * (right - left)
-            at_a = concave(a)
-        else:
-            left, a, at_a = a, b, at_b
-            b = left + ratio * (right - left)
-            at_b = concave(b)
-    return a if at_a >= at_b else b
-
-
-def _edge(gap: Any, inside: float, outside: float) -> float:
-    """Bisect for where a concave function leaves zero; the result lies just outside."""
-    for _ in range(40):
-        middle = (inside + outside) / 2
-        if gap(middle) >= 0:
-            inside = middle
-        else:
-            outside = middle
-    return outside
+    def bound(self, away: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Return a bound on the error at ``away`` (N,) ns from ``estimate.at_ns``."""
+        if not len(away):
+            return np.empty(0, np.int64)
+        first, last = float(away.min()), float(away.max())
+        if last - first > BATCH_NS:
+            fading = abs(self.correction) * np.clip(1.0 - away / self.fades_ns, 0.0, 1.0)
+            spread = self.estimate.bound_ns + self.estimate.skew_bound * np.abs(away)
+            return np.ceil(spread + departure(away) + fading).astype(np.int64)
+        far = max(abs(first), abs(last))
+        left = min(max(1.0 - first / self.fades_ns, 0.0), 1.0)
+        spread = self.estimate.bound_ns + self.estimate.skew_bound * far + departure_at(far)
+        return np.full(len(away), math.ceil(spread + abs(self.correction) * left))
 
 
 class HostClock:
@@ -205,33 +98,93 @@ class HostClock:
         self.refused = 0
         """Probes that cannot be: an answer that took longer than the question and answer together."""
         self.steps = 0
-        """Times that older probes had to be given up, because a clock was stepped or slewed."""
+        """Times that all older probes had to be given up, because a clock was stepped."""
         self._window_ns = window_ns
-        self._probes: deque[tuple[int, int, int, int]] = deque(maxlen=256)
-        self._estimate: OffsetEstimate | None = OffsetEstimate(0, 0, 0.0, 0, 0.0, 0) if same else None
+        self._probes = np.empty(FULL, PROBE)
+        self._count = 0
+        self._newest: int | None = None
+        self._line = _Line(OffsetEstimate(0, 0, 0.0, 0, 0.0, 0)) if same else None
 
     @property
     def estimate(self) -> OffsetEstimate | None:
-        """The newest estimate, or None before the first probe."""
-        return self._estimate
+        """The newest estimate, before any smoothing; None before the first probe."""
+        return None if self._line is None else self._line.estimate
 
-    def update(self, probe: tuple[int, int, int, int] | Any) -> None:
-        """Take in one probe (t0, t1, t2, t3), ns; one that cannot be is refused and counted."""
-        t0, t1, t2, t3 = (int(stamp) for stamp in tuple(probe))
-        if t3 < t0 or t2 < t1 or t2 - t1 > t3 - t0:
-            self.refused += 1
+    @property
+    def scatter_ns(self) -> int:
+        """How far the kept probes' round trips commonly are above the shortest, ns."""
+        held = self._probes[: self._count]
+        if not len(held):
+            return 0
+        trips = (held["t3"] - held["t0"]) - (held["t2"] - held["t1"])
+        return int(middle(trips) - trips.min())
+
+    def age(self, host_ns: int) -> int | None:
+        """Return how long ago, ns, the newest probe came back; None before the first."""
+        return None if self._newest is None else int(host_ns) - self._newest
+
+    def update(self, *probes: tuple[int, int, int, int] | Any) -> None:
+        """Take in probes (t0, t1, t2, t3), ns; those that cannot be are refused and counted."""
+        fresh = 0
+        for probe in probes:
+            t0, t1, t2, t3 = (int(stamp) for stamp in tuple(probe))
+            if t3 < t0 or t2 < t1 or t2 - t1 > t3 - t0:
+                self.refused += 1
+                continue
+            self._newest = t3 if self._newest is None else max(t3, self._newest)
+            if not self.same:
+                self._keep((t0, t1, t2, t3))
+                fresh += 1
+        if not fresh or self._newest is None:
             return
-        if self.same:
-            return
-        self._probes.append((t0, t1, t2, t3))
-        while self._probes[0][0] < t0 - self._window_ns:
-            self._probes.popleft()
-        estimate = estimate_offset(np.array(self._probes, dtype=PROBE), t3)
-        if estimate.probes < len(self._probes):
+        estimate = self._estimate()
+        last = self._probes[self._count - 1]
+        stepped = estimate.conflict_ns > STEP_SLACK_NS + float(last["t3"] - last["t0"]) / 20
+        if stepped:
             self.steps += 1
-            while len(self._probes) > estimate.probes:
-                self._probes.popleft()
-        self._estimate = estimate
+            self._forget(self._count - fresh)
+            estimate = self._estimate()
+        if estimate.conflict_ns:
+            self._forget(self._count - estimate.probes)
+        self._line = self._follow(estimate, stepped=stepped)
+
+    def _estimate(self) -> OffsetEstimate:
+        assert self._newest is not None
+        return estimate_offset(self._probes[: self._count], self._newest)
+
+    def _keep(self, probe: tuple[int, int, int, int]) -> None:
+        if self._count == FULL:
+            newest = int(self._probes["t3"][-1])
+            self._forget(int(np.argmax(self._probes["t3"] >= newest - self._window_ns)))
+            held = self._probes[: self._count]
+            fresh = held["t3"] > newest - FRESH_NS
+            skew = 0.0 if self._line is None else self._line.estimate.skew
+            few = np.concatenate((thin(held[~fresh], skew, 5 * 10**8), held[fresh]))[-(FULL - FULL // 4) :]
+            self._count = len(few)
+            self._probes[: self._count] = few
+        self._probes[self._count] = probe
+        self._count += 1
+        if probe[0] - int(self._probes["t0"][0]) > 2 * self._window_ns:
+            self._forget(int(np.argmax(self._probes["t0"][: self._count] >= probe[0] - self._window_ns)))
+
+    def _forget(self, oldest: int) -> None:
+        if oldest > 0:
+            self._probes[: self._count - oldest] = self._probes[oldest : self._count]
+            self._count -= oldest
+
+    def _follow(self, estimate: OffsetEstimate, *, stepped: bool) -> _Line:
+        """Begin where the line before has brought time to."""
+        line = self._line
+        if line is None:
+            return _Line(estimate)
+        away = np.array([float(estimate.at_ns - line.estimate.at_ns)])
+        before = line.estimate.offset_ns + float(line.offset(away)[0])
+        correction = before - estimate.offset_ns
+        if stepped and correction < 0:
+            return _Line(estimate)
+        if correction > LARGE_NS:
+            return _Line(estimate, correction, correction / (1 - SLOWEST))
+        return _Line(estimate, correction, max(SLEW_NS, -correction))
 
     def to_session(self, host_ns: Any) -> tuple[Any, Any]:
         """Convert host monotonic time.
@@ -245,25 +198,34 @@ class HostClock:
         Raises:
             RuntimeError: there was no probe yet.
         """
-        line = self._estimate
+        line = self._line
         if line is None:
             raise RuntimeError("a HostClock of another host needs a probe first")
+        asked = host_ns if isinstance(host_ns, np.ndarray) else np.array([host_ns], np.int64)
+        if self.same:
+            time, bound = asked - self.epoch_ns, np.zeros(len(asked), np.int64)
+        else:
+            away = (asked - line.estimate.at_ns).astype(np.float64)
+            moved = np.rint(line.offset(away)).astype(np.int64)
+            time = asked + (line.estimate.offset_ns - self.epoch_ns) + moved
+            bound = line.bound(away)
         if isinstance(host_ns, np.ndarray):
-            away = (host_ns - line.at_ns).astype(np.float64)
-            shift = np.rint(line.skew * away).astype(np.int64)
-            spread = np.ceil(line.skew_bound * np.abs(away)).astype(np.int64)
-            return host_ns + (line.offset_ns - self.epoch_ns) + shift, spread + line.bound_ns
-        ago = int(host_ns) - line.at_ns
-        shift_ns = round(line.skew * ago)
-        return (
-            int(host_ns) + line.offset_ns - self.epoch_ns + shift_ns,
-            int(np.ceil(line.skew_bound * abs(ago))) + line.bound_ns,
-        )
+            return time, bound
+        return int(time[0]), int(bound[0])
 
     def to_host(self, session_ns: int) -> int:
         """Convert session time to this host's monotonic time, ns: the inverse of ``to_session``."""
-        line = self._estimate
+        line = self._line
         if line is None:
             raise RuntimeError("a HostClock of another host needs a probe first")
-        guess = session_ns + self.epoch_ns - line.offset_ns
-        return guess - round(line.skew * (guess - line.at_ns) / (1 + line.skew))
+        guess = session_ns + self.epoch_ns - line.estimate.offset_ns
+        away = guess - line.estimate.at_ns
+        reach = round(2 * (abs(line.correction) + abs(line.estimate.skew * away))) + 2
+        low, high = guess - reach, guess + reach  # bisect: time rises with time
+        while high - low > 1:
+            middle = (low + high) // 2
+            if self.to_session(middle)[0] <= session_ns:
+                low = middle
+            else:
+                high = middle
+        return low

@@ -1,9 +1,9 @@
 """A sound card through PortAudio (sounddevice).
 
-PortAudio's own thread puts each block in a bounded queue; ``time_device`` is its ADC time. A block for
-which the queue has no room, and samples that the card reports as overrun (XRUN), are counted as
-``driver_queue``. PulseAudio and PipeWire are reached through the device ``pulse``; the environment variable
-PULSE_SOURCE picks the source there.
+PortAudio's own thread puts each block in a bounded queue; ``time_device`` is when the ADC took its first
+sample, on the host's monotonic clock. A block for which the queue has no room, and samples that the card
+reports as overrun (XRUN), are counted as ``driver_queue``. PulseAudio and PipeWire are reached through the
+device ``pulse``; the environment variable PULSE_SOURCE picks the source there.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ import contextlib
 import dataclasses
 import queue
 import time
+from collections import deque
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from drivers.base import NO_TIME, Driver, DriverContext, Samples, StreamInfo
+from drivers.clock.device import CLOCK, HOST
 from drivers.errors import DeviceError, Fault, MissingDependency
 from drivers.microphone.sound import one_block, sound_info
 from drivers.quiet import quiet_stderr
@@ -27,6 +29,11 @@ PERIODS = 4
 """Blocks that the card buffers: 80 ms of slack before an overrun, as most cards split their buffer."""
 PATIENCE_S = 3.0
 """No block for so long: the card has failed."""
+OFFSETS = 512
+"""Blocks whose comparison of PortAudio's clock with the host's counts: the least of about 10 s."""
+STEADY_S, STEADY_NS, UNSTEADY_S = 1.5, 5_000_000, 4.0
+"""ADC times count as settled once they kept to the sample count, within so many ns, for so long, and are
+taken as they are after so long: sound servers report the latency of another moment for the first second."""
 _INVALID_RATE, _UNAVAILABLE = -9997, -9985
 """PaErrorCode paInvalidSampleRate, paDeviceUnavailable."""
 
@@ -79,6 +86,7 @@ class PortAudioDriver(Driver[PortAudioConfig]):
         self._seq = 0
         self._dropped = 0  # rows for which the queue had no room, since the last that had
         self._adc: tuple[float, int] | None = None  # ADC time and rows of the last block
+        self._offsets: deque[int] = deque(maxlen=OFFSETS)  # host's clock minus PortAudio's, ns, or more
         self._last_block = 0.0
         self._events: list[tuple[int, str, str]] = []
 
@@ -97,6 +105,7 @@ class PortAudioDriver(Driver[PortAudioConfig]):
             self._queue = queue.Queue(int(QUEUE_S * 1000 / self.config.block_ms) + 1)
             self._rate, self._seq, self._dropped, self._adc = rate, 0, 0, None
             self._events = []
+            self._offsets.clear()
             try:
                 self._stream = sounddevice.RawInputStream(
                     device=device["index"],
@@ -114,13 +123,33 @@ class PortAudioDriver(Driver[PortAudioConfig]):
                 self.close()
                 raise self._refused(error, device) from error
         self._last_block = time.monotonic()
+        self._settle()
         return sound_info(
             self.context,
             self.config.channels,
             rate,
             dtype="<i2" if self.config.dtype == "int16" else "<f4",
             device=f"{device['name']} (PortAudio)",
+            properties={CLOCK: HOST},
         )
+
+    def _settle(self) -> None:
+        """Pass over the first blocks, until their ADC times are steady; nobody was promised them."""
+        count, since, anchor = 0, time.monotonic(), None
+        deadline = since + UNSTEADY_S
+        while (now := time.monotonic()) < deadline and now - since < STEADY_S:
+            try:
+                block = self._queue.get(timeout=deadline - now)
+            except queue.Empty:
+                return  # read() tells
+            self._last_block = time.monotonic()
+            if block.time_device == NO_TIME:
+                return
+            count += block.missing
+            excess = block.time_device - round(count * 1e9 / self._rate)
+            count += block.rows
+            if anchor is None or abs(excess - anchor) > STEADY_NS:
+                anchor, since = excess, self._last_block
 
     def read(self, timeout_s: float) -> Samples | None:
         """Return the next block; see :class:`Driver`."""
@@ -161,7 +190,8 @@ class PortAudioDriver(Driver[PortAudioConfig]):
 
     def _receive(self, data: Any, rows: int, times: Any, status: Any) -> None:
         """Take a block on PortAudio's thread: no lock is held for long, nothing waits."""
-        arrival = time.monotonic_ns() - round(rows * 1e9 / self._rate)
+        now = time.monotonic_ns()
+        arrival = now - round(rows * 1e9 / self._rate)
         adc = float(times.inputBufferAdcTime)
         missing = self._dropped
         if status.input_overflow and self._adc is not None and adc > 0:
@@ -169,12 +199,23 @@ class PortAudioDriver(Driver[PortAudioConfig]):
             before, length = self._adc
             missing += max(0, round((adc - before) * self._rate) - length)
         self._adc = (adc, rows)
-        block = _Block(bytes(data), rows, arrival, round(adc * 1e9) if adc > 0 else NO_TIME, missing)
+        block = _Block(bytes(data), rows, arrival, self._on_host(adc, float(times.currentTime), now), missing)
         try:
             self._queue.put_nowait(block)
             self._dropped = 0
         except queue.Full:
             self._dropped = missing + rows
+
+    def _on_host(self, adc: float, current: float, now: int) -> int:
+        """Move an ADC time (s of PortAudio's clock) to the host's clock, ns.
+
+        PortAudio read its clock before this thread read the host's, so the least difference of late is
+        the truest; that of long ago is not, as some systems let PortAudio's clock be set.
+        """
+        if not (adc > 0 and current > 0):
+            return NO_TIME
+        self._offsets.append(now - round(current * 1e9))
+        return round(adc * 1e9) + min(self._offsets)
 
     def _watch(self) -> None:
         quiet = time.monotonic() - self._last_block

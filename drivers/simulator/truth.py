@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from drivers.base import Samples, StreamInfo
+from drivers.clock.device import EXACT
 from drivers.simulator.actions import ACTIONS
 from drivers.simulator.anatomy import JOINTS
 from drivers.simulator.clock import SimulatedClock
@@ -60,6 +61,7 @@ class SimulatedTruth(PacedDriver[TruthConfig]):
             device="simulated body",
             properties={
                 "true_clock": clock.text(),
+                EXACT: "1000",  # of rounding
                 "actions": json.dumps(ACTIONS),
                 "body": json.dumps(
                     {f.name: getattr(config, f.name) for f in dataclasses.fields(BodyOptions)}

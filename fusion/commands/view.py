@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection
-from typing import Any, ClassVar
+from statistics import median
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.console import Console
 from rich.live import Live
@@ -13,6 +14,10 @@ from rich.table import Table
 
 from recordings.check import CheckReport
 from recordings.status import RecordStatus, RecordSummary
+
+if TYPE_CHECKING:
+    from recordings.importers.berkeley_sessions import ImportReport
+    from recordings.resync import ResyncReport
 
 
 def plain_console() -> Console:
@@ -24,7 +29,8 @@ def table(*columns: str) -> Table:
     """Return a plain table: the first column to the left, the others to the right."""
     drawn = Table(box=None, header_style="bold", pad_edge=False)
     for number, column in enumerate(columns):
-        drawn.add_column(column, justify="left" if number == 0 else "right", no_wrap=number == 0)
+        justify = "left" if number == 0 else "right"
+        drawn.add_column(escape(column), justify=justify, no_wrap=number == 0)
     return drawn
 
 
@@ -43,12 +49,100 @@ def print_check(report: CheckReport, console: Console | None = None) -> None:
             f"{stream.time_bound_ms:.3f}",
         )
     console.print(found)
+    console.print()
+    console.print(_sync_table(report))
+    if report.clocks:
+        console.print()
+        console.print(_clock_table(report))
     for note in report.notes:
         console.print(f"note: {escape(note)}", highlight=False)
     for problem in report.problems:
         console.print(f"[red]✗[/red] {escape(problem)}", highlight=False)
     verdict = "[green]✓ sound" if report.ok else f"[red]✗ {len(report.problems)} problems"
     console.print(f"{verdict}[/]  {escape(report.path)}", highlight=False)
+
+
+def _sync_table(report: CheckReport) -> Table:
+    """How well the times of each stream hold together; ``docs/time.md`` says how to read it."""
+    drawn = table("time", "jitter [ms]", "wander [ms]", "drift [ppm]", "steps", "gaps", "shared events [ms]")
+    for name, stream in report.streams.items():
+        sync = stream.sync
+        shared = f"{_figure(sync.cross_modal_ms, 1)} ± {_figure(sync.cross_modal_spread_ms, 1)}"
+        drawn.add_row(
+            name,
+            f"{sync.jitter_ms:.3f}",
+            _figure(sync.wander_ms, 3),
+            _figure(sync.drift_ppm, 1),
+            f"[yellow]{sync.steps}" if sync.steps else "0",
+            f"[yellow]{sync.gaps} ({sync.gap_rows} rows)" if sync.gaps else "0",
+            shared if sync.cross_modal_ms is not None else "-",
+        )
+    return drawn
+
+
+def _clock_table(report: CheckReport) -> Table:
+    drawn = table(
+        "clock of host", "probes", "round trip [ms]", "bound [ms]", "skew [ppm]", "steps", "silences"
+    )
+    for host, clock in report.clocks.items():
+        drawn.add_row(
+            escape(host[:20]),
+            str(clock.probes),
+            f"{clock.round_trip_ms:.3f}",
+            f"{clock.bound_ms:.3f}",
+            f"{clock.skew_ppm:.2f}",
+            f"[yellow]{clock.steps}" if clock.steps else "0",
+            f"[red]{clock.silences}, up to {clock.longest_silence_s:.0f} s" if clock.silences else "0",
+        )
+    return drawn
+
+
+def _figure(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def print_resync(report: ResyncReport, console: Console | None = None) -> None:
+    """Print what ``chorus resync`` did."""
+    console = console or plain_console()
+    done = table("stream", "moved [ms]", "at most [ms]", "bound before [ms]", "bound [ms]", "how")
+    for name, one in report.streams.items():
+        figures = (one.moved_ms, one.moved_max_ms, one.bound_before_ms, one.bound_ms)
+        done.add_row(name, *(f"{figure:.3f}" for figure in figures), escape(one.method))
+    console.print(done)
+    console.print(escape(str(report.output)), highlight=False, soft_wrap=True)
+
+
+def print_import(report: ImportReport, console: Console | None = None) -> None:
+    """Print what an import found of each sensor, over all subjects."""
+    console = console or plain_console()
+    done = table(
+        "sensor",
+        "rows",
+        "period [ms]",
+        "drift [ppm]",
+        "clock error [ms]",
+        "jitter [ms]",
+        "p99",
+        "gaps",
+        "restarts",
+    )
+    for name in dict.fromkeys(sensor.stream for sensor in report.sensors):
+        each = [sensor for sensor in report.sensors if sensor.stream == name]
+        drift = sorted(sensor.drift_ppm for sensor in each)
+        done.add_row(
+            name,
+            str(sum(sensor.rows for sensor in each)),
+            f"{median(sensor.period_ms for sensor in each):.5f}",
+            f"{median(drift):.1f} ({drift[0]:.1f}..{drift[-1]:.1f})",
+            f"{median(sensor.line_error_ms for sensor in each):.2f}",
+            f"{median(sensor.jitter_ms for sensor in each):.1f}",
+            f"{median(sensor.jitter_p99_ms for sensor in each):.1f}",
+            f"{sum(sensor.gaps for sensor in each)} ({sum(sensor.gap_rows for sensor in each)} rows)",
+            str(sum(sensor.restarts for sensor in each)),
+        )
+    console.print(done)
+    where = report.files[0].parent if report.files else ""
+    console.print(f"{len(report.files)} sessions in {escape(str(where))}", highlight=False, soft_wrap=True)
 
 
 def print_info(facts: dict[str, Any], console: Console | None = None) -> None:
@@ -122,17 +216,21 @@ class RecordView:
         if self._console.is_terminal:
             self._live.update(self._draw(status), refresh=True)
             return
-        news = status.phase + "".join(stream.state for stream in status.streams)
+        news = status.phase + "".join(stream.state for stream in status.streams) + str(bool(status.warnings))
         if news != self._last[0] or status.elapsed_s >= self._last[1] + self.QUIET_S:
             self._last = (news, status.elapsed_s)
             states = ", ".join(f"{s.name} {s.state} {s.rows}" for s in status.streams)
             print(f"{status.phase} {status.elapsed_s:.0f} s: {states}", flush=True)
+            for warning in status.warnings:
+                print(f"! {warning}", flush=True)
 
     def _draw(self, status: RecordStatus) -> Table:
         drawn = table("stream", "state", "rows", "rate [Hz]", "lost", "MB")
         until = f" of {status.duration_s:.0f}" if status.duration_s is not None else ""
         drawn.title = f"{status.phase} {status.elapsed_s:.1f}{until} s -> {escape(str(status.path))}"
         drawn.caption = f"bus {status.address}; Ctrl-C stops in order"
+        for warning in status.warnings:
+            drawn.caption = f"{drawn.caption}\n[yellow]! {escape(warning)}[/]"
         for stream in status.streams:
             colour = self.STATES[stream.state]
             drawn.add_row(

@@ -30,7 +30,6 @@ IMU = StreamInfo(
     regular=True,
     worn_on="right_forearm",
     device="a test bench",
-    host="bench",
     properties={"true_clock": '{"offset_ns": 0}'},
 )
 SOUND = StreamInfo(

@@ -1,0 +1,153 @@
+"""What keeping time costs: clock service, host estimators, device estimators, for 8 streams.
+
+    python -m benchmarks.sync.cost --seconds 40
+
+A hub and eight publishers that are told to have another clock than the hub, in two processes, with
+nothing to publish; once as they are and once without probes. The difference in processor time is the
+clock service with its estimators, once they have settled. Device
+clocks and stamping are timed over rows as they come from six IMUs, a camera and a microphone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+
+import numpy as np
+
+STREAMS = 8
+WARM_S = 20.0  # probes are frequent until then
+
+
+def hub() -> None:
+    """Run a hub until stdin ends; on each line, tell the processor time so far."""
+    from drivers.bus import Hub
+
+    with Hub() as running:
+        print(running.address, flush=True)
+        for _ in sys.stdin:
+            print(time.process_time(), flush=True)
+
+
+def publishers(address: str, probing: bool) -> None:
+    """Run the publishers until stdin ends; on each line, tell the processor time so far."""
+    from drivers.bus import publisher
+    from drivers.bus.prober import Prober
+
+    publisher.clock_identity = lambda: "another clock"
+    if not probing:
+        Prober.tick = lambda self, now_s: self._schedule.begin(now_s) if now_s >= self.due_s else None  # type: ignore
+    running = [publisher.Publisher(address, f"stream{n}", hub_timeout_s=1e9) for n in range(STREAMS)]
+    print("up", flush=True)
+    for _ in sys.stdin:
+        print(time.process_time(), flush=True)
+    for one in running:
+        one.close()
+
+
+def processor_s(seconds: float, *, probing: bool) -> tuple[float, float]:
+    """Return processor time per second of hub and publishers."""
+    command = [sys.executable, "-m", "benchmarks.sync.cost", "--role"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([*command, "hub"], **pipes) as far:
+        assert far.stdout is not None
+        told = json.dumps([far.stdout.readline().strip(), probing])
+        with subprocess.Popen([*command, "publishers", "--told", told], **pipes) as near:
+            assert near.stdout is not None
+            near.stdout.readline()
+            time.sleep(WARM_S)
+            before = [ask(one) for one in (far, near)]
+            time.sleep(seconds)
+            after = [ask(one) for one in (far, near)]
+            for one in (near, far):
+                assert one.stdin is not None
+                one.stdin.close()
+    used = [(b - a) / seconds for a, b in zip(before, after, strict=True)]
+    return used[0], used[1]
+
+
+def ask(process: subprocess.Popen[str]) -> float:
+    """Ask a process for its processor time."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write("\n")
+    process.stdin.flush()
+    return float(process.stdout.readline())
+
+
+def stamping_s(seconds: int) -> float:
+    """Return processor time per second of stamping the rows of all eight streams."""
+    from drivers.base import NO_TIME, Samples, StreamInfo
+    from drivers.clock.host import HostClock
+    from drivers.loop import Stamper
+
+    rng = np.random.default_rng(0)
+    total = 0.0
+    for n in range(STREAMS):
+        kind, rate, rows = ("imu", 200.0, 3)
+        if n >= 6:
+            kind, rate, rows = ("camera", 30.0, 1) if n == 6 else ("audio", 48000.0, 480)
+        block = kind == "audio"
+        info = StreamInfo(
+            name=f"s{n}",
+            kind=kind,
+            encoding="array",
+            dtype="<f4",
+            shape=(1,),
+            channels=("x",),
+            units=("1",),
+            rate_hz=rate,
+            regular=True,
+            stamping="block" if block else "row",
+            device="simulated",
+        )
+        clock = HostClock(0, same=False)
+        clock.update((0, 60_000, 70_000, 130_000))
+        stamper = Stamper(info, clock)
+        seq = 0
+        for _ in range(int(seconds * rate / rows)):
+            arrival = int((seq + rows) / rate * 1e9 + rng.exponential(1e6)) + 10**9
+            held = 1 if block else rows
+            samples = Samples(
+                data=np.zeros((rows, 1), np.float32),
+                time_host=np.full(held, arrival, np.int64),
+                time_device=np.full(held, NO_TIME, np.int64),
+                seq=np.arange(seq, seq + held, dtype=np.uint64),
+            )
+            seq += rows
+            began = time.process_time()
+            stamper(samples)
+            total += time.process_time() - began
+    return total / seconds
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    parser.add_argument("--seconds", type=float, default=40.0)
+    parser.add_argument("--role", default="", help=argparse.SUPPRESS)
+    parser.add_argument("--told", default="", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.role == "hub":
+        hub()
+        return
+    if arguments.role == "publishers":
+        publishers(*json.loads(arguments.told))
+        return
+    idle = processor_s(arguments.seconds, probing=False)
+    busy = processor_s(arguments.seconds, probing=True)
+    stamping = stamping_s(60)
+    print(f"{STREAMS} streams, percent of one core")
+    for name, without, including in zip(("hub", "publishers"), idle, busy, strict=True):
+        print(f"  {name:12s} {100 * (including - without):5.2f}  (all of it {100 * including:.2f})")
+    print(f"  {'stamping':12s} {100 * stamping:5.2f}  device clocks of 6 IMUs, camera, microphone")
+    total = sum(busy) - sum(idle) + stamping
+    print(f"  {'together':12s} {100 * total:5.2f}  (with everything else that idle hub and publishers do: "
+          f"{100 * (sum(busy) + stamping):.2f})")  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Finding what stays constant in a rig: the latency of each stream against the others."""

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from drivers.base import NO_TIME, Samples, StreamInfo
 from drivers.clock.device_arrival import (
     HOST_TOLERANCE,
+    SLOWEST_HZ,
     USUAL_NS,
     ArrivalClock,
     CaptureClock,
@@ -90,7 +91,7 @@ def device_clock(info: StreamInfo) -> Clock:
         return ExactClock(exact)
     if info.properties.get(CLOCK) == HOST:
         return CaptureClock(info.rate_hz, info.regular)
-    if info.regular and info.rate_hz > 0:
+    if info.regular and info.rate_hz >= SLOWEST_HZ:
         return RegularClock(info.rate_hz)
     return ArrivalClock(info.rate_hz)
 
@@ -114,7 +115,7 @@ def smooth(
     """
     time_host, time_device = np.asarray(time_host, np.int64), np.asarray(time_device, np.int64)
     count = np.asarray(seq).astype(np.int64)
-    regular = info.regular and info.rate_hz > 0
+    regular = info.regular and info.rate_hz >= SLOWEST_HZ
     if len(count) and _exact(info) is None:
         own = info.properties.get(CLOCK) == HOST
         good = plausible(time_host, time_device)
@@ -125,7 +126,7 @@ def smooth(
             count = Recount(1e9 / info.rate_hz)(count, time_device)
             return smooth_count(count, time_host, 1e9 / info.rate_hz, info.rate_hz)
         if not own and keeps_pace(time_host, time_device):
-            rate = info.rate_hz or 1e9 / USUAL_NS
+            rate = info.rate_hz if info.rate_hz >= SLOWEST_HZ else 1e9 / USUAL_NS
             return smooth_count(time_device, time_host, 1.0, rate, tolerance=HOST_TOLERANCE)
     return device_clock(info).correct(Samples((b"",) * len(count), time_host, time_device, seq))
 

@@ -17,6 +17,7 @@ EARLY_NS = 1_000_000  # a stamp so much after the arrival is none: reading two c
 OLD_NS = 2_000_000_000  # nor one so long before it
 DOUBTS = 3  # of the newest sixteen rows: so many implausible stamps, and none is believed any more
 STARTING_NS = 100e6  # by how much first arrivals may be late, before a pace can be told
+SLOWEST_HZ = 1e-3  # a nominal rate below this is none
 USUAL_NS = 50e6  # a period, where the rate is not known
 
 
@@ -47,7 +48,7 @@ class ArrivalClock:
     """
 
     def __init__(self, rate_hz: float = 0.0) -> None:
-        self._period = 1e9 / rate_hz if rate_hz > 0 else USUAL_NS
+        self._period = 1e9 / rate_hz if rate_hz >= SLOWEST_HZ else USUAL_NS
         self._mapping: DeviceClock | None = None
         self._first: tuple[int, int] | None = None
         self._last_device = 0
@@ -132,7 +133,7 @@ class CaptureClock:
     """
 
     def __init__(self, rate_hz: float, regular: bool) -> None:
-        self._regular = regular and rate_hz > 0
+        self._regular = regular and rate_hz >= SLOWEST_HZ
         self._rate_hz = rate_hz
         self._doubts: deque[bool] = deque(maxlen=16)
         self._stamped = DeviceClock(rate_hz, stamped=True) if self._regular else None
@@ -160,7 +161,9 @@ class CaptureClock:
             times, bound = self._stamped.update(stamps, samples.seq)
         else:
             times = np.where(good, device, host)
-            bound = np.where(good, CAPTURE_NS, np.int64(1e9 / self._rate_hz if self._rate_hz else USUAL_NS))
+            bound = np.where(
+                good, CAPTURE_NS, np.int64(1e9 / self._rate_hz if self._rate_hz >= SLOWEST_HZ else USUAL_NS)
+            )
         steps = np.arange(len(times))
         floor = times if self._last is None else np.maximum(times, self._last + 1 + steps)
         rising = np.maximum.accumulate(floor - steps) + steps

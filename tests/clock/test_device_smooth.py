@@ -44,7 +44,14 @@ def test_times_rise_and_the_bound_contains_the_truth(seed, drift, jitter, lump):
 @settings(max_examples=40, deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 2**50), st.integers(0, 2**50)), max_size=50),
-    st.sampled_from([IMU, StreamInfo(name="camera", kind="camera", rate_hz=30.0)]),
+    st.sampled_from(
+        [
+            IMU,
+            StreamInfo(name="camera", kind="camera", rate_hz=30.0),
+            StreamInfo(name="slow", kind="imu", rate_hz=1e-310, regular=True),
+            StreamInfo(name="mic", kind="audio", rate_hz=48e3, regular=True, properties={CLOCK: HOST}),
+        ]
+    ),
     st.booleans(),
 )
 def test_anything_gives_rising_times(rows, info, stamped):

@@ -72,7 +72,7 @@ def test_check_tells_programs_what_the_contract_says(recorded: tuple[Path, Said]
     for stream, rate in (("camera", 15), ("wrist", 50)):
         found = report["streams"][stream]
         keys = {"samples", "lost", "unexplained", "rate_hz", "duration_s", "time_bound_ms"}
-        assert set(found) == keys
+        assert keys <= set(found)
         assert (found["lost"], found["unexplained"]) == (0, 0)
         assert found["samples"] == pytest.approx(found["rate_hz"] * found["duration_s"], abs=2)
         assert found["rate_hz"] == pytest.approx(rate, rel=0.01)

@@ -61,10 +61,10 @@ def test_resync_prints_what_moved_and_where_the_new_file_is(
 
 
 @pytest.mark.parametrize("terminal", [True, False])
-def test_a_warning_is_shown_while_recording(terminal: bool) -> None:
+def test_a_warning_is_shown_while_recording(terminal: bool, capsys: pytest.CaptureFixture[str]) -> None:
     console = Console(file=io.StringIO(), force_terminal=terminal, width=100)
     warning = "ankle: no clock probe for 7 s"
     status = RecordStatus("recording", "tcp://x", Path("a.h5"), 3.0, None, (), (warning,))
-    with RecordView(console) as view:
+    with RecordView(console=console) as view:
         view(status)
-    assert warning in console.file.getvalue()  # type: ignore[attr-defined]
+    assert warning in console.file.getvalue() + capsys.readouterr().out  # type: ignore[attr-defined]

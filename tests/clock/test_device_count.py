@@ -51,3 +51,12 @@ def test_stamps_that_are_no_clock_change_nothing(stamps, step):
     seq, recount = np.arange(len(device)), Recount(5e6)
     parts = [recount(seq[i : i + step], device[i : i + step]) for i in range(0, len(seq), step)]
     assert np.array_equal(np.concatenate(parts), seq)
+
+
+@pytest.mark.parametrize("step", [1, 4])
+@pytest.mark.parametrize("faster", [2, 3, 5])
+def test_a_film_shown_faster_than_it_was_taken_lacks_no_pictures(faster, step):
+    seq, recount = np.arange(600), Recount(1e9 / 60)
+    stamps = np.rint(seq % 230 * faster * 1e9 / 60).astype(np.int64)  # presentation times, shown in a loop
+    parts = [recount(seq[i : i + step], stamps[i : i + step]) for i in range(0, len(seq), step)]
+    assert np.array_equal(np.concatenate(parts), seq)

@@ -17,6 +17,7 @@ import itertools
 import numpy as np
 from numpy.typing import NDArray
 
+from drivers.clock.device import SLOWEST_HZ
 from recordings.rates import effective_rate, local_rates
 
 STEP_NS = 5e6
@@ -83,7 +84,7 @@ def stream_sync(
         time: (N,) corrected session time, ns.
         bound: (N,) bound on its error, ns.
         arrival: (N,) session time of arrival, ns.
-        rate_hz: nominal rows per second, 0 where there is none.
+        rate_hz: nominal rows per second; below 0.001 there is none.
         regular: the device samples on a clock of its own.
         rows_of: (N,) rows each stamp stands for; by default 1.
 
@@ -110,7 +111,7 @@ def stream_sync(
     return dataclasses.replace(
         found,
         wander_ms=float(np.sqrt(np.mean(residual**2))) * 1e-6,
-        drift_ppm=(rate / rate_hz - 1) * 1e6 if rate_hz > 0 else None,
+        drift_ppm=(rate / rate_hz - 1) * 1e6 if rate_hz >= SLOWEST_HZ else None,
         drift_spread_ppm=float(np.ptp(local) / 2 / rate * 1e6) if len(local) > 1 else None,
         steps=len(steps(seq, time)),
     )

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -94,6 +94,7 @@ numbers = st.integers(0, 2**40)
 
 
 @settings(max_examples=200, deadline=None)
+@example([(0, 0, 0, 0), (0, 0, 0, 0), (1, 1, 0, 0)], 2.2250738585072014e-308, True)
 @given(
     st.lists(st.tuples(numbers, numbers, numbers, numbers), max_size=60),
     st.floats(0, 1e4),

@@ -1,4 +1,4 @@
-"""For all tests: one thread a library, and the folder of real data.
+"""For all tests: one thread a library, the folder of real data, and how examples are drawn.
 
 Small tensors on many threads of a busy machine spend their time waiting for one another, so each library that
 would take them all is given one, before any is loaded.
@@ -6,6 +6,8 @@ would take them all is given one, before any is loaded.
 
 import os
 from pathlib import Path
+
+from hypothesis import settings
 
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
@@ -15,3 +17,9 @@ BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 if BESIDE.is_dir():
     os.environ.setdefault("CHORUS_DATA", str(BESIDE))
+
+# Property tests: a busy machine is no failure; a run of continuous integration can be repeated exactly, and new
+# examples are looked for everywhere else.
+settings.register_profile("local", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "local")

@@ -18,8 +18,8 @@ BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data"
 if BESIDE.is_dir():
     os.environ.setdefault("CHORUS_DATA", str(BESIDE))
 
-# Property tests: a busy machine is no failure; a run of continuous integration can be repeated exactly, and new
-# examples are looked for everywhere else.
+# Property tests: a busy machine is no failure; a run of continuous integration can be repeated exactly, and
+# new examples are looked for everywhere else.
 settings.register_profile("local", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "local")

@@ -277,7 +277,7 @@ class Run:
         streams = tuple(self._stream_status(name, now - self._status_at) for name in names)
         self._status_rows = {stream.name: stream.rows for stream in streams}
         self._status_at = now
-        elapsed = now - self._started if self.phase != "starting" else 0.0
+        elapsed = now - self._started if self._started else 0.0
         return RecordStatus(
             self.phase,
             self._hub.address,

@@ -32,12 +32,13 @@ def hub() -> None:
             print(time.process_time(), flush=True)
 
 
-def publishers(address: str, probing: bool) -> None:
+def publishers(address: str, probing: bool, another: bool) -> None:
     """Run the publishers until stdin ends; on each line, tell the processor time so far."""
     from drivers.bus import publisher
     from drivers.bus.prober import Prober
 
-    publisher.clock_identity = lambda: "another clock"
+    if another:
+        publisher.clock_identity = lambda: "another clock"
     if not probing:
         Prober.tick = lambda self, now_s: self._schedule.begin(now_s) if now_s >= self.due_s else None  # type: ignore
     running = [publisher.Publisher(address, f"stream{n}", hub_timeout_s=1e9) for n in range(STREAMS)]
@@ -48,13 +49,13 @@ def publishers(address: str, probing: bool) -> None:
         one.close()
 
 
-def processor_s(seconds: float, *, probing: bool) -> tuple[float, float]:
+def processor_s(seconds: float, *, probing: bool, another: bool = True) -> tuple[float, float]:
     """Return processor time per second of hub and publishers."""
     command = [sys.executable, "-m", "benchmarks.sync.cost", "--role"]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen([*command, "hub"], **pipes) as far:
         assert far.stdout is not None
-        told = json.dumps([far.stdout.readline().strip(), probing])
+        told = json.dumps([far.stdout.readline().strip(), probing, another])
         with subprocess.Popen([*command, "publishers", "--told", told], **pipes) as near:
             assert near.stdout is not None
             near.stdout.readline()
@@ -138,15 +139,18 @@ def main() -> None:
         publishers(*json.loads(arguments.told))
         return
     idle = processor_s(arguments.seconds, probing=False)
-    busy = processor_s(arguments.seconds, probing=True)
     stamping = stamping_s(60)
     print(f"{STREAMS} streams, percent of one core")
-    for name, without, including in zip(("hub", "publishers"), idle, busy, strict=True):
-        print(f"  {name:12s} {100 * (including - without):5.2f}  (all of it {100 * including:.2f})")
-    print(f"  {'stamping':12s} {100 * stamping:5.2f}  device clocks of 6 IMUs, camera, microphone")
-    total = sum(busy) - sum(idle) + stamping
-    print(f"  {'together':12s} {100 * total:5.2f}  (with everything else that idle hub and publishers do: "
-          f"{100 * (sum(busy) + stamping):.2f})")  # fmt: skip
+    print(f"  stamping (device clocks of 6 IMUs, camera, microphone; session time): {100 * stamping:.2f}")
+    for what, another in (("on the hub's own clock", False), ("all on another host's clock", True)):
+        busy = processor_s(arguments.seconds, probing=True, another=another)
+        hub_s, near_s = (max(0.0, b - a) for a, b in zip(idle, busy, strict=True))
+        print(
+            f"  {what}: hub {100 * hub_s:.2f}, publishers {100 * near_s:.2f}, "
+            f"with stamping {100 * (hub_s + near_s + stamping):.2f} "
+            f"(idle besides: {100 * sum(idle):.2f})",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

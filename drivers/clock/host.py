@@ -47,6 +47,8 @@ STEP_SLACK_NS = 20_000
 BATCH_NS = 1e8
 """Rows that lie within so much have one bound, that of the worst: it hardly differs, and is soon found."""
 
+FEW = 16  # numbers that are faster looked at one by one
+
 FULL = 320  # probes kept at most; then the older ones are thinned to the best of each half second
 FRESH_NS = 10 * 10**9  # the newer ones are not
 
@@ -68,9 +70,8 @@ class _Line:
 
     def bound(self, away: NDArray[np.float64]) -> NDArray[np.int64]:
         """Return a bound on the error at ``away`` (N,) ns from ``estimate.at_ns``."""
-        if not len(away):
-            return np.empty(0, np.int64)
-        first, last = float(away.min()), float(away.max())
+        few = away.tolist() if len(away) <= FEW else (float(away.min()), float(away.max()))
+        first, last = min(few, default=0.0), max(few, default=0.0)
         if last - first > BATCH_NS:
             fading = abs(self.correction) * np.clip(1.0 - away / self.fades_ns, 0.0, 1.0)
             spread = self.estimate.bound_ns + self.estimate.skew_bound * np.abs(away)
@@ -78,7 +79,9 @@ class _Line:
         far = max(abs(first), abs(last))
         left = min(max(1.0 - first / self.fades_ns, 0.0), 1.0)
         spread = self.estimate.bound_ns + self.estimate.skew_bound * far + departure_at(far)
-        return np.full(len(away), math.ceil(spread + abs(self.correction) * left))
+        bound = np.empty(len(away), np.int64)
+        bound.fill(math.ceil(spread + abs(self.correction) * left))
+        return bound
 
 
 class HostClock:

@@ -37,7 +37,7 @@ MAX_SKEW = 700e-6
 WANDER = 20e-6
 """How far a clock's rate strays from its present one: 10 ppm to either side of a mean."""
 
-WANDER_PER_S = 0.4e-6
+WANDER_PER_S = 0.3e-6
 """How fast it does: 10 ppm in half a minute. Faster ones contradict older probes, which then go."""
 
 UNLIKELY = 14.0
@@ -153,67 +153,63 @@ def allowed_lines(
     if not fits[best]:
         return Allowed(0.0, 0.0, 0.0, float(slopes[best]), -max_slope, max_slope, float(gap[best]))
     for _ in range(2):  # once more, with the scatter about the likeliest line
-        there = _Likelihood.of(upper_x, upper_y, slopes, ceiling, best)
-        back = _Likelihood.of(lower_x, -lower_y, -slopes, -floor, best)
-        likely = there.log + back.log - np.abs(slopes) / COMMON_SKEW
-        best = int(np.argmax(np.where(fits, likely, -np.inf)))
-    sure = there.log * there.independent + back.log * back.independent
+        there = _Direction(upper_x, upper_y, float(slopes[best]), float(ceiling[best]))
+        back = _Direction(lower_x, -lower_y, -float(slopes[best]), -float(floor[best]))
+        up, down = there.likelihood(slopes, ceiling), back.likelihood(-slopes, -floor)
+        best = int(np.argmax(np.where(fits, up + down - np.abs(slopes) / COMMON_SKEW, -np.inf)))
+    sure = up * there.independent() + down * back.independent()
     inside = np.flatnonzero(fits & (sure >= sure[best] - unlikely))
     first, last = int(inside[0]), int(inside[-1])
-    corners = [(slopes[i], ceiling[i], floor[i]) for i in range(first, last + 1)]
+    lines = np.stack((slopes, ceiling, floor), axis=1)
+    corners = lines[first : last + 1]
     for within, outside in ((first, first - 1), (last, last + 1)):
-        if 0 <= outside < len(slopes) and not fits[outside]:
+        if 0 <= outside < len(lines) and not fits[outside]:
             part = gap[within] / (gap[within] - gap[outside])
-            corner = tuple(
-                value[within] + part * (value[outside] - value[within]) for value in (slopes, ceiling, floor)
-            )
-            corners.insert(0 if outside < within else len(corners), corner)
+            end = lines[within] + part * (lines[outside] - lines[within])
+            corners = np.vstack((end, corners) if outside < within else (corners, end))
     return Allowed(
-        low=float(min(corner[2] for corner in corners)),
-        high=float(max(corner[1] for corner in corners)),
+        low=float(corners[:, 2].min()),
+        high=float(corners[:, 1].max()),
         middle=float(ceiling[best] + floor[best]) / 2,
         slope=float(slopes[best]),
-        slope_low=float(corners[0][0]),
-        slope_high=float(corners[-1][0]),
+        slope_low=float(corners[0, 0]),
+        slope_high=float(corners[-1, 0]),
         gap=float(gap[best]),
     )
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Likelihood:
-    """How likely slopes are to one direction, its delays taken as exponential above the least.
+class _Direction:
+    """The delays of one direction, taken as exponential above the least.
 
-    Attributes:
-        log: (S,) logarithm of the likelihood, but for a constant.
-        independent: what share of the probes tell something new. In a queue that fills and empties
-            slowly neighbours have one delay, and many of them say no more than one.
+    Args:
+        x, y: (N,) points above lines, :func:`departure` inside y.
+        slope, height: a line that touches them, to judge their scatter by.
     """
 
-    log: NDArray[np.float64]
-    independent: float
-
-    @classmethod
-    def of(
-        cls,
-        x: NDArray[np.float64],
-        y: NDArray[np.float64],
-        slopes: NDArray[np.float64],
-        ceiling: NDArray[np.float64],
-        best: int,
-    ) -> _Likelihood:
-        """Judge ``slopes`` (S,) by points (N,) above lines of height ``ceiling`` (S,)."""
+    def __init__(self, x: NDArray[np.float64], y: NDArray[np.float64], slope: float, height: float) -> None:
+        self._x = x
         leeway = departure(x)
-        above = y - leeway - slopes[best] * x - ceiling[best]
-        scale = float(middle(np.abs(above))) + LEAST_SCATTER_NS
-        weight = 1.0 / (scale + leeway)  # where the clock may have strayed, a delay tells less
-        share = (scale * weight) ** 2
-        above = np.clip(above, -4 * scale, 4 * scale)
+        self._above = y - leeway - slope * x - height
+        self._scale = float(middle(np.abs(self._above))) + LEAST_SCATTER_NS
+        self._weight = 1.0 / (self._scale + leeway)  # where the clock may have strayed, a delay tells less
+
+    def likelihood(self, slopes: NDArray[np.float64], heights: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the logarithm (S,) of the likelihood of lines, but for a constant."""
+        return heights * self._weight.sum() + slopes * (self._weight @ self._x)
+
+    def independent(self) -> float:
+        """Return what share of the probes tell something new.
+
+        In a queue that fills and empties slowly neighbours have one delay, and many of them say no
+        more than one.
+        """
+        share = (self._scale * self._weight) ** 2
+        above = np.clip(self._above, -4 * self._scale, 4 * self._scale)
         above -= (share @ above) / share.sum()
         alike = float((share[1:] * above[1:]) @ above[:-1]) / (float((share * above) @ above) + 1.0)
         alike = min(max(alike, 0.0), 0.999)
-        seconds = 1 + np.count_nonzero(np.diff(np.floor(x * 1e-9)))
-        telling = max(0.0, 1 - FEW / seconds) * (1 - alike) / (1 + alike)
-        return cls(ceiling * weight.sum() + slopes * (weight @ x), telling)
+        seconds = 1 + np.count_nonzero(np.diff(np.floor(self._x * 1e-9)))
+        return max(0.0, 1 - FEW / seconds) * (1 - alike) / (1 + alike)
 
 
 def middle(values: NDArray[Any]) -> Any:

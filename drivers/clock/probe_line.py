@@ -23,8 +23,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.clock.envelope import lower_hull
-
 WINDOW_NS = 60 * 10**9
 """Probes farther away than this do not count: crystals warm up and change their rate."""
 
@@ -102,7 +100,7 @@ class Allowed:
 
 
 def departure(distance_ns: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return how far (N,), ns, a clock may be from its tangent at ``distance_ns`` (N,) from it."""
+    """Return how far (N,), ns, a clock commonly is at most from its tangent, ``distance_ns`` (N,) away."""
     away = np.abs(distance_ns)
     knee = WANDER / WANDER_PER_S * 1e9
     near = np.minimum(away, knee)
@@ -132,12 +130,13 @@ def allowed_lines(
     lower_y: NDArray[np.float64],
     max_slope: float,
     unlikely: float = UNLIKELY,
+    wander: float = 1.0,
 ) -> Allowed:
     """Find the lines at or below the points ``upper`` (N,) and at or above ``lower`` (M,).
 
-    Both sorted by x, with the :func:`departure` from the tangent at x = 0 inside y. Exact: the ranges
-    are found at the corners of the convex set of lines. Of its slopes those are left out that are
-    exp(``unlikely``) times less likely than the likeliest; of the offsets, none.
+    Both sorted by x, with ``wander`` times the :func:`departure` from the tangent at x = 0 inside y.
+    Exact: the ranges are found at the corners of the convex set of lines. Of its slopes those are left
+    out that are exp(``unlikely``) times less likely than the likeliest; of the offsets, none.
     """
     ux, uy = _corners(upper_x, upper_y, max_slope)
     lx, ly = _corners(lower_x, -lower_y, max_slope)
@@ -153,8 +152,9 @@ def allowed_lines(
     if not fits[best]:
         return Allowed(0.0, 0.0, 0.0, float(slopes[best]), -max_slope, max_slope, float(gap[best]))
     for _ in range(2):  # once more, with the scatter about the likeliest line
-        there = _Direction(upper_x, upper_y, float(slopes[best]), float(ceiling[best]))
-        back = _Direction(lower_x, -lower_y, -float(slopes[best]), -float(floor[best]))
+        slope, high, low = float(slopes[best]), float(ceiling[best]), float(floor[best])
+        there = _Direction(upper_x, upper_y, slope, high, wander)
+        back = _Direction(lower_x, -lower_y, -slope, -low, wander)
         up, down = there.likelihood(slopes, ceiling), back.likelihood(-slopes, -floor)
         best = int(np.argmax(np.where(fits, up + down - np.abs(slopes) / COMMON_SKEW, -np.inf)))
     sure = up * there.independent() + down * back.independent()
@@ -182,13 +182,15 @@ class _Direction:
     """The delays of one direction, taken as exponential above the least.
 
     Args:
-        x, y: (N,) points above lines, :func:`departure` inside y.
+        x, y: (N,) points above lines, ``wander`` times the :func:`departure` inside y.
         slope, height: a line that touches them, to judge their scatter by.
     """
 
-    def __init__(self, x: NDArray[np.float64], y: NDArray[np.float64], slope: float, height: float) -> None:
+    def __init__(
+        self, x: NDArray[np.float64], y: NDArray[np.float64], slope: float, height: float, wander: float
+    ) -> None:
         self._x = x
-        leeway = departure(x)
+        leeway = wander * departure(x)
         self._above = y - leeway - slope * x - height
         self._scale = float(middle(np.abs(self._above))) + LEAST_SCATTER_NS
         self._weight = 1.0 / (self._scale + leeway)  # where the clock may have strayed, a delay tells less
@@ -233,6 +235,20 @@ def _corners(
     return x[hull], y[hull]
 
 
+def lower_hull(x: NDArray[np.float64], y: NDArray[np.float64]) -> list[int]:
+    """Return the indices of the lower convex hull of points (N,), x rising (Andrew 1979)."""
+    xs, ys = x.tolist(), y.tolist()
+    hull: list[int] = []
+    for i in range(len(xs)):
+        while len(hull) >= 2:
+            a, b = hull[-2], hull[-1]
+            if (xs[b] - xs[a]) * (ys[i] - ys[a]) - (ys[b] - ys[a]) * (xs[i] - xs[a]) > 0:
+                break
+            hull.pop()
+        hull.append(i)
+    return hull
+
+
 def _slopes(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
     run = np.diff(x)
     apart = run > 0
@@ -245,15 +261,19 @@ def allowed_by(
     base_ns: int,
     max_skew: float = MAX_SKEW,
     unlikely: float = UNLIKELY,
+    wander: float = 1.0,
 ) -> Allowed:
-    """Find what probes (N,) of PROBE, N >= 1, allow of the offset at ``at_ns``, less ``base_ns``."""
+    """Find what probes (N,) of PROBE, N >= 1, allow of the offset at ``at_ns``, less ``base_ns``.
+
+    The clocks may depart from a line ``wander`` times as fast as common ones do.
+    """
     sent = (probes["t0"] - at_ns).astype(np.float64)
     back = (probes["t3"] - at_ns).astype(np.float64)
-    high = (probes["t1"] - probes["t0"] - base_ns).astype(np.float64) + departure(sent)
-    low = (probes["t2"] - probes["t3"] - base_ns).astype(np.float64) - departure(back)
+    high = (probes["t1"] - probes["t0"] - base_ns).astype(np.float64) + wander * departure(sent)
+    low = (probes["t2"] - probes["t3"] - base_ns).astype(np.float64) - wander * departure(back)
     sent, high = _sorted(sent, high)
     back, low = _sorted(back, low)
-    return allowed_lines(sent, high, back, low, max_skew, unlikely)
+    return allowed_lines(sent, high, back, low, max_skew, unlikely, wander)
 
 
 def _sorted(

@@ -24,6 +24,14 @@ KNOT_NS = 10**9
 BLOCK = 64  # probes looked at together for a step
 BUCKET_NS = 10**9 // 2
 
+FASTEST = 16.0
+"""A clock may wander so many times as fast as common ones, 5 ppm a second; what goes faster, steps."""
+
+MARGIN = 4.0
+
+CLOSE_NS = 10 * 10**9
+"""A step shows among the probes so close to it."""
+
 
 class HostTrack:
     """Turns the monotonic time of one host into session time; see :func:`smooth`.
@@ -137,26 +145,37 @@ _Piece = tuple[
 
 
 def _segments(probes: NDArray[Any]) -> list[NDArray[Any]]:
-    """Split where the probes of a minute no longer agree."""
+    """Split where a clock stepped: where the probes of a minute no longer agree, nor those close by."""
     pieces: list[NDArray[Any]] = []
-    start = end = 0
+    start = since = end = 0  # of the piece; of the probes that agree; of those looked at
     while end < len(probes):
         stop = min(end + BLOCK, len(probes))
-        if _agree(probes, start, end, stop):
+        if _agree(probes, since, end, stop):
             end = stop
             continue
         good, bad = end, stop  # the first probe that contradicts lies in [good, bad)
         while bad - good > 1:
             middle = (good + bad) // 2
-            if _agree(probes, start, end, middle):
+            if _agree(probes, since, end, middle):
                 good = middle
             else:
                 bad = middle
-        good = max(good, start + 1)
-        pieces.append(probes[start:good])
-        start = end = good
+        good = max(good, since + 1)
+        if not _wanders(probes, good):
+            pieces.append(probes[start:good])
+            start = good
+        since = end = good
     pieces.append(probes[start:])
     return [piece for piece in pieces if len(piece)]
+
+
+def _wanders(probes: NDArray[Any], at: int) -> bool:
+    """Whether a clock that wanders fast explains why the probe ``at`` contradicts the ones before."""
+    stamp = int(probes["t3"][min(at, len(probes) - 1)])
+    first, last = np.searchsorted(probes["t3"], (stamp - CLOSE_NS, stamp + CLOSE_NS))
+    near = probes[first:last]
+    base = int(near["t2"][-1] - near["t3"][-1])
+    return allowed_by(near, stamp, base, wander=FASTEST).gap >= 0
 
 
 def _agree(probes: NDArray[Any], start: int, end: int, stop: int) -> bool:
@@ -190,12 +209,18 @@ def _piece(probes: NDArray[Any]) -> _Piece:
 
 
 def _widest(probes: NDArray[Any], knot: int, base: int) -> Any:
-    """What the probes around a knot allow, from as many of them as agree."""
+    """What the probes around a knot allow, from as many of them as agree.
+
+    Probes that only just agree leave a strip that is too narrow, so :data:`MARGIN` times the wander is
+    allowed that they need.
+    """
     reach = WINDOW_NS
     while True:
-        found = allowed_by(probes, knot, base, MAX_SKEW, unlikely=np.inf)
-        if found.gap >= 0 or len(probes) <= 2:
-            return found
+        wander = 1 / MARGIN
+        while wander <= FASTEST:
+            if allowed_by(probes, knot, base, MAX_SKEW, wander=wander).gap >= 0:
+                return allowed_by(probes, knot, base, MAX_SKEW, np.inf, MARGIN * wander)
+            wander *= 2
         reach //= 2
         close = np.abs(probes["t3"] - knot) <= reach
         probes = probes[close] if close.any() else probes[np.argmin(np.abs(probes["t3"] - knot))][None]

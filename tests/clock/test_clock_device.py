@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from drivers.base import NO_TIME, Samples, StreamInfo
 from drivers.clock.device import ArrivalClock, DeviceClock, ExactClock, RegularClock, device_clock
-from drivers.clock.envelope import envelope_line, lower_hull
 
 START = 10**13
 DELAYS = {
@@ -180,18 +179,3 @@ def test_the_model_follows_from_what_is_announced():
     times, bounds = exact.correct(samples)
     assert times.tolist() == [5, 9]
     assert bounds.tolist() == [1000, 1000]
-
-
-@given(st.lists(st.tuples(st.integers(1, 1000), st.integers(0, 10**6)), min_size=1, max_size=80))
-def test_the_line_is_below_all_points_and_touches_one(steps):
-    gaps, heights = zip(*steps, strict=True)
-    x = np.cumsum(gaps).astype(np.float64) * 1e6
-    y = x + np.array(heights)
-    line = envelope_line(x, y, tolerance=0.03)
-    above = y - line(x)
-    assert np.all(above >= -1e-3)
-    assert np.min(above) < 1e-3
-    assert 0.97 <= line.slope <= 1.03
-    hull = lower_hull(x, y)
-    assert hull[0] == 0
-    assert hull[-1] == len(x) - 1

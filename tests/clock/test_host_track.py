@@ -91,6 +91,27 @@ def test_a_step_is_found_and_stays_within_the_bound(jump_ns):
     assert np.all(np.abs(time - (unsure + 77 * S)) <= bound)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_clock_that_wanders_fast_does_not_step_and_keeps_its_bound(seed):
+    rng = np.random.default_rng(seed)
+    period = 20 * S  # 10 ppm to either side within 5 s: ten times what crystals do
+
+    def session(host):
+        return host + 77 * S + round(10e-6 * period / (2 * np.pi) * np.sin(2 * np.pi * host / period + seed))
+
+    rows = []
+    for t in np.arange(0, 120 * S, S // 2).tolist():
+        there, back = (round(100e3 + rng.exponential(20e3)) for _ in range(2))
+        rows.append((t, session(t + there), session(t + there), t + there + back))
+    track = smooth(np.array(rows, PROBE))
+    assert len(track.steps) == 0
+    host = np.arange(0, 119 * S, S // 7)
+    time, bound = track.to_session(host)
+    error = np.abs(time - np.array([session(t) for t in host.tolist()]))
+    assert np.mean(error <= bound) >= 0.99
+    assert np.max(error) < 100_000
+
+
 def test_one_clock_needs_no_probe():
     track = smooth(np.empty(0, PROBE), epoch_ns=5, same=True)
     assert track.to_session(12) == (7, 0)

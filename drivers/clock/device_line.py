@@ -39,6 +39,8 @@ FLOOR_NS = 20_000.0
 """No bound is below this: reading a clock from Python costs that much now and then."""
 FIRST_NS = 10e6
 """By how much a single first arrival may be late: the usual jitter of a serial line or a radio, ns."""
+INSTANT = 1e-18
+"""Points within a nanosecond tell no slope, s²."""
 STRETCH = 32
 """Points whose lowest is near the least delay: 8 s of quarter seconds."""
 BEATS = 4.0
@@ -126,13 +128,13 @@ def fit_line(
         level = float(weight @ z) / total
         apart = x - mean
         spread = float(weight @ (apart * apart)) / total
-        if spread > 0:
+        if spread > INSTANT:
             raw = float(weight @ (apart * z)) / total / spread
         # About the line that the points alone would have: what is usual must not make its own evidence.
         sigma = _sigma(_middle(np.abs(z - level - raw * apart)), z - raw * apart, n)
         count = max(1.0, float(aged.sum()) / BEATS) if n > 2 * BEATS else n / 2
         level_sd = sigma / math.sqrt(count)
-        slope, slope_sd = _shrunk(raw, level_sd / math.sqrt(spread) if spread > 0 else np.inf, tolerance)
+        slope, slope_sd = _shrunk(raw, level_sd / math.sqrt(spread) if spread > INSTANT else np.inf, tolerance)
     above = z - (level + slope * (x - mean))
     edge, edge_error = (0.0, 0.0) if asymmetry >= 0.5 else lower_edge(above)
     return Fit(mean, level, slope, level_sd, slope_sd, edge, edge_error, scatter)

@@ -171,8 +171,8 @@ def _segments(probes: NDArray[Any]) -> list[NDArray[Any]]:
 
 def _wanders(probes: NDArray[Any], at: int) -> bool:
     """Whether a clock that wanders fast explains why the probe ``at`` contradicts the ones before."""
-    stamp = int(probes["t3"][min(at, len(probes) - 1)])
-    first, last = np.searchsorted(probes["t3"], (stamp - CLOSE_NS, stamp + CLOSE_NS))
+    before, stamp = probes["t3"][[at - 1, min(at, len(probes) - 1)]].tolist()
+    first, last = np.searchsorted(probes["t3"], (before - CLOSE_NS, stamp + CLOSE_NS))
     near = probes[first:last]
     base = int(near["t2"][-1] - near["t3"][-1])
     return allowed_by(near, stamp, base, wander=FASTEST).gap >= 0

@@ -48,19 +48,22 @@ class Stamper:
         stamps = np.empty(len(samples.time_host), STAMP)
         if not len(stamps):
             return stamps
-        host, host_bound = self._device.correct(samples)
-        time, bound = self._host.to_session(host)
-        time = time - self._latency_ns
+        host, bound = self._device.correct(samples)
+        time, more = self._host.to_session(host)
+        bound += more
+        if self._latency_ns:
+            time -= self._latency_ns
         # Each new probe moves the estimate a little; time must not run back for that.
-        rising = time
         fresh = self._last is None or int(time[0]) > self._last
-        if not fresh or (len(time) > 1 and bool((time[1:] <= time[:-1]).any())):
+        if not fresh or (len(time) > 1 and not (time[1:] > time[:-1]).all()):
             steps = np.arange(len(time))
             floor = time if self._last is None else np.maximum(time, self._last + 1 + steps)
             rising = np.maximum.accumulate(floor - steps) + steps
-        self._last = int(rising[-1])
-        stamps["time"] = rising
-        stamps["time_bound"] = host_bound + bound + (rising - time)
+            bound += rising - time
+            time = rising
+        self._last = int(time[-1])
+        stamps["time"] = time
+        stamps["time_bound"] = bound
         stamps["time_host"] = samples.time_host
         stamps["time_device"] = samples.time_device
         stamps["seq"] = samples.seq

@@ -6,8 +6,8 @@ While recording, a time has to be told at once, from what came before it. Here a
     probes ── drivers.clock.host.smooth ── session time - latency  ->  time, time_bound
 
 Raw times, rows, probes, the ledger and labels stay as they were; ``time``, ``time_bound``, their
-checksums and the effective rate are written anew, into a new file. Events keep their times: no raw
-time of theirs is stored.
+checksums and the effective rate are written anew, into a new file. Latencies that ``chorus calibrate
+latency`` found are taken off. Events keep their times: no raw time of theirs is stored.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from drivers.clock import device
 from drivers.errors import RecordingError, RecordingExists
 from recordings import layout
+from recordings.latency import Latency
 from recordings.rates import effective_rate
 from recordings.reader import Recording, open_recording
 from recordings.stream_reader import StreamReader
@@ -47,6 +48,7 @@ class StreamResync:
         moved_ms: how far they moved, RMS.
         moved_max_ms: the farthest.
         bound_before_ms, bound_ms: median bound on their error, before and now.
+        latency_ms: constant latency taken off now that was found in this recording.
     """
 
     method: str
@@ -54,6 +56,7 @@ class StreamResync:
     moved_max_ms: float
     bound_before_ms: float
     bound_ms: float
+    latency_ms: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,11 +82,13 @@ class NewTimes:
         time: (N,) corrected session time, rising, ns.
         bound: (N,) bound on its error, ns.
         method: how.
+        latency_ns: constant latency that is taken off now; None where that is as it was.
     """
 
     time: Ns
     bound: Ns
     method: str
+    latency_ns: int | None = None
 
 
 def default_output(path: Path) -> Path:
@@ -112,8 +117,9 @@ def resync(path: Path | str, output: Path | str | None = None) -> ResyncReport:
     with open_recording(path) as recording:
         times = estimate(recording)
         before = {name: recording.all_streams[name].stamps for name in times}
+        found = {name: recording.all_streams[name].latency for name in times}
     report = {
-        name: _compare(new, before[name]["time"].astype(np.int64), before[name]["time_bound"])
+        name: _compare(new, before[name]["time"].astype(np.int64), before[name]["time_bound"], found[name])
         for name, new in times.items()
     }
     part = output.with_name(f".{output.name}.part")
@@ -163,10 +169,12 @@ def _own_times(clocks: HostClocks, stream: StreamReader) -> NewTimes:
         return NewTimes(*kept, "as recorded: no probe tells the clock of its host")
     host, host_bound = device.smooth(raw[0], raw[1], raw[2], info)
     session, bound = track.to_session(host)
-    shifted = session - stream.latency_ns
+    latency = stream.latency_ns + (stream.latency.latency_ns if stream.latency is not None else 0)
+    shifted = session - latency
     rising = _rising(shifted)
     method = "device clock" if clocks.is_session(info.host) else "device clock and probes"
-    return NewTimes(rising, host_bound + bound + (rising - shifted), f"{method}, both directions of time")
+    bound = host_bound + bound + (rising - shifted)
+    return NewTimes(rising, bound, f"{method}, both directions of time", latency)
 
 
 def _source(streams: dict[str, StreamReader], name: str) -> str | None:
@@ -192,7 +200,7 @@ def _rising(time: Ns) -> Ns:
     return np.maximum.accumulate(time - numbers) + numbers
 
 
-def _compare(new: NewTimes, time: Ns, bound: Ns) -> StreamResync:
+def _compare(new: NewTimes, time: Ns, bound: Ns, found: Latency | None) -> StreamResync:
     moved = np.abs(new.time - time).astype(np.float64) * 1e-6
     return StreamResync(
         method=new.method,
@@ -200,6 +208,7 @@ def _compare(new: NewTimes, time: Ns, bound: Ns) -> StreamResync:
         moved_max_ms=float(np.max(moved)),
         bound_before_ms=float(np.median(bound)) * 1e-6,
         bound_ms=float(np.median(new.bound)) * 1e-6,
+        latency_ms=found.latency_ms if found is not None and new.latency_ns is not None else 0.0,
     )
 
 
@@ -228,6 +237,10 @@ def _write_stream(group: h5py.Group, new: NewTimes) -> None:
             start = number * rows_per_chunk
             entry["xxh3_64"] = layout.checksum(column[start : start + int(entry["rows"])])
         sums[:] = entries
+    if new.latency_ns is not None:
+        group.attrs["latency_ns"] = new.latency_ns
+        if layout.LATENCY in group:  # it is taken off: no longer in ``time``
+            del group[layout.LATENCY]
     if group.attrs["rate_effective_hz"]:
         seq = layout.dataset(group, "seq")[: len(new.time)]
         group.attrs["rate_effective_hz"] = effective_rate(seq, new.time)

@@ -28,7 +28,7 @@ from drivers.errors import BusError, WireError
 log = logging.getLogger(__name__)
 
 SILENCE_NS = 5 * 10**9
-"""A publisher probes the clock each second; one not heard for so long is reported."""
+"""A publisher probes the clock each two seconds; one not heard for so long is reported."""
 
 
 class _Publisher(msgspec.Struct):

@@ -134,7 +134,9 @@ def fit_line(
         sigma = _sigma(_middle(np.abs(z - level - raw * apart)), z - raw * apart, n)
         count = max(1.0, float(aged.sum()) / BEATS) if n > 2 * BEATS else n / 2
         level_sd = sigma / math.sqrt(count)
-        slope, slope_sd = _shrunk(raw, level_sd / math.sqrt(spread) if spread > INSTANT else np.inf, tolerance)
+        slope, slope_sd = _shrunk(
+            raw, level_sd / math.sqrt(spread) if spread > INSTANT else np.inf, tolerance
+        )
     above = z - (level + slope * (x - mean))
     edge, edge_error = (0.0, 0.0) if asymmetry >= 0.5 else lower_edge(above)
     return Fit(mean, level, slope, level_sd, slope_sd, edge, edge_error, scatter)

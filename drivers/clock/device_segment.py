@@ -10,7 +10,7 @@ from drivers.clock.device_line import ASYMMETRY, FIRST_NS, Fit, Floats, fit_line
 from drivers.clock.device_step import Lateness, Waits
 
 BUCKET_S = 0.25  # the earliest arrival of each quarter second counts
-REFIT_S = 1.0  # between two fits, once there are enough points
+REFIT_S = 2.0  # between two fits, once there are enough points
 POINTS = 480  # two minutes of them
 YOUNG = 64  # while a segment is young every arrival is a point; when there are so many, halves are merged
 

@@ -47,7 +47,7 @@ STEP_SLACK_NS = 20_000
 BATCH_NS = 1e8
 """Rows that lie within so much have one bound, that of the worst: it hardly differs, and is soon found."""
 
-FEW = 16  # numbers that are faster looked at one by one
+FEW = 8  # rows; so few are faster converted one by one
 
 FULL = 320  # probes kept at most; then the older ones are thinned to the best of each half second
 FRESH_NS = 10 * 10**9  # the newer ones are not
@@ -70,18 +70,36 @@ class _Line:
 
     def bound(self, away: NDArray[np.float64]) -> NDArray[np.int64]:
         """Return a bound on the error at ``away`` (N,) ns from ``estimate.at_ns``."""
-        few = away.tolist() if len(away) <= FEW else (float(away.min()), float(away.max()))
-        first, last = min(few, default=0.0), max(few, default=0.0)
+        if not len(away):
+            return np.empty(0, np.int64)
+        first, last = float(away.min()), float(away.max())
         if last - first > BATCH_NS:
             fading = abs(self.correction) * np.clip(1.0 - away / self.fades_ns, 0.0, 1.0)
             spread = self.estimate.bound_ns + self.estimate.skew_bound * np.abs(away)
             return np.ceil(spread + departure(away) + fading).astype(np.int64)
+        return np.full(len(away), self.bound_within(first, last))
+
+    def bound_within(self, first: float, last: float) -> int:
+        """Return a bound on the error from ``first`` to ``last`` ns from ``estimate.at_ns``."""
         far = max(abs(first), abs(last))
         left = min(max(1.0 - first / self.fades_ns, 0.0), 1.0)
         spread = self.estimate.bound_ns + self.estimate.skew_bound * far + departure_at(far)
-        bound = np.empty(len(away), np.int64)
-        bound.fill(math.ceil(spread + abs(self.correction) * left))
-        return bound
+        return math.ceil(spread + abs(self.correction) * left)
+
+    def few(self, asked: list[int]) -> tuple[list[int], list[int]]:
+        """Return what is to be added to times (N,), N >= 1, and the bounds: plain numbers, for few."""
+        estimate, correction, fades = self.estimate, self.correction, self.fades_ns
+        base, at, skew = estimate.offset_ns, estimate.at_ns, estimate.skew
+        away = [float(one - at) for one in asked]
+        first, last = min(away), max(away)
+        if last - first > BATCH_NS:
+            many = np.array(away)
+            return (np.rint(self.offset(many)).astype(np.int64) + base).tolist(), self.bound(many).tolist()
+        if correction and first < fades:
+            moved = [round(skew * x + correction * min(max(1.0 - x / fades, 0.0), 1.0)) for x in away]
+        else:
+            moved = [round(skew * x) for x in away]
+        return [base + one for one in moved], [self.bound_within(first, last)] * len(away)
 
 
 class HostClock:
@@ -204,17 +222,19 @@ class HostClock:
         line = self._line
         if line is None:
             raise RuntimeError("a HostClock of another host needs a probe first")
-        asked = host_ns if isinstance(host_ns, np.ndarray) else np.array([host_ns], np.int64)
         if self.same:
-            time, bound = asked - self.epoch_ns, np.zeros(len(asked), np.int64)
-        else:
-            away = (asked - line.estimate.at_ns).astype(np.float64)
-            moved = np.rint(line.offset(away)).astype(np.int64)
-            time = asked + (line.estimate.offset_ns - self.epoch_ns) + moved
-            bound = line.bound(away)
-        if isinstance(host_ns, np.ndarray):
-            return time, bound
-        return int(time[0]), int(bound[0])
+            return host_ns - self.epoch_ns, np.zeros(len(host_ns), np.int64) if _many(host_ns) else 0
+        if not _many(host_ns):
+            (offset,), (bound,) = line.few([int(host_ns)])
+            return int(host_ns) - self.epoch_ns + offset, bound
+        if 0 < len(host_ns) <= FEW:
+            asked = host_ns.tolist()
+            offsets, bounds = line.few(asked)
+            times = [one - self.epoch_ns + more for one, more in zip(asked, offsets, strict=True)]
+            return np.array(times, np.int64), np.array(bounds, np.int64)
+        away = (host_ns - line.estimate.at_ns).astype(np.float64)
+        moved = np.rint(line.offset(away)).astype(np.int64)
+        return host_ns + (line.estimate.offset_ns - self.epoch_ns) + moved, line.bound(away)
 
     def to_host(self, session_ns: int) -> int:
         """Convert session time to this host's monotonic time, ns: the inverse of ``to_session``."""
@@ -232,3 +252,7 @@ class HostClock:
             else:
                 high = middle
         return low
+
+
+def _many(host_ns: Any) -> bool:
+    return isinstance(host_ns, np.ndarray)

@@ -157,7 +157,7 @@ def allowed_lines(
         back = _Direction(lower_x, -lower_y, -slope, -low, wander)
         up, down = there.likelihood(slopes, ceiling), back.likelihood(-slopes, -floor)
         best = int(np.argmax(np.where(fits, up + down - np.abs(slopes) / COMMON_SKEW, -np.inf)))
-    sure = up * there.independent() + down * back.independent()
+    sure = np.add(up * there.independent(), down * back.independent())
     inside = np.flatnonzero(fits & (sure >= sure[best] - unlikely))
     first, last = int(inside[0]), int(inside[-1])
     lines = np.stack((slopes, ceiling, floor), axis=1)

@@ -16,8 +16,7 @@ SETTLING_S = 15.0
 
 SETTLING_INTERVAL_S = 0.25
 SCATTERED_INTERVAL_S = 0.5
-INTERVAL_S = 1.0
-SAME_CLOCK_INTERVAL_S = 2.0
+INTERVAL_S = 2.0
 
 SCATTER_NS = 1_000_000
 """Round trips that commonly differ by more need many probes for one that was not held up."""
@@ -53,7 +52,7 @@ class ProbeSchedule:
         """A chain begins: its first probe is sent now; round trips so far differ by ``scatter_ns``."""
         self._left = 1 if self._same else BURST if self._burst else CHAIN
         self._burst = False
-        interval = SAME_CLOCK_INTERVAL_S if self._same else INTERVAL_S
+        interval = INTERVAL_S
         if not self._same and scatter_ns > SCATTER_NS:
             interval = SCATTERED_INTERVAL_S
         if not self._same and now_s - self._began < SETTLING_S:

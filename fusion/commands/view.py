@@ -104,9 +104,11 @@ def _figure(value: float | None, digits: int) -> str:
 def print_resync(report: ResyncReport, console: Console | None = None) -> None:
     """Print what ``chorus resync`` did."""
     console = console or plain_console()
-    done = table("stream", "moved [ms]", "at most [ms]", "bound before [ms]", "bound [ms]", "how")
+    done = table(
+        "stream", "moved [ms]", "at most [ms]", "of it latency [ms]", "bound before [ms]", "bound [ms]", "how"
+    )
     for name, one in report.streams.items():
-        figures = (one.moved_ms, one.moved_max_ms, one.bound_before_ms, one.bound_ms)
+        figures = (one.moved_ms, one.moved_max_ms, one.latency_ms, one.bound_before_ms, one.bound_ms)
         done.add_row(name, *(f"{figure:.3f}" for figure in figures), escape(one.method))
     console.print(done)
     console.print(escape(str(report.output)), highlight=False, soft_wrap=True)

@@ -30,7 +30,7 @@ def test_scattered_delays_are_probed_more_often():
     quiet, scattered = (ProbeSchedule(same=False, now_s=0.0) for _ in range(2))
     for schedule in (quiet, scattered):
         sent_in(schedule, 0.0, 30.0)
-    assert sent_in(scattered, 30.0, 10.0, 2 * SCATTER_NS) == 2 * sent_in(quiet, 30.0, 10.0)
+    assert sent_in(scattered, 30.0, 10.0, 2 * SCATTER_NS) >= 3 * sent_in(quiet, 30.0, 10.0)
 
 
 def test_one_clock_is_only_asked_for_a_sign_of_life():

@@ -18,6 +18,7 @@ from drivers.base import NO_TIME, STAMP, Batch, StreamInfo
 from drivers.bus.messages import PROBE, Ended, Probes
 from drivers.errors import RecordingError, RecordingExists
 from recordings.check import check, examine
+from recordings.latency.found import Latency, store
 from recordings.layout import SessionAttributes
 from recordings.reader import open_recording
 from recordings.resync import default_output, resync
@@ -122,6 +123,25 @@ def test_raw_times_rows_and_ledger_stay_and_the_file_stays_sound(tmp_path: Path)
         told = json.loads(file["streams/wrist"].attrs["resync"])
         assert "both directions" in told["method"]
         assert file["streams/wrist"].attrs["rate_effective_hz"] == pytest.approx(100.0, rel=1e-5)
+
+
+def test_a_latency_that_was_found_is_taken_off_once(tmp_path: Path) -> None:
+    write(tmp_path / "a.h5")
+    resync(tmp_path / "a.h5", tmp_path / "without.h5")
+    found = Latency(12.5, 0.1, 0.2, 5, "microphone", "shock", 1e-6, (1,) * 5, (0.0,) * 5)
+    store(tmp_path / "a.h5", {"wrist": found})
+    report = resync(tmp_path / "a.h5", tmp_path / "with.h5")
+    assert report.streams["wrist"].latency_ms == 12.5
+    resync(tmp_path / "with.h5", tmp_path / "again.h5")
+    times = {}
+    for name in ("without", "with", "again"):
+        with open_recording(tmp_path / f"{name}.h5") as recording:
+            stream = recording.streams["wrist"]
+            times[name] = stream.stamps["time"].astype(np.int64)
+            assert stream.latency is None
+            assert stream.latency_ns == LATENCY_NS + (0 if name == "without" else 12_500_000)
+    assert (times["without"] - times["with"] == 12_500_000).all()
+    assert (times["again"] == times["with"]).all()
 
 
 def test_doing_it_twice_gives_the_same_times(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from drivers.bus.messages import Event
 from recordings.sync_clocks import SILENCE_S
 
 WARN_S = 5.0
-"""Probes come several times a second; without any for so long they have stopped."""
+"""Probes come every two seconds at least; without any for so long they have stopped."""
 
 SHOWN_S = 20.0
 """A clock event of a driver is shown for so long."""

@@ -11,7 +11,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Collection, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from drivers.base import Batch, StreamInfo
 from drivers.bus import Hub, Subscriber
@@ -19,6 +19,8 @@ from drivers.bus.messages import Announcement, Ended, Event, Failed, Message, Mi
 from drivers.errors import Fault, RecordingError
 from drivers.rig import Rig
 from recordings.clock_watch import ClockWatch
+from recordings.growth import Growth
+from recordings.pulse import Pulse
 from recordings.status import Phase, RecordStatus, RecordSummary, StreamStatus, StreamSummary
 from recordings.writer import DiskFull, SessionWriter
 
@@ -76,6 +78,9 @@ class Run:
         self._errors: dict[str, str] = {}
         self._fed: set[str] = set()  # streams that workers make
         self._clocks = ClockWatch(hub.session.clock)
+        self._pulses: dict[str, Pulse] = {}
+        self._silent: set[str] = set()
+        self._grown = Growth()
         self._started = self._stopped = 0.0
         self._status_due = 0.0
         self._status_rows: dict[str, int] = {}
@@ -172,6 +177,7 @@ class Run:
             self._check_processes()
             self._check_workers()
             self._check_clocks()
+            self._check_silence()
             if self._on_status is not None:
                 self._on_status(self._status())
 
@@ -205,6 +211,7 @@ class Run:
     def _append(self, batch: Batch) -> None:
         try:
             self._writer.append(batch)
+            self._pulses[batch.stream].take(batch, time.monotonic())
         except DiskFull:
             raise
         except RecordingError as error:  # one stream's fault must not end the others
@@ -214,6 +221,7 @@ class Run:
     def _announced(self, info: StreamInfo) -> None:
         self._alive.add(info.name)
         self._clocks.announced(info, time.monotonic())
+        self._pulses.setdefault(info.name, Pulse(info, time.monotonic()))
         if info.name in self._writer.streams:
             self._writer.announced_again(info)
             return
@@ -268,6 +276,18 @@ class Run:
             if not self._writer.closed:
                 self._writer.event(Event(self._now(), "clock", words, streams))
 
+    def _check_silence(self) -> None:
+        """Note in the file when a stream that should send falls silent, and when it is back."""
+        if self.phase != "recording" or self._writer.closed:
+            return
+        for name, pulse in self._pulses.items():
+            silent_s = pulse.silent_s(time.monotonic()) if name in self._alive else 0.0
+            if bool(silent_s) != (name in self._silent):
+                words = f"{name}: silent since {silent_s:.1f} s" if silent_s else f"{name}: sends again"
+                if silent_s or name in self._alive:
+                    self._writer.event(Event(self._now(), "device", words, name))
+                self._silent ^= {name}
+
     def _now(self) -> int:
         return time.monotonic_ns() - self._hub.session.epoch_ns
 
@@ -286,13 +306,15 @@ class Run:
             self._duration,
             streams,
             self._clocks.warnings(now),
+            *self._grown.told(self._writer.path, now),
         )
 
     def _stream_status(self, name: str, since_s: float) -> StreamStatus:
         error = self._errors.get(name, "")
         stream = self._writer.streams.get(name)
+        required = name in self._rig.streams and self._rig.streams[name].required
         if stream is None:
-            return StreamStatus(name, "failed" if error else "waiting", error=error)
+            return StreamStatus(name, "failed" if error else "waiting", error=error, required=required)
         rows = stream.ledger.stored
         state = "failed" if error else "running" if name in self._alive else "ended"
         return StreamStatus(
@@ -304,7 +326,20 @@ class Run:
             lost=sum(stream.ledger.lost.values()),
             bytes=stream.bytes,
             error=error,
+            required=required,
+            kind=stream.info.kind,
+            **self._pulse_status(name, state),
         )
+
+    def _pulse_status(self, name: str, state: str) -> dict[str, Any]:
+        pulse = self._pulses[name]
+        level, unit = pulse.level() or (None, "")
+        told: dict[str, Any] = {"level": level, "level_unit": unit}
+        if pulse.time_ns is not None:
+            told |= {"bound_ms": pulse.bound_ns * 1e-6, "age_s": (self._now() - pulse.time_ns) * 1e-9}
+        if state == "running" and self.phase == "recording":
+            told["silent_s"] = pulse.silent_s(time.monotonic())
+        return told
 
     def summary(self) -> RecordSummary:
         """Return what came of it."""
@@ -330,6 +365,11 @@ class Run:
             if stream.unexplained
         ]
         problems += [f"{name}: did not say that it ended" for name in sorted(self._alive)]
+        problems += [
+            f"{name}: sent nothing any more when the recording was stopped"
+            for name in sorted(self._silent)
+            if name in self._rig.streams and self._rig.streams[name].required and name not in self._errors
+        ]
         problems += self._clocks.problems
         cpu_s, drivers_cpu_s = _cpu()
         return RecordSummary(

@@ -22,6 +22,13 @@ class StreamStatus:
         lost: rows lost so far, for any reason.
         bytes: of data stored so far.
         error: why it failed, or empty.
+        required: the session is not sound without it.
+        kind: of the stream, or empty before its announcement.
+        bound_ms: bound on the error of its newest row's time, ms; None before the first row.
+        age_s: since the capture of its newest row, s; None before the first.
+        silent_s: for how long it has sent nothing although it should, s; 0 where all is well.
+        level: peak of sound, dB relative to full scale, or an IMU's specific force; None where there is none.
+        level_unit: of ``level``.
     """
 
     name: str
@@ -32,6 +39,13 @@ class StreamStatus:
     lost: int = 0
     bytes: int = 0
     error: str = ""
+    required: bool = False
+    kind: str = ""
+    bound_ms: float | None = None
+    age_s: float | None = None
+    silent_s: float = 0.0
+    level: float | None = None
+    level_unit: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,6 +60,9 @@ class RecordStatus:
         duration_s: how long it is to be, or None for until it is stopped.
         streams: those of the rig, and any others that came.
         warnings: what is wrong now and can't be seen from the rows, a line each.
+        file_bytes: size of the file so far.
+        free_bytes: room that the disk still has.
+        room_s: how long that lasts at the present rate, s; None while that is unknown.
     """
 
     phase: Phase
@@ -55,6 +72,9 @@ class RecordStatus:
     duration_s: float | None
     streams: tuple[StreamStatus, ...]
     warnings: tuple[str, ...] = ()
+    file_bytes: int = 0
+    free_bytes: int = 0
+    room_s: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)

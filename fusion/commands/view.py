@@ -13,11 +13,18 @@ from rich.markup import escape
 from rich.table import Table
 
 from recordings.check import CheckReport
-from recordings.status import RecordStatus, RecordSummary
+from recordings.status import RecordStatus, RecordSummary, StreamStatus
 
 if TYPE_CHECKING:
     from recordings.importers.berkeley_sessions import ImportReport
     from recordings.resync import ResyncReport
+
+
+LITTLE_ROOM_S = 600.0
+"""A disk that is full within so long is told in red."""
+
+CLIPS_DB = -0.5
+"""Sound that comes nearer to full scale is distorted."""
 
 
 def plain_console() -> Console:
@@ -218,32 +225,65 @@ class RecordView:
         if self._console.is_terminal:
             self._live.update(self._draw(status), refresh=True)
             return
-        news = status.phase + "".join(stream.state for stream in status.streams) + str(bool(status.warnings))
+        silent = [f"{s.name}: silent since {s.silent_s:.0f} s" for s in status.streams if s.silent_s]
+        news = status.phase + "".join(f"{s.state}{s.silent_s > 0}" for s in status.streams)
+        news += str(bool(status.warnings))
         if news != self._last[0] or status.elapsed_s >= self._last[1] + self.QUIET_S:
             self._last = (news, status.elapsed_s)
             states = ", ".join(f"{s.name} {s.state} {s.rows}" for s in status.streams)
             print(f"{status.phase} {status.elapsed_s:.0f} s: {states}", flush=True)
-            for warning in status.warnings:
+            for warning in (*silent, *status.warnings):
                 print(f"! {warning}", flush=True)
 
     def _draw(self, status: RecordStatus) -> Table:
-        drawn = table("stream", "state", "rows", "rate [Hz]", "lost", "MB")
+        columns = ("stream", "state", "rows", "rate [Hz]", "lost", "bound [ms]", "age [s]", "level", "MB")
+        drawn = table(*columns)
         until = f" of {status.duration_s:.0f}" if status.duration_s is not None else ""
         drawn.title = f"{status.phase} {status.elapsed_s:.1f}{until} s -> {escape(str(status.path))}"
-        drawn.caption = f"bus {status.address}; Ctrl-C stops in order"
+        room = f"{status.file_bytes / 1e6:.0f} MB; {status.free_bytes / 1e9:.1f} GB left on the disk"
+        if status.room_s is not None:
+            colour = "red" if status.room_s < LITTLE_ROOM_S else "dim"
+            room += f", [{colour}]enough for {_span(status.room_s)}[/]"
+        drawn.caption = f"{room}\nbus {status.address}; Ctrl-C stops in order"
         for warning in status.warnings:
             drawn.caption = f"{drawn.caption}\n[yellow]! {escape(warning)}[/]"
         for stream in status.streams:
-            colour = self.STATES[stream.state]
-            drawn.add_row(
-                stream.name,
-                f"[{colour}]{stream.state}",
-                str(stream.rows),
-                f"{stream.rate_hz:.1f}",
-                f"[red]{stream.lost}" if stream.lost else "0",
-                f"{stream.bytes / 1e6:.1f}",
-            )
+            drawn.add_row(*self._row(stream), style="red" if stream.silent_s and stream.required else "")
         return drawn
+
+    def _row(self, stream: StreamStatus) -> list[str]:
+        state = f"[{self.STATES[stream.state]}]{stream.state}"
+        if stream.silent_s:
+            state = f"[{'bold red' if stream.required else 'yellow'}]silent {stream.silent_s:.0f} s"
+        of = f" of {stream.nominal_rate_hz:g}" if stream.nominal_rate_hz else ""
+        return [
+            stream.name,
+            state,
+            str(stream.rows),
+            f"{stream.rate_hz:.1f}{of}",
+            f"[red]{stream.lost}" if stream.lost else "0",
+            "" if stream.bound_ms is None else f"{stream.bound_ms:.2f}",
+            "" if stream.age_s is None else f"{stream.age_s:.2f}",
+            meter(stream.level, stream.level_unit),
+            f"{stream.bytes / 1e6:.1f}",
+        ]
+
+
+def meter(level: float | None, unit: str) -> str:
+    """Return a level as text: a bar for sound, -60 dB to full scale, red where it clips."""
+    if level is None:
+        return ""
+    if unit != "dBFS":
+        return f"{level:.1f} {escape(unit)}"
+    lit = round(min(max((level + 60) / 6, 0), 10))
+    colour = "red" if level > CLIPS_DB else "green"
+    return f"[{colour}]{'█' * lit}[/][dim]{'·' * (10 - lit)}[/] {level:4.0f} dB"
+
+
+def _span(seconds: float) -> str:
+    if seconds >= 7200:
+        return f"{seconds / 3600:.0f} h"
+    return f"{seconds / 60:.0f} min" if seconds >= 120 else f"{seconds:.0f} s"
 
 
 def print_summary(summary: RecordSummary, said: Collection[str] = (), console: Console | None = None) -> None:

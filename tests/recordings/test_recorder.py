@@ -165,6 +165,33 @@ def test_a_driver_that_fails_midway_does_not_take_the_session_down(
         assert [(event.kind, event.source) for event in file.events] == [("device", "wrist")]
 
 
+def test_a_required_stream_that_falls_silent_is_told_noted_and_no_success(
+    session: Callable[..., Session], tmp_path: Path
+) -> None:
+    recording = session(IMU)
+    with recording.publisher(IMU) as imu:
+        sent = [Batch("wrist", stamps([n], [n]), imu_rows(n, n + 1)) for n in range(3)]
+        imu.publish(sent[0])
+        recording.until(lambda status: any(s.silent_s > 0 for s in status.streams))  # hung, not ended
+        imu.publish(sent[1])
+        recording.until(lambda status: status.streams[0].rows == 2 and not status.streams[0].silent_s)
+        recording.until(lambda status: status.streams[0].silent_s > 0)
+        told = recording.statuses[-1]
+        recording.stop.set()
+        imu.end(Ended("wrist", 2, {}))
+        summary = recording.result()
+    wrist = told.streams[0]
+    assert (wrist.required, wrist.kind, wrist.bound_ms) == (True, "imu", 1.0)
+    assert wrist.age_s is not None
+    assert told.file_bytes > 0
+    assert told.free_bytes > 0
+    assert summary.exit_code == 1
+    assert summary.problems == ("wrist: sent nothing any more when the recording was stopped",)
+    with open_recording(tmp_path / "a.h5") as file:
+        labels = [event.label.split(" since")[0] for event in file.events if event.kind == "device"]
+    assert labels == ["wrist: silent", "wrist: sends again", "wrist: silent"]
+
+
 def test_a_required_stream_that_fails_at_the_start_leaves_no_file(
     session: Callable[..., Session], tmp_path: Path
 ) -> None:

@@ -175,7 +175,7 @@ def test_a_required_stream_that_falls_silent_is_told_noted_and_no_success(
         recording.until(lambda status: any(s.silent_s > 0 for s in status.streams))  # hung, not ended
         imu.publish(sent[1])
         recording.until(lambda status: status.streams[0].rows == 2 and not status.streams[0].silent_s)
-        recording.until(lambda status: status.streams[0].silent_s > 0)
+        recording.until(lambda status: status.streams[0].rows == 2 and status.streams[0].silent_s > 0)
         told = recording.statuses[-1]
         recording.stop.set()
         imu.end(Ended("wrist", 2, {}))

@@ -152,7 +152,7 @@ class Guard:
             except zmq.Again:
                 return
             user = user_of(frames)
-            if len(frames) == 4 and self.owns(user, wire.stream_of(frames[0].buffer)):
+            if len(frames) == 4 and self.owns(user, wire.stream_of(frames[0].bytes)):
                 xpub.send_multipart(frames, copy=False)
             else:
                 self._say(user, "data", f"Key {user} sent data of a stream that is not its own")

@@ -143,8 +143,8 @@ class AllowList:
 
     def __init__(self) -> None:
         self.path = folder() / "allowed"
-        self._seen: tuple[int, int, int] | None = None
-        self._entries: dict[str, Allowed] = {}
+        # Which file was read and what it said, together: another thread must never see the one without the other.
+        self._known: tuple[tuple[int, int, int] | None, dict[str, Allowed]] = (None, {})
 
     def get(self, key: str) -> Allowed | None:
         """Return what a key may do; None where it is not listed, or the list is damaged."""
@@ -195,14 +195,15 @@ class AllowList:
             seen = (status.st_mtime_ns, status.st_size, status.st_ino)
         except OSError:
             seen = None
-        if seen != self._seen or seen is None:
-            self._seen = seen
+        known, entries = self._known
+        if seen != known or seen is None:
             try:
-                self._entries = self._read()
+                entries = self._read()
             except BusError as error:  # in doubt nobody
                 log.error("%s", error)
-                self._entries = {}
-        return self._entries
+                entries = {}
+            self._known = (seen, entries)
+        return entries
 
     def _read(self) -> dict[str, Allowed]:
         try:

@@ -143,7 +143,7 @@ class AllowList:
 
     def __init__(self) -> None:
         self.path = folder() / "allowed"
-        # Which file was read and what it said, together: another thread must never see the one without the other.
+        # Which file was read and what it said change together: another thread must see both or neither.
         self._known: tuple[tuple[int, int, int] | None, dict[str, Allowed]] = (None, {})
 
     def get(self, key: str) -> Allowed | None:

@@ -21,6 +21,7 @@ nothing reads is refused, never ignored.
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -33,6 +34,8 @@ from drivers.places import PLACES
 from drivers.registry import driver_class
 from drivers.typed import build, nearest
 
+_FILE_NAME = re.compile(r"\w[\w .-]{0,99}\Z")
+
 Store = Literal["default", "mjpeg", "raw", "none"]
 
 
@@ -42,11 +45,14 @@ class BusConfig:
 
     Attributes:
         listen: ZeroMQ address of the hub; ``*`` picks a free port.
-        insecure: allow an address that other machines reach, in plain text.
+        insecure: allow an address that other machines reach, in plain text. Without it, the bus there is
+            encrypted and lets in this machine's own key and those of ``chorus keys allow``.
+        keys: the same for an address that only this machine reaches.
     """
 
     listen: str = "tcp://127.0.0.1:*"
     insecure: bool = False
+    keys: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -251,6 +257,11 @@ def _rig(
     streams = tree.pop("streams", None)
     bus = build(BusConfig, tree.pop("bus", {}), "bus", source, spoken)
     head = build(_Head, tree, "", source, spoken, also=("streams", "bus"))
+    if head.name and not _FILE_NAME.match(head.name):
+        raise ConfigError(
+            f"{source}: '{head.name[:80]}' cannot name a rig, as its recordings are files of that name",
+            mend="Use letters, digits, spaces and . _ -, a letter or digit first, at most 100 characters",
+        )
     if not isinstance(streams, dict) or not streams:
         raise ConfigError(
             f"{source} names no streams", mend="Give it a key 'streams' with one entry for each device"

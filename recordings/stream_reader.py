@@ -224,11 +224,9 @@ class StreamReader:
 
 def decode(picture: bytes) -> NDArray[np.uint8] | None:
     """Return an encoded picture as (H, W, 3) uint8 BGR, or None if it is none."""
-    import cv2  # late: most readers need no pictures
+    from drivers.camera.pictures import decoded  # late: most readers need no pictures
 
-    if not picture:
-        return None
-    return cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR)  # pyright: ignore[reportReturnType]
+    return decoded(picture)
 
 
 def _read_ledger(group: h5py.Group) -> Ledger:

@@ -5,12 +5,16 @@ would take them all is given one, before any is loaded.
 """
 
 import os
+import tempfile
 from pathlib import Path
 
 from hypothesis import settings
 
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
+
+# Nobody's own keys: neither those of who runs the tests, nor any left by another run.
+os.environ["CHORUS_KEYS"] = str(Path(tempfile.gettempdir()) / f"chorus-tests-{os.getpid()}" / "keys")
 
 BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data"
 """Where real data is looked for when ``CHORUS_DATA`` names no folder; tests skip where there is none."""

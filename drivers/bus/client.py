@@ -7,7 +7,8 @@ import time
 import zmq
 
 from drivers.bus import control
-from drivers.bus.socket import make_socket, split_address
+from drivers.bus.keys import own_keys, to_hex
+from drivers.bus.socket import INSECURE, bare, client_socket, pinned, split_address
 from drivers.errors import BusError, BusUnreachable, WireError
 
 
@@ -36,10 +37,10 @@ class Link:
         self.received_ns = 0
         """Monotonic time at which the newest message was received, ns."""
         self.host, _ = split_address(address)
-        self.socket = make_socket(context, zmq.DEALER, address)
+        self.socket = client_socket(context, zmq.DEALER, address)
         self.socket.setsockopt(zmq.LINGER, 200)
         try:
-            self.socket.connect(address)
+            self.socket.connect(bare(address))
             self.send(hello)
             self.welcome = self._await_welcome(timeout_s)
         except zmq.ZMQError as error:
@@ -71,16 +72,18 @@ class Link:
         return control.from_hub(frames), frames[1:]
 
     def data_address(self, port: int) -> str:
-        """Return the address of one of the hub's data ports, as reached from here."""
-        return f"tcp://{self.host}:{port}"
+        """Return the address of one of the hub's data ports, as reached from here, with the hub's key."""
+        _, hash_mark, key = self.address.partition("#")
+        return f"tcp://{self.host}:{port}{hash_mark}{key}"
 
     def probe(self, timeout_s: float) -> tuple[int, int, int, int] | None:
         """Take one clock probe and wait for it: (t0, t1, t2, t3), ns, or None in time."""
-        self.send(control.Ask(t0=time.monotonic_ns()))
+        asked = time.monotonic_ns()
+        self.send(control.Ask(t0=asked))
         deadline = time.monotonic() + timeout_s
         while self.socket.poll(max(0, int((deadline - time.monotonic()) * 1000))):
             got = self.receive()
-            if got is not None and isinstance(got[0], control.Told):
+            if got is not None and isinstance(got[0], control.Told) and got[0].t0 == asked:
                 return got[0].t0, got[0].t1, got[0].t2, self.received_ns
         return None
 
@@ -100,7 +103,15 @@ class Link:
                 raise BusError(message.what, mend=message.mend)
             if isinstance(message, control.Welcome):
                 return message
-        raise BusUnreachable(f"No Chorus bus answers at {self.address} within {timeout_s:g} s", mend=_MEND)
+        raise BusUnreachable(
+            f"No Chorus bus answers at {bare(self.address)} within {timeout_s:g} s", mend=self._mend()
+        )
+
+    def _mend(self) -> str:
+        keys = own_keys() if pinned(self.address) not in ("", INSECURE) else None
+        if keys is None:
+            return _MEND
+        return f"{_MEND}; there, chorus keys allow {to_hex(keys.public)} lets this machine in"
 
 
 _MEND = "Start 'chorus record' or 'chorus live' first, and use the address that it prints"

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from drivers.bus.session import SessionInfo
-from drivers.bus.wire import MAX_HEADER, AnnouncedHeader, Instant, Name, Natural, Text
+from drivers.bus.wire import MAX_HEADER, MAX_STREAMS, AnnouncedHeader, Instant, Name, Natural, Text
 from drivers.errors import WireError
 
 Identity = Annotated[bytes, msgspec.Meta(max_length=255)]
@@ -36,7 +36,7 @@ class Hello(Control, tag="hello", frozen=True):
     host: Text
     stream: Name | None = None
     run: Natural = 0
-    streams: Annotated[list[Name], msgspec.Meta(max_length=4096)] | None = None
+    streams: Annotated[list[Name], msgspec.Meta(max_length=MAX_STREAMS)] | None = None
 
 
 class Ask(Control, tag="ask", frozen=True):
@@ -205,7 +205,8 @@ _encoder = msgspec.msgpack.Encoder()
 _from_client = msgspec.msgpack.Decoder(FromClient)
 _from_hub = msgspec.msgpack.Decoder(FromHub)
 
-MAX_CONTROL = 4096 * MAX_HEADER  # a listing of very many streams
+MAX_ASKED = 2 * MAX_HEADER  # bytes of what a client says: an announcement, or very many names of streams
+MAX_TOLD = MAX_STREAMS * MAX_HEADER  # bytes of what the hub says: a listing of very many streams
 
 
 def pack(message: Control) -> bytes:
@@ -219,7 +220,7 @@ def from_client(frames: Sequence[bytes]) -> FromClient:
     Raises:
         WireError: it is no control message.
     """
-    return _check(frames, _from_client)
+    return _check(frames, _from_client, MAX_ASKED)
 
 
 def from_hub(frames: Sequence[bytes]) -> FromHub:
@@ -228,12 +229,12 @@ def from_hub(frames: Sequence[bytes]) -> FromHub:
     Raises:
         WireError: it is no control message.
     """
-    return _check(frames, _from_hub)
+    return _check(frames, _from_hub, MAX_TOLD)
 
 
-def _check(frames: Sequence[bytes], decoder: msgspec.msgpack.Decoder) -> Any:
+def _check(frames: Sequence[bytes], decoder: msgspec.msgpack.Decoder, limit: int) -> Any:
     try:
-        if not frames or len(frames[0]) > MAX_CONTROL:
+        if not frames or len(frames[0]) > limit:
             raise msgspec.DecodeError("no frame, or one too long")
         message = decoder.decode(frames[0])
         if len(frames) != (5 if isinstance(message, Delivery | Filled) else 1):

@@ -5,6 +5,8 @@
     publishers ──> XSUB ═══ (a C loop, no Python) ═══ XPUB ──> subscribers
     everyone  <──> ROUTER: hello, clock service, resends, who ended
 
+With keys, :mod:`drivers.bus.guard` stands before each of the three sockets.
+
 It keeps no rows. It knows which streams there are, so that a late joiner learns everything with
 its hello, and who listens to them, so that a stream that ends knows when all have its end.
 """
@@ -20,8 +22,10 @@ import msgspec
 import zmq
 
 from drivers.bus import control
+from drivers.bus.guard import ANY, Guard, keys_for, user_of
+from drivers.bus.keys import PUBLISH, SUBSCRIBE
 from drivers.bus.session import SessionInfo
-from drivers.bus.socket import Waker, is_local, make_socket, split_address
+from drivers.bus.socket import INSECURE, Waker, is_local, make_socket, split_address
 from drivers.bus.wire import VERSION, AnnouncedHeader
 from drivers.errors import BusError, WireError
 
@@ -29,6 +33,10 @@ log = logging.getLogger(__name__)
 
 SILENCE_NS = 5 * 10**9
 """A publisher probes the clock each two seconds; one not heard for so long is reported."""
+
+
+MAX_SUBSCRIPTION = 1024
+"""Longest that a subscriber may send to the data port, bytes; a subscription is a topic and one byte more."""
 
 
 class _Publisher(msgspec.Struct):
@@ -45,25 +53,25 @@ class Hub:
 
     Args:
         listen: ``tcp://127.0.0.1:*``, or another address and port.
-        insecure: allow an address that other machines can reach. Plain text: anybody there can
-            listen and speak.
+        insecure: allow an address that other machines can reach in plain text: anybody there can
+            listen and speak. Without it such an address is encrypted and lets listed keys in only.
+        keys: the same for an address that only this machine reaches: other users are kept out.
         silence_ns: time without a sign of life after which a publisher is reported, ns.
 
     Raises:
-        BusError: the address is not local, or cannot be listened on.
+        BusError: the address cannot be listened on, or needs keys and this machine has none.
     """
 
     def __init__(
-        self, listen: str = "tcp://127.0.0.1:*", insecure: bool = False, *, silence_ns: int = SILENCE_NS
+        self,
+        listen: str = "tcp://127.0.0.1:*",
+        insecure: bool = False,
+        *,
+        keys: bool = False,
+        silence_ns: int = SILENCE_NS,
     ) -> None:
         host, port = split_address(listen, wildcard=True)
-        if not is_local(host):
-            if not insecure:
-                raise BusError(
-                    f"The bus would listen on {listen}, where other machines reach it in plain text",
-                    mend="Listen on tcp://127.0.0.1:*, or set bus.insecure: true in the rig",
-                )
-            log.warning("The bus listens on %s in plain text: anybody there can listen and speak", listen)
+        own = keys_for(listen, insecure=insecure, keys=keys)
         self.session = SessionInfo.begin()
         self._silence_ns = silence_ns
         self._publishers: dict[str, _Publisher] = {}
@@ -73,22 +81,36 @@ class Hub:
         self._told_stop = False
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._waker = Waker()
+        self._guard: Guard | None = None
         try:
+            self._guard = Guard(self._context, own) if own is not None else None
             self._router = make_socket(self._context, zmq.ROUTER, listen)
             self._router.setsockopt(zmq.LINGER, 500)
             self._xsub = make_socket(self._context, zmq.XSUB, listen)
             self._xpub = make_socket(self._context, zmq.XPUB, listen)
+            self._xpub.setsockopt(zmq.MAXMSGSIZE, MAX_SUBSCRIPTION)  # of what comes in
+            if self._guard is not None:
+                self._guard.secure(self._router, ANY)
+                self._guard.secure(self._xsub, PUBLISH)
+                self._guard.secure(self._xpub, SUBSCRIBE)
             self._router.bind(f"tcp://{host}:{port}")
             self._publish_port = self._bind(self._xsub, host)
             self._subscribe_port = self._bind(self._xpub, host)
         except zmq.ZMQError as error:
+            if self._guard is not None:
+                self._guard.close()
             self._context.destroy(linger=0)
             self._waker.close()
             raise BusError(
                 f"The bus cannot listen on {listen}: {error.strerror}",
                 mend="Choose another bus.listen in the rig; tcp://127.0.0.1:* always finds a free port",
             ) from error
-        self.address = f"tcp://{self._reachable(host)}:{self._port_of(self._router)}"
+        reachable = self._reachable(host)
+        self.address = f"tcp://{reachable}:{self._port_of(self._router)}"
+        if self._guard is not None:
+            self.address += f"#{self._guard.key}"
+        elif not is_local(reachable):
+            self.address += f"#{INSECURE}"
         self._threads = [
             threading.Thread(target=self._serve, name="hub-control", daemon=True),
             threading.Thread(target=self._forward, name="hub-data", daemon=True),
@@ -129,6 +151,8 @@ class Hub:
         self._stopping = self._closing = True
         self._waker.wake()
         self._threads[0].join()
+        if self._guard is not None:
+            self._guard.close()
         self._context.term()  # wakes the C loop, whose thread then closes its sockets
         self._threads[1].join()
         self._waker.close()
@@ -147,7 +171,10 @@ class Hub:
 
     def _forward(self) -> None:
         try:
-            zmq.proxy(self._xsub, self._xpub)
+            if self._guard is None:
+                zmq.proxy(self._xsub, self._xpub)
+            else:
+                self._guard.forward(self._xsub, self._xpub)
         except zmq.ContextTerminated:
             pass
         finally:
@@ -177,7 +204,7 @@ class Hub:
     def _take(self) -> None:
         for _ in range(256):
             try:
-                identity, *frames = self._router.recv_multipart(zmq.NOBLOCK)
+                identity, frames, user = self._receive()
             except zmq.Again:
                 return
             received_ns = time.monotonic_ns()
@@ -186,8 +213,21 @@ class Hub:
             except WireError as error:
                 log.warning("%s", error)
                 continue
+            if self._guard is not None and not self._guard.permits(user, message, frames):
+                continue
             self._hear(identity, received_ns)
-            self._answer(identity, message, frames, received_ns)
+            if isinstance(message, control.Hello):
+                self._send(identity, self._welcome(identity, user, message, received_ns))
+            else:
+                self._answer(identity, message, frames, received_ns)
+
+    def _receive(self) -> tuple[bytes, list[bytes], str]:
+        if self._guard is None:
+            identity, *frames = self._router.recv_multipart(zmq.NOBLOCK)
+            return identity, frames, ""
+        received = self._router.recv_multipart(zmq.NOBLOCK, copy=False)
+        identity, *frames = (frame.bytes for frame in received)
+        return identity, frames, user_of(received)
 
     def _answer(
         self, identity: bytes, message: control.FromClient, frames: list[bytes], received_ns: int
@@ -196,8 +236,6 @@ class Hub:
             case control.Ask(t0=t0):
                 told = control.Told(t0=t0, t1=received_ns, t2=time.monotonic_ns(), stopping=self._stopping)
                 self._send(identity, told)
-            case control.Hello():
-                self._send(identity, self._welcome(identity, message, received_ns))
             case control.Announce(stream=announced):
                 known = self._publishers.get(announced.info.name)
                 if known is not None and known.identity == identity:
@@ -228,13 +266,16 @@ class Hub:
                 self._leave(identity)
 
     def _welcome(
-        self, identity: bytes, hello: control.Hello, received_ns: int
+        self, identity: bytes, user: str, hello: control.Hello, received_ns: int
     ) -> control.Welcome | control.Refused:
         if hello.version != VERSION:
             return control.Refused(
                 what=f"The hub speaks version {VERSION} of the bus, the other side version {hello.version}",
                 mend="Install the same version of Chorus on all hosts",
             )
+        refused = None if self._guard is None else self._guard.refuse(user, hello)
+        if refused is not None:
+            return refused
         streams = self._listing()
         if hello.role == "subscriber":
             self._subscribers[identity] = None if hello.streams is None else frozenset(hello.streams)

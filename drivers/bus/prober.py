@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from drivers.bus.messages import PROBE
 from drivers.clock.host import HostClock
 from drivers.clock.probe_schedule import BURST, NO_ANSWER_S, ProbeSchedule
 from drivers.errors import BusUnreachable
+
+_WAITING = 64  # questions that may wait for their answers; older ones are forgotten
 
 
 class Prober:
@@ -33,6 +36,7 @@ class Prober:
         self._clock = clock
         self._chain: list[tuple[int, int, int, int]] = []
         self._probes: list[tuple[int, int, int, int]] = []
+        self._asked: deque[int] = deque(maxlen=_WAITING)  # t0 of those without an answer yet
         self._schedule = ProbeSchedule(same=clock.same, now_s=time.monotonic())
 
     @property
@@ -63,19 +67,30 @@ class Prober:
             return
         self._update()  # with what there is of a chain that was held up
         self._schedule.begin(now_s, self._clock.scatter_ns)
-        self._link.send(control.Ask(t0=time.monotonic_ns()))
+        self._ask()
         self._note_silence(now_s)
 
     def answered(self, told: control.Told, received_ns: int) -> None:
-        """Take in an answer that was received at ``received_ns`` on the monotonic clock."""
+        """Take in an answer that was received at ``received_ns`` on the monotonic clock.
+
+        One to no question of ours, to one answered already, or against the order of time counts as none.
+        """
+        if told.t0 not in self._asked or not (told.t1 <= told.t2 and told.t0 <= received_ns):
+            return
+        self._asked.remove(told.t0)
         now_s = time.monotonic()
         if self._schedule.answered(now_s):  # at once: the estimate can wait, and would delay the answer
-            self._link.send(control.Ask(t0=time.monotonic_ns()))
+            self._ask()
             self._chain.append((told.t0, told.t1, told.t2, received_ns))
         else:
             self._chain.append((told.t0, told.t1, told.t2, received_ns))
             self._update()
         self._note_silence(now_s)
+
+    def _ask(self) -> None:
+        asked = time.monotonic_ns()
+        self._asked.append(asked)
+        self._link.send(control.Ask(t0=asked))
 
     def _note_silence(self, now_s: float) -> None:
         if self._schedule.changes(now_s):

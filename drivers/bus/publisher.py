@@ -25,7 +25,7 @@ from drivers.bus.messages import Ended, Event, Failed
 from drivers.bus.prober import Prober
 from drivers.bus.resend import ResendBuffer
 from drivers.bus.session import SessionInfo
-from drivers.bus.socket import Waker, make_socket
+from drivers.bus.socket import Waker, bare, client_socket
 from drivers.clock.host import HostClock, clock_identity
 from drivers.errors import WireError
 
@@ -98,9 +98,9 @@ class Publisher:
             self._prober = Prober(self._link, self.host_clock)
             self._prober.burst(timeout_s)
             data_address = self._link.data_address(welcome.publish_port)
-            self._socket = make_socket(self._context, zmq.XPUB, data_address)
+            self._socket = client_socket(self._context, zmq.XPUB, data_address)
             self._socket.setsockopt(zmq.XPUB_VERBOSE, 1)
-            self._socket.connect(data_address)
+            self._socket.connect(bare(data_address))
         except BaseException:
             self._context.destroy(linger=0)
             raise

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import time
 import uuid
+from typing import Annotated
 
 import msgspec
 
 from drivers.clock.host import clock_identity
+
+Time = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
 
 class SessionInfo(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -23,11 +26,11 @@ class SessionInfo(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             :func:`drivers.clock.host.clock_identity`.
     """
 
-    id: str
-    epoch_ns: int
-    utc_ns: int
-    utc_uncertainty_ns: int
-    clock: str
+    id: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{32}\Z")]
+    epoch_ns: Time
+    utc_ns: Time
+    utc_uncertainty_ns: Time
+    clock: Annotated[str, msgspec.Meta(max_length=4096)]
 
     @classmethod
     def begin(cls) -> SessionInfo:

@@ -1,4 +1,9 @@
-"""Addresses, and what all sockets of the bus have in common."""
+"""Addresses, and what all sockets of the bus have in common.
+
+An address ends with the hub's public key, ``tcp://192.168.1.20:7400#KEY``, where the hub listens with keys:
+whoever connects then speaks CURVE, with this machine's own keys, and to the hub that has that key alone.
+One that leads to another machine without a key must say so: ``#insecure``.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +13,19 @@ import socket as system_socket
 
 import zmq
 
+from drivers.bus.keys import from_hex, own_keys
 from drivers.bus.wire import MAX_MESSAGE
 from drivers.errors import BusError
 
 HIGH_WATER_MARK = 2000  # messages that wait in one direction of one socket before any is dropped
-_ADDRESS = re.compile(r"tcp://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.*-]+):(\d{1,5}|\*)\Z")
+_ADDRESS = re.compile(
+    r"tcp://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.*-]+):(\d{1,5}|\*)(?:#([0-9a-f]{64}|insecure))?\Z"
+)
+
+INSECURE = "insecure"
+"""Stands in an address for the key where there is none."""
+
+_NEW = "chorus keys new makes them; then, on the bus's machine, chorus keys allow lets them in"
 
 
 def split_address(address: str, *, wildcard: bool = False) -> tuple[str, str]:
@@ -30,6 +43,17 @@ def split_address(address: str, *, wildcard: bool = False) -> tuple[str, str]:
     if match[2] != "*" and not 0 < int(match[2]) < 65536:
         raise BusError(f"'{address}' has no valid port", mend="Use a port from 1 to 65535")
     return match[1], match[2]
+
+
+def pinned(address: str) -> str:
+    """Return the hub's key that an address names, :data:`INSECURE`, or an empty text."""
+    match = _ADDRESS.match(address)
+    return "" if match is None else match[3] or ""
+
+
+def bare(address: str) -> str:
+    """Return an address without its key, as ZeroMQ takes it."""
+    return address.partition("#")[0]
 
 
 def is_local(host: str) -> bool:
@@ -55,6 +79,34 @@ def make_socket(context: zmq.Context[zmq.Socket[bytes]], kind: int, address: str
     made.setsockopt(zmq.RECONNECT_IVL_MAX, 1000)
     if "[" in address:
         made.setsockopt(zmq.IPV6, 1)
+    return made
+
+
+def client_socket(context: zmq.Context[zmq.Socket[bytes]], kind: int, address: str) -> zmq.Socket[bytes]:
+    """Return a socket to connect to ``bare(address)``: encrypted, to the hub whose key is in the address.
+
+    Raises:
+        BusError: the address leads to another machine and names no key, or this machine has no keys.
+    """
+    host, _ = split_address(address)
+    key = pinned(address)
+    keys = None
+    if not key and not is_local(host):
+        raise BusError(
+            f"{address} is on another machine, and names no key of the bus there",
+            mend="Use the whole address that it printed, tcp://HOST:PORT#KEY; #insecure means plain text",
+        )
+    if key and key != INSECURE:
+        keys = own_keys()
+        if keys is None:
+            raise BusError(
+                f"The bus at {bare(address)} lets in keys only, and this machine has none", mend=_NEW
+            )
+    made = make_socket(context, kind, address)
+    if keys is not None:
+        made.setsockopt(zmq.CURVE_SERVERKEY, from_hex(key))
+        made.setsockopt(zmq.CURVE_PUBLICKEY, keys.public)
+        made.setsockopt(zmq.CURVE_SECRETKEY, keys.secret)
     return made
 
 

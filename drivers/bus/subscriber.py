@@ -17,14 +17,13 @@ from drivers.bus.client import Link
 from drivers.bus.messages import Announcement, Ended, Failed, Message, Missed
 from drivers.bus.order import RETRY_S, Due, StreamOrder
 from drivers.bus.session import SessionInfo
-from drivers.bus.socket import make_socket
+from drivers.bus.socket import bare, client_socket
 from drivers.clock.host import clock_identity
 from drivers.errors import Fault, WireError
 
 log = logging.getLogger(__name__)
 
 _MOUTHFUL = 256  # messages read at once, so that a flood cannot keep receive() from returning
-_MAX_STREAMS = 4096
 _LAST_ROWS_S = 0.3  # news over the control socket overtake rows on the data socket by less
 
 
@@ -92,10 +91,10 @@ class Subscriber:
             welcome = self._link.welcome
             self.session: SessionInfo = welcome.session
             data_address = self._link.data_address(welcome.subscribe_port)
-            self._socket = make_socket(self._context, zmq.SUB, data_address)
+            self._socket = client_socket(self._context, zmq.SUB, data_address)
             for topic in [b""] if self._wanted is None else _topics(self._wanted):
                 self._socket.setsockopt(zmq.SUBSCRIBE, topic)
-            self._socket.connect(data_address)
+            self._socket.connect(bare(data_address))
         except BaseException:
             self._context.destroy(linger=0)
             raise
@@ -234,7 +233,7 @@ class Subscriber:
         if known is None:
             if self._wanted is not None and stream not in self._wanted:
                 return None
-            if len(self._known) >= _MAX_STREAMS:
+            if len(self._known) >= wire.MAX_STREAMS:
                 return None
             known = self._known[stream] = _Stream(from_start=True)
         return known

@@ -27,14 +27,18 @@ MAX_ROWS = 1_000_000  # rows of one message
 MAX_PAYLOAD = 128 * 1024 * 1024  # bytes; a raw picture of 8K fits
 MAX_MESSAGE = MAX_PAYLOAD + MAX_ROWS * STAMP.itemsize + MAX_HEADER + MAX_TOPIC
 MAX_PROBES = 4096
+MAX_STREAMS = 4096  # of a session
+MAX_TEXT = 4096  # characters of a text; those of a stream's properties are bounded by the header alone
 
 Frames = list[bytes]
 
 Natural = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 Instant = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
-Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]{0,62}$", max_length=63)]
-Text = Annotated[str, msgspec.Meta(max_length=4096)]
-Losses = dict[Annotated[str, msgspec.Meta(min_length=1, max_length=64)], Natural]
+Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]{0,62}\Z", max_length=63)]
+Text = Annotated[str, msgspec.Meta(max_length=MAX_TEXT)]
+Losses = Annotated[
+    dict[Annotated[str, msgspec.Meta(min_length=1, max_length=64)], Natural], msgspec.Meta(max_length=64)
+]
 
 
 class Header(msgspec.Struct, array_like=True, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -115,6 +119,15 @@ def topics(stream: str) -> list[bytes]:
     return [topic(kind, stream) for kind in "dvpfea"]
 
 
+def stream_of(topic: bytes) -> str | None:
+    """Return the stream of a topic, or None where it is none."""
+    if len(topic) > MAX_TOPIC:
+        return None
+    kind, _, rest = topic.partition(b"/")
+    name = rest[:-1].decode("ascii", "replace")
+    return name if len(kind) == 1 and kind in b"dvpfea" and rest[-1:] == b"/" and NAME.match(name) else None
+
+
 def check_info(info: StreamInfo) -> StreamInfo:
     """Refuse a stream that cannot be decoded safely.
 
@@ -141,6 +154,9 @@ def check_info(info: StreamInfo) -> StreamInfo:
         raise refuse(f"rows of shape {info.shape}, which are too large")
     if not (math.isfinite(info.rate_hz) and 0 <= info.rate_hz <= 1e7):
         raise refuse(f"a rate of {info.rate_hz} Hz")
+    for text in (info.device, info.worn_on, info.host, *info.channels, *info.units, *info.properties):
+        if len(text) > MAX_TEXT:
+            raise refuse(f"a text of {len(text)} characters")
     if info.encoding == "jpeg" and info.stamping != "row":
         raise refuse("pictures that are not stamped one by one")
     if info.units and info.channels and len(info.units) != len(info.channels):
@@ -198,8 +214,9 @@ def decode(frames: Sequence[bytes]) -> tuple[str, AnyHeader]:
     if len(frames) != 4:
         raise _refuse(f"has {len(frames)} frames, not 4")
     name, header = frames[0], frames[1]
-    if len(name) > MAX_TOPIC or len(header) > MAX_HEADER or len(frames[3]) > MAX_PAYLOAD:
-        raise _refuse(f"has frames of {len(name)}, {len(header)} and {len(frames[3])} bytes")
+    limits = (MAX_TOPIC, MAX_HEADER, MAX_ROWS * STAMP.itemsize, MAX_PAYLOAD)
+    if any(len(frame) > limit for frame, limit in zip(frames, limits, strict=True)):
+        raise _refuse(f"has frames of {', '.join(str(len(frame)) for frame in frames)} bytes")
     try:
         kind, stream, rest = name.decode("ascii").split("/")
     except (UnicodeDecodeError, ValueError) as error:

@@ -45,11 +45,42 @@ def to_payload(image: NDArray[np.uint8], store: str, quality: int) -> Any:
     return cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
 
 
+MAX_PIXELS = 64 << 20
+"""Of a picture that is decoded: 8K has half as many. A header of few bytes can promise 4 295 million."""
+
+
+def jpeg_size(jpeg: bytes) -> tuple[int, int] | None:
+    """Return (height, width) as the header of a JPEG promises them, or None where it is none.
+
+    Nothing is decoded: markers are followed to the start of frame (ITU-T T.81, B.2.2).
+    """
+    if not jpeg.startswith(JPEG_START):
+        return None
+    at = len(JPEG_START)
+    while at + 9 <= len(jpeg) and jpeg[at] == 0xFF:
+        marker = jpeg[at + 1]
+        if marker == 0xFF:  # fill
+            at += 1
+        elif marker == 0x01 or 0xD0 <= marker <= 0xD7:  # markers without a segment
+            at += 2
+        elif 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            return int.from_bytes(jpeg[at + 5 : at + 7]), int.from_bytes(jpeg[at + 7 : at + 9])
+        elif marker in (0xD9, 0xDA):  # the end, or pixels, without a frame
+            return None
+        else:
+            at += 2 + int.from_bytes(jpeg[at + 2 : at + 4])
+    return None
+
+
 def decoded(jpeg: bytes) -> NDArray[np.uint8] | None:
-    """Return the BGR picture (H, W, 3) of JPEG bytes, or None where they are none."""
+    """Return the BGR picture (H, W, 3) of JPEG bytes.
+
+    None where they are no JPEG (other formats are not even tried), or promise more than :data:`MAX_PIXELS`.
+    """
     import cv2
 
-    if not jpeg.startswith(JPEG_START):
+    size = jpeg_size(jpeg)
+    if size is None or not 0 < size[0] * size[1] <= MAX_PIXELS:
         return None
     return cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)  # type: ignore[return-value]
 

@@ -16,7 +16,8 @@ def main(argv: list[str], program: str) -> int:
         Args:
             rig: the rig, a YAML file; the same one that the session was started with.
             only: name of the stream to drive.
-            connect: address that `chorus record` or `chorus live` printed, e.g. tcp://192.168.1.20:7400.
+            connect: whole address that `chorus record` or `chorus live` printed, with the key of its bus,
+                e.g. tcp://192.168.1.20:7400#KEY.
         """
         from drivers.interrupt import orderly_interrupt
         from drivers.process import run_driver

@@ -11,6 +11,7 @@ import yaml
 from numpy.typing import NDArray
 
 from drivers.base import Batch, StreamInfo
+from drivers.camera.pictures import decoded
 from drivers.errors import ConfigError
 from fusion.features.builder import FeatureBuilder, Features, stack
 from fusion.features.cache import KeypointCache, Seen
@@ -146,15 +147,13 @@ def decode(picture: bytes | NDArray[Any]) -> NDArray[np.uint8]:
     """
     if not isinstance(picture, bytes | memoryview):
         return np.asarray(picture, np.uint8)
-    import cv2
-
-    image = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR)
+    image = decoded(bytes(picture))
     if image is None:
         raise ConfigError(
             "a camera row holds bytes that are no JPEG picture",
             mend="Look for the damage with chorus check FILE",
         )
-    return image  # pyright: ignore[reportReturnType]
+    return image
 
 
 def batches_in_order(recording: Recording, builder: FeatureBuilder) -> Iterator[tuple[Batch, bool]]:

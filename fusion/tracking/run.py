@@ -185,7 +185,7 @@ def _run_rig(
     with contextlib.ExitStack() as stack:
         if eyes is not None:
             stack.callback(eyes.close)
-        hub = stack.enter_context(Hub(rig.bus.listen, insecure=rig.bus.insecure))
+        hub = stack.enter_context(Hub(rig.bus.listen, insecure=rig.bus.insecure, keys=rig.bus.keys))
         say(f"bus at {hub.address}")
         subscriber = stack.enter_context(Subscriber(hub.address, set(rig.streams), reliable=False))
         processes = DriverProcesses(rig, hub.address)

@@ -25,13 +25,13 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from drivers.base import Batch, StreamInfo
 from drivers.bus import Publisher, Subscriber
 from drivers.bus.messages import Announcement, Ended, Failed
+from drivers.camera.pictures import decoded
 from drivers.errors import ChorusError, ConfigError
 from drivers.rig import Rig, load_rig
 from fusion.commands.arguments import split_overrides
@@ -312,7 +312,7 @@ def _decode(row: bytes | NDArray[np.uint8]) -> NDArray[np.uint8] | None:
     """Return the BGR picture of a row, or None where the bytes are damaged."""
     if isinstance(row, np.ndarray):
         return row
-    return cv2.imdecode(np.frombuffer(row, np.uint8), cv2.IMREAD_COLOR)  # pyright: ignore[reportReturnType]
+    return decoded(row)
 
 
 def _watch_parent() -> threading.Event:

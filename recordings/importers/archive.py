@@ -7,11 +7,13 @@ import shutil
 import tarfile
 import tempfile
 from pathlib import Path
+from typing import Self
 
 from drivers.errors import DataError
 
 MAX_MEMBERS = 20_000
 MAX_BYTES = 4 << 30
+MAX_HEADER = 1 << 20
 
 
 def unpacked(archive: Path, data_set: str, folder: str) -> Path:
@@ -50,8 +52,19 @@ def unpacked(archive: Path, data_set: str, folder: str) -> Path:
         shutil.rmtree(work, ignore_errors=True)
 
 
+class Member(tarfile.TarInfo):
+    """A header of an archive whose long names and attributes, read whole before any count, are bounded."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        made = super().frombuf(buf, encoding, errors)
+        if made.type not in (*tarfile.REGULAR_TYPES, tarfile.DIRTYPE) and made.size > MAX_HEADER:
+            raise tarfile.TarError(f"a header claims {made.size} bytes")
+        return made
+
+
 def _extract(archive: Path, work: Path, data_set: str) -> None:
-    with tarfile.open(archive) as tar:
+    with tarfile.open(archive, tarinfo=Member) as tar:
         size = 0
         for count, member in enumerate(tar):
             size += member.size

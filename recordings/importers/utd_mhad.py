@@ -35,6 +35,7 @@ from numpy.typing import NDArray
 
 from drivers.errors import DataError
 from drivers.joints import KINECT20
+from recordings.importers.archive import Member
 
 ACTIONS: tuple[str, ...] = (
     "swipe left",
@@ -222,7 +223,7 @@ def _unpack(archive: Path) -> Path:
     cache.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix="utd_mhad-", dir=cache))
     try:
-        with tarfile.open(archive) as tar:
+        with tarfile.open(archive, tarinfo=Member) as tar:
             size = 0
             for count, member in enumerate(tar):
                 size += member.size

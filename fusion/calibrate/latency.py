@@ -159,7 +159,9 @@ def compare_hands(
             fitted = fit(hands.time, way, rough.time, SOFT if shapes is CLAPS else shapes).time
             order = np.argsort(fitted)
             rough = Events(fitted[order], rough.strength[order])
-            same = match(known, rough, max_lag_s=max_lag_s, tolerances_s=PICTURE_TOLERANCES_S)
+            same = match(
+                known, rough, max_lag_s=max_lag_s, tolerances_s=PICTURE_TOLERANCES_S, ways=2 * len(ways)
+            )
             if same is None:
                 continue
             fine = fit(hands.time, way, same.reference + same.lag_s, shapes, locked=True)

@@ -51,6 +51,7 @@ def match(
     *,
     max_lag_s: float = 0.3,
     tolerances_s: tuple[float, ...] = (0.004, 0.008, 0.016),
+    ways: int = 1,
 ) -> Match | None:
     """Return the match of two streams' events that chance explains least, or None where chance explains all.
 
@@ -58,6 +59,7 @@ def match(
         reference, other: impacts of the two streams, on one time axis.
         max_lag_s: latencies beyond this are not considered.
         tolerances_s: how well two streams' instants may agree; all are tried.
+        ways: how many other choices of events the caller tries for the same stream: chance has as many more.
     """
     best: tuple[float, Events, Events, float, float, slice] | None = None
     tried: set[tuple[int, int]] = set()
@@ -73,7 +75,7 @@ def match(
                     best = (found[0], a, b, found[1], tolerance, found[2])
     if best is None:
         return None
-    chance = best[0] + np.log(len(tolerances_s))
+    chance = best[0] + np.log(len(tolerances_s)) + np.log(ways)
     if chance > np.log(CHANCE):
         return None
     _, a, b, lag, tolerance, run = best

@@ -75,7 +75,7 @@ def record(
     with contextlib.ExitStack() as stack:
         stack.enter_context(orderly_interrupt(stop))
         hub = stack.enter_context(Hub(rig.bus.listen, insecure=rig.bus.insecure, keys=rig.bus.keys))
-        subscriber = stack.enter_context(Subscriber(hub.address))
+        subscriber = stack.enter_context(Subscriber(hub))
         writer = stack.enter_context(SessionWriter(path, _attributes(rig, hub)))
         run = Run(rig, hub, subscriber, writer, duration, on_status, stop)
         try:

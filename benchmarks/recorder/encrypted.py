@@ -1,21 +1,24 @@
 """What encryption costs: pictures a second, and latency, in plain text and with CURVE in the same run.
 
-    python -m benchmarks.recorder.encrypted [--rounds 5] [--frames 300] [--paced 90]
+    python -m benchmarks.recorder.encrypted [--rounds 5] [--frames 300] [--paced 90] [--apart]
 
-Raw pictures of 640x480x3 go from a publisher through a hub to a subscriber, each a process of its own on this
-machine. Throughput: at most 8 pictures are under way. Latency: 30 pictures a second, from ``publish`` to the
-subscriber's hands. Rounds take turns; each figure is the median of the rounds, with the least and the most.
+Raw pictures of 640x480x3 go from a publisher, a process of its own, to a hub and its subscriber in
+another, as in ``chorus record``; with ``--apart`` each of the three is a process. Throughput: at most 8
+pictures are under way. Latency: 30 pictures a second, from ``publish`` to the subscriber's hands.
+Rounds take turns; each figure is the median of the rounds, with the least and the most.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import multiprocessing
 import os
 import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Semaphore
 
@@ -55,19 +58,32 @@ def publish(address: str, frames: int, room: Semaphore | None) -> None:
         publisher.end(Ended("camera", frames, {}))
 
 
-def one_round(keys: bool, frames: int, *, paced: bool) -> tuple[float, list[float]]:
+@contextlib.contextmanager
+def serving(keys: bool, *, apart: bool) -> Iterator[str | Hub]:
+    """Yield what to subscribe to."""
+    if not apart:
+        with Hub(keys=keys) as hub:
+            yield hub
+        return
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    process = context.Process(target=serve, args=(keys, there))
+    process.start()
+    yield here.recv()
+    here.send("end")
+    process.join()
+
+
+def one_round(keys: bool, frames: int, *, paced: bool, apart: bool) -> tuple[float, list[float]]:
     """Return pictures a second and the latency of each, ms.
 
     Raises:
         RuntimeError: a picture was lost.
     """
     context = multiprocessing.get_context("spawn")
-    here, there = context.Pipe()
     room = None if paced else context.Semaphore(UNDER_WAY)
-    hub = context.Process(target=serve, args=(keys, there))
-    hub.start()
-    address = here.recv()
-    with Subscriber(address) as subscriber:
+    with serving(keys, apart=apart) as hub, Subscriber(hub) as subscriber:
+        address = hub if isinstance(hub, str) else hub.address
         publisher = context.Process(target=publish, args=(address, frames, room))
         publisher.start()
         arrived, latency = [], []
@@ -81,8 +97,6 @@ def one_round(keys: bool, frames: int, *, paced: bool) -> tuple[float, list[floa
                 if room is not None:
                     room.release()
         publisher.join()
-    here.send("end")
-    hub.join()
     if len(arrived) != frames:
         raise RuntimeError(f"{frames - len(arrived)} of {frames} pictures were lost")
     return (frames - 1) / (arrived[-1] - arrived[0]) * 1e9, latency
@@ -99,6 +113,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--frames", type=int, default=300, help="of a round of throughput")
     parser.add_argument("--paced", type=int, default=90, help="frames of a round of latency")
+    parser.add_argument("--apart", action="store_true", help="hub and subscriber in processes of their own")
     options = parser.parse_args()
     rate: dict[bool, list[float]] = {False: [], True: []}
     middle: dict[bool, list[float]] = {False: [], True: []}
@@ -107,8 +122,10 @@ def main() -> int:
         new_keys()
         for number in range(options.rounds):
             for keys in (False, True) if number % 2 else (True, False):
-                rate[keys].append(one_round(keys, options.frames, paced=False)[0])
-                middle[keys].append(statistics.median(one_round(keys, options.paced, paced=True)[1]))
+                rate[keys].append(one_round(keys, options.frames, paced=False, apart=options.apart)[0])
+                middle[keys].append(
+                    statistics.median(one_round(keys, options.paced, paced=True, apart=options.apart)[1])
+                )
     for keys, name in ((False, "plain"), (True, "CURVE")):
         print(f"{name}  {figure(rate[keys], 'fps')}   latency p50 {figure(middle[keys], 'ms')}")
     ratios = [curve / plain for curve, plain in zip(middle[True], middle[False], strict=True)]

@@ -39,6 +39,10 @@ MAX_SUBSCRIPTION = 1024
 """Longest that a subscriber may send to the data port, bytes; a subscription is a topic and one byte more."""
 
 
+_INSIDE = "inproc://data"
+"""Where subscribers of the hub's own process get their rows: nothing is encrypted or sent."""
+
+
 class _Publisher(msgspec.Struct):
     identity: bytes
     run: int
@@ -96,6 +100,7 @@ class Hub:
             self._router.bind(f"tcp://{host}:{port}")
             self._publish_port = self._bind(self._xsub, host)
             self._subscribe_port = self._bind(self._xpub, host)
+            self._xpub.bind(_INSIDE)
         except zmq.ZMQError as error:
             if self._guard is not None:
                 self._guard.close()
@@ -138,6 +143,12 @@ class Hub:
     def publishers(self) -> tuple[str, ...]:
         """Streams that have a publisher now, announced or not."""
         return tuple(name for name, known in list(self._publishers.items()) if not known.ended)
+
+    def data_socket(self) -> zmq.Socket[bytes]:
+        """Return a connected SUB socket for this process; to be closed before the hub is."""
+        made = make_socket(self._context, zmq.SUB, "")
+        made.connect(_INSIDE)
+        return made
 
     def request_stop(self) -> None:
         """Tell all publishers, and those yet to come, to end their streams."""

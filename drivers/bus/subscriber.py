@@ -14,6 +14,7 @@ import zmq
 from drivers.base import Batch, StreamInfo
 from drivers.bus import control, wire
 from drivers.bus.client import Link
+from drivers.bus.hub import Hub
 from drivers.bus.messages import Announcement, Ended, Failed, Message, Missed
 from drivers.bus.order import RETRY_S, Due, StreamOrder
 from drivers.bus.session import SessionInfo
@@ -43,7 +44,8 @@ class Subscriber:
     """Receives streams. To be used from one thread; nothing happens between calls.
 
     Args:
-        address: of the hub.
+        hub: its address; or the hub itself, where it is in this process and is closed after the subscriber:
+            its rows are neither sent nor encrypted once more.
         streams: names of those wanted; None for all.
         reliable: fill gaps from the publishers' resend buffers, and wait for that. Otherwise gaps
             are reported at once (a live view).
@@ -62,7 +64,7 @@ class Subscriber:
 
     def __init__(
         self,
-        address: str,
+        hub: str | Hub,
         streams: Collection[str] | None = None,
         *,
         reliable: bool = True,
@@ -87,14 +89,17 @@ class Subscriber:
                 run=random.SystemRandom().getrandbits(63),
                 streams=None if self._wanted is None else sorted(self._wanted),
             )
-            self._link = Link(self._context, address, hello, timeout_s)
+            self._link = Link(self._context, hub if isinstance(hub, str) else hub.address, hello, timeout_s)
             welcome = self._link.welcome
             self.session: SessionInfo = welcome.session
-            data_address = self._link.data_address(welcome.subscribe_port)
-            self._socket = client_socket(self._context, zmq.SUB, data_address)
+            if isinstance(hub, str):
+                data_address = self._link.data_address(welcome.subscribe_port)
+                self._socket = client_socket(self._context, zmq.SUB, data_address)
+                self._socket.connect(bare(data_address))
+            else:
+                self._socket = hub.data_socket()
             for topic in [b""] if self._wanted is None else _topics(self._wanted):
                 self._socket.setsockopt(zmq.SUBSCRIBE, topic)
-            self._socket.connect(bare(data_address))
         except BaseException:
             self._context.destroy(linger=0)
             raise

@@ -187,7 +187,7 @@ def _run_rig(
             stack.callback(eyes.close)
         hub = stack.enter_context(Hub(rig.bus.listen, insecure=rig.bus.insecure, keys=rig.bus.keys))
         say(f"bus at {hub.address}")
-        subscriber = stack.enter_context(Subscriber(hub.address, set(rig.streams), reliable=False))
+        subscriber = stack.enter_context(Subscriber(hub, set(rig.streams), reliable=False))
         processes = DriverProcesses(rig, hub.address)
         stack.callback(_stop_drivers, hub, subscriber, processes)
         infos = _await_streams(rig, subscriber, processes, stop)

@@ -48,25 +48,32 @@ class Column:
 
     def append(self, rows: NDArray[Any]) -> None:
         """Take (R, *shape) rows."""
-        start = 0
+        start, step = 0, len(self._tail)
         while start < len(rows):
-            take = min(len(self._tail) - self._filled, len(rows) - start)
+            if not self._filled and len(rows) - start >= step:  # a whole chunk, written from where it lies
+                self._finish(np.ascontiguousarray(rows[start : start + step], self._tail.dtype))
+                start += step
+                continue
+            take = min(step - self._filled, len(rows) - start)
             self._tail[self._filled : self._filled + take] = rows[start : start + take]
             self._filled += take
             start += take
             self._dirty = True
-            if self._filled == len(self._tail):
-                self._write_tail()
-                self._new_sums.append((self._filled, checksum(self._tail)))
-                self._chunks += 1
+            if self._filled == step:
                 self._filled = 0
-                self._dirty = False
+                self._finish(self._tail)
                 self._tail[...] = np.zeros((), self._tail.dtype)
+
+    def _finish(self, chunk: NDArray[Any]) -> None:
+        self._write_chunk(chunk, len(chunk))
+        self._new_sums.append((len(chunk), checksum(chunk)))
+        self._chunks += 1
+        self._dirty = False
 
     def write(self) -> None:
         """Hand everything to HDF5; what it hands to the system is for the file's flush."""
         if self._dirty:
-            self._write_tail()
+            self._write_chunk(self._tail, self._filled)
             self._dirty = False
         if self._new_sums:
             self._write_sums()
@@ -82,10 +89,10 @@ class Column:
         """Return every so manieth row of what was written."""
         return self._dataset[::every]
 
-    def _write_tail(self) -> None:
-        self._dataset.resize(len(self), axis=0)
-        offset = (self._chunks * len(self._tail), *(0,) * (self._tail.ndim - 1))
-        self._dataset.id.write_direct_chunk(offset, self._tail)
+    def _write_chunk(self, chunk: NDArray[Any], rows: int) -> None:
+        begin = self._chunks * len(chunk)
+        self._dataset.resize(begin + rows, axis=0)
+        self._dataset.id.write_direct_chunk((begin, *(0,) * (chunk.ndim - 1)), chunk)
 
     def _write_sums(self) -> None:
         start = len(self._sums)

@@ -75,6 +75,7 @@ class Run:
         self._processes: DriverProcesses | None = None
         self._workers: list[Worker] = []
         self._alive: set[str] = set()
+        self._over: set[str] = set()  # streams whose end is here
         self._errors: dict[str, str] = {}
         self._fed: set[str] = set()  # streams that workers make
         self._clocks = ClockWatch(hub.session.clock)
@@ -125,6 +126,7 @@ class Run:
     def _running(self) -> bool:
         """Whether anything is left to come."""
         coming = self._alive.union(self._hub.publishers, self._processes.running if self._processes else ())
+        coming |= set(self._hub.ending) - self._over  # their last rows may still be on their way
         return bool(coming - self._errors.keys())
 
     def stop(self) -> None:
@@ -184,6 +186,7 @@ class Run:
     def _take(self, message: Message) -> None:
         if self._writer.closed:  # the disk is full, or nothing started: only let the drivers end
             if isinstance(message, Ended | Failed):
+                self._over.add(message.stream)
                 self._alive.discard(message.stream)
             return
         match message:
@@ -195,6 +198,7 @@ class Run:
                 self._writer.missed(message)
             case Ended(stream):
                 self._writer.ended(message)
+                self._over.add(stream)
                 self._alive.discard(stream)
                 self._clocks.over(stream)
             case Failed(stream):
@@ -220,6 +224,7 @@ class Run:
 
     def _announced(self, info: StreamInfo) -> None:
         self._alive.add(info.name)
+        self._over.discard(info.name)
         self._clocks.announced(info, time.monotonic())
         self._pulses.setdefault(info.name, Pulse(info, time.monotonic()))
         if info.name in self._writer.streams:

@@ -55,7 +55,7 @@ class SessionWriter:
         path: Path | str,
         session: layout.SessionAttributes,
         *,
-        flush_s: float = 0.25,
+        flush_s: float = 0.2,
         sync_s: float = 1.0,
     ) -> None:
         self.path = Path(path)

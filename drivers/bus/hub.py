@@ -144,6 +144,13 @@ class Hub:
         """Streams that have a publisher now, announced or not."""
         return tuple(name for name, known in list(self._publishers.items()) if not known.ended)
 
+    @property
+    def ending(self) -> tuple[str, ...]:
+        """Streams that have ended and whose publisher is still there, until all who listen have their end."""
+        return tuple(
+            name for name, known in list(self._publishers.items()) if known.ended and not known.silent
+        )
+
     def data_socket(self) -> zmq.Socket[bytes]:
         """Return a connected SUB socket for this process; to be closed before the hub is."""
         made = make_socket(self._context, zmq.SUB, "")

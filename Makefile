@@ -11,7 +11,7 @@ BIN     = $(VENV)/bin
 JOBS   ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format clean
+.PHONY: help install demo test faults check format clean
 
 help:  ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,10 @@ demo: install  ## record a simulated rig, train briefly, track live, open a repo
 
 test: install  ## the whole test suite
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
+
+faults: install  ## recorders killed 200 times, 1300 bytes changed: what the files still hold (half an hour)
+	$(BIN)/python -m benchmarks.recorder.kills
+	$(BIN)/python -m benchmarks.recorder.flips
 
 check: install  ## lint, types and the fast tests; run it before every commit
 	$(BIN)/ruff check .

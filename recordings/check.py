@@ -175,12 +175,13 @@ def _check_clocks(clocks: HostClocks, problems: list[str]) -> dict[str, ClockSyn
 
 
 def _check_session(recording: Recording, problems: list[str], notes: list[str]) -> None:
+    problems += recording.damaged.values()
     if not recording.session.closed:
         problems.append(
             "the file was not closed in good order: the recorder was killed; it reads up to its last flush"
         )
     for name in recording.session.expected:
-        if name not in recording.all_streams:
+        if name not in recording.all_streams and name not in recording.damaged:
             problems.append(f"{name}: the rig names this stream, the file has none of it")
     if not recording.all_streams:
         notes.append("the file holds no streams")

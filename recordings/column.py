@@ -15,12 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recordings.layout import CHECKSUM, INTEGRITY, checksum
+from recordings.ordered_file import OrderedFile
 
 
 class Column:
     """A dataset of rows that only grows.
 
     Args:
+        file: what the group's file is written to.
         group: group of the stream.
         name: name of the dataset.
         dtype: of one element.
@@ -29,8 +31,15 @@ class Column:
     """
 
     def __init__(
-        self, group: h5py.Group, name: str, dtype: np.dtype[Any], shape: tuple[int, ...], chunk_rows: int
+        self,
+        file: OrderedFile,
+        group: h5py.Group,
+        name: str,
+        dtype: np.dtype[Any],
+        shape: tuple[int, ...],
+        chunk_rows: int,
     ) -> None:
+        self._file = file
         self._dataset = group.create_dataset(
             name, (0, *shape), maxshape=(None, *shape), chunks=(chunk_rows, *shape), dtype=dtype
         )
@@ -92,7 +101,9 @@ class Column:
     def _write_chunk(self, chunk: NDArray[Any], rows: int) -> None:
         begin = self._chunks * len(chunk)
         self._dataset.resize(begin + rows, axis=0)
+        self._file.through = chunk.nbytes
         self._dataset.id.write_direct_chunk((begin, *(0,) * (chunk.ndim - 1)), chunk)
+        self._file.through = 0
 
     def _write_sums(self) -> None:
         start = len(self._sums)

@@ -10,13 +10,13 @@
         packets, index    (bytes,) uint8 and (R,) INDEX
         time ... seq      (N,) the five columns of drivers.base.STAMP
         row               (N,) uint64, block-stamped streams only: first row of each block
-        ledger            () LEDGER
+        ledger            () LEDGER, attribute xxh3_64
         integrity/<name>  (chunks of that dataset,) CHECKSUM
         latency/          what `chorus calibrate latency` found, see recordings.latency.found
     /features/<name>/     the same, for streams of kind "features"
-    /clock/<host>/probes  (N,) drivers.bus.messages.PROBE
-    /events/              time, kind, label, source  (N,)
-    /labels/              start, stop, action, who   (N,)
+    /clock/<host>/probes  (N,) drivers.bus.messages.PROBE, attribute xxh3_64 of the group
+    /events/              time, kind, label, source  (N,), attribute xxh3_64
+    /labels/              start, stop, action, who   (N,), attribute xxh3_64
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.metadata
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import h5py
@@ -199,6 +200,55 @@ def checksum(rows: NDArray[Any]) -> int:
     return xxhash.xxh3_64_intdigest(np.ascontiguousarray(rows).view(np.uint8).data)
 
 
+TABLE_CHECKSUM = "xxh3_64"
+"""Attribute of a group of small tables, and of a stream's ledger: their checksum, written at the end."""
+
+SEAL = "attributes_xxh3_64"
+"""Attribute of the root and of each stream: checksum of all others, for HDF5 has none for texts."""
+
+
+def seal(group: h5py.Group) -> None:
+    """Write the checksum of a group's attributes; whoever changes one does it again."""
+    group.attrs.create(SEAL, np.uint64(_attributes_checksum(group)))
+
+
+def check_seal(group: h5py.Group) -> None:
+    """Compare the attributes with their checksum, where there is one: files of older programs have none.
+
+    Raises:
+        ValueError: they differ.
+    """
+    if SEAL in group.attrs and plain(group.attrs[SEAL]) != _attributes_checksum(group):
+        raise ValueError("the checksum of its attributes does not match")
+
+
+def _attributes_checksum(group: h5py.Group) -> int:
+    values = sorted(
+        (name, plain(value)) for name, value in group.attrs.items() if name not in (SEAL, "closed")
+    )
+    return table_checksum(values)
+
+
+def table_checksum(columns: Sequence[Sequence[Any]]) -> int:
+    """Return XXH3-64 of the JSON text of columns of plain values."""
+    return xxhash.xxh3_64_intdigest(json.dumps([list(column) for column in columns]).encode())
+
+
+def write_table_checksum(group: h5py.Group | h5py.Dataset, columns: Sequence[Sequence[Any]]) -> None:
+    """Write what :func:`check_table` compares."""
+    group.attrs.create(TABLE_CHECKSUM, np.uint64(table_checksum(columns)))
+
+
+def check_table(group: h5py.Group | h5py.Dataset, columns: Sequence[Sequence[Any]]) -> None:
+    """Compare a table with its checksum, where it has one: files of older programs do not.
+
+    Raises:
+        ValueError: they differ.
+    """
+    if TABLE_CHECKSUM in group.attrs and plain(group.attrs[TABLE_CHECKSUM]) != table_checksum(columns):
+        raise ValueError("its checksum does not match")
+
+
 def _set(attributes: h5py.AttributeManager, name: str, value: Any) -> None:
     if isinstance(value, dict):
         value = json.dumps(value, sort_keys=True)
@@ -213,7 +263,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return tuple(plain(item) for item in value)
     if isinstance(value, np.generic):
-        return value.item()
+        value = value.item()
     if isinstance(value, bytes):
         return value.decode()
     return value

@@ -12,9 +12,10 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Collection, Iterator
+import logging
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import h5py
 import msgspec
@@ -27,6 +28,12 @@ from drivers.errors import RecordingError, RecordingUnreadable
 from recordings import layout
 from recordings.labels import Label, labels_of
 from recordings.stream_reader import StreamReader
+
+log = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
+_DAMAGE = (KeyError, OSError, RuntimeError, ValueError, TypeError, msgspec.ValidationError)
+"""What h5py raises on a damaged file."""
 
 
 def open_recording(path: Path | str, *, verify: bool = True) -> Recording:
@@ -51,14 +58,17 @@ class Recording:
         rig_text: the rig (YAML) that was recorded.
         streams: its streams, by name, features apart.
         features: its streams of kind ``features``, by name.
+        damaged: what can't be read, a line each, by the name of the stream or part; the rest still can.
     """
 
     def __init__(self, path: Path | str, *, verify: bool = True) -> None:
         self.path = Path(path)
+        self.damaged: dict[str, str] = {}
+        self._verify = verify
         self._file = _open(self.path)
         try:
-            self._read(verify)
-        except (KeyError, OSError, RuntimeError, ValueError, TypeError, msgspec.ValidationError) as error:
+            self._read()
+        except _DAMAGE as error:
             self._file.close()
             words = " ".join(str(error).split())
             raise RecordingUnreadable(
@@ -68,15 +78,24 @@ class Recording:
             self._file.close()
             raise
 
-    def _read(self, verify: bool) -> None:
+    def _read(self) -> None:
         _check_version(self.path, self._file)
         self.session = layout.read_session(self._file)
+        if self._verify and self.session.closed:
+            self._part("attributes of the session", lambda: layout.check_seal(self._file), None)
         self.rig_text = self.session.rig
-        self.streams = self._streams(layout.STREAMS, verify)
-        self.features = self._streams(layout.FEATURES, verify)
-        self.events = self._events()
-        self.labels = self._labels()
-        self.probes = self._probes()
+        self.streams = self._streams(layout.STREAMS)
+        self.features = self._streams(layout.FEATURES)
+        self.events: list[Event] = self._part("events", self._events, [])
+        self.labels: list[Label] = self._part("labels", self._labels, [])
+        self.probes: dict[str, NDArray[np.void]] = self._part("clock probes", self._probes, {})
+
+    def _part(self, part: str, read: Callable[[], _T], nothing: _T) -> _T:
+        try:
+            return read()
+        except _DAMAGE as error:
+            self._damaged(part, f"the {part} are damaged and can't be read", str(error))
+            return nothing
 
     def __enter__(self) -> Recording:
         return self
@@ -130,14 +149,24 @@ class Recording:
         chosen = [every[name].batches(start, stop) for name in every if streams is None or name in streams]
         return heapq.merge(*chosen, key=lambda batch: int(batch.stamps["time"][0]))
 
-    def _streams(self, folder: str, verify: bool) -> dict[str, StreamReader]:
+    def _streams(self, folder: str) -> dict[str, StreamReader]:
         if folder not in self._file:
             return {}
         group, closed = layout.subgroup(self._file, folder), self.session.closed
-        return {
-            name: StreamReader(layout.subgroup(group, name), closed=closed, verify=verify)
-            for name in map(str, group)
-        }
+        streams = {}
+        for name in map(str, group):
+            try:
+                streams[name] = StreamReader(layout.subgroup(group, name), closed=closed, verify=self._verify)
+            except (*_DAMAGE, RecordingError) as error:
+                self._damaged(name, f"stream {name} is damaged and can't be read", str(error))
+                continue
+            if streams[name].damaged:
+                self._damaged(name, f"stream {name} is damaged", streams[name].damaged)
+        return streams
+
+    def _damaged(self, part: str, what: str, error: str) -> None:
+        self.damaged[part] = f"{what} ({' '.join(error.split())})"
+        log.warning("%s: %s. chorus check lists all damage", self.path, self.damaged[part])
 
     def _table(self, folder: str, columns: dict[str, Any]) -> list[tuple[Any, ...]]:
         group = layout.subgroup(self._file, folder)
@@ -145,6 +174,8 @@ class Recording:
         for name, dtype in columns.items():
             dataset = layout.dataset(group, name)
             values.append(np.asarray(dataset.asstr()[:] if dtype is None else dataset[:]).tolist())
+        if self._verify and self.session.closed:
+            layout.check_table(group, values)
         return list(zip(*values, strict=False))
 
     def _events(self) -> list[Event]:
@@ -160,7 +191,11 @@ class Recording:
             return {}
         hosts = layout.subgroup(self._file, layout.CLOCK)
         groups = [layout.subgroup(hosts, name) for name in map(str, hosts)]
-        return {layout.plain(group.attrs["host"]): layout.dataset(group, "probes")[:] for group in groups}
+        probes = {layout.plain(group.attrs["host"]): layout.dataset(group, "probes")[:] for group in groups}
+        if self._verify and self.session.closed:
+            for group, found in zip(groups, probes.values(), strict=True):
+                layout.check_table(group, [found.tolist()])
+        return probes
 
 
 def _open(path: Path) -> h5py.File:

@@ -224,6 +224,13 @@ def _write(
             if name in times:
                 _write_stream(group, times[name])
                 group.attrs[ATTRIBUTE] = json.dumps(dataclasses.asdict(report[name]), sort_keys=True)
+                _seal(group)
+    _seal(file)
+
+
+def _seal(group: h5py.Group) -> None:
+    if layout.SEAL in group.attrs:
+        layout.seal(group)
 
 
 def _write_stream(group: h5py.Group, new: NewTimes) -> None:

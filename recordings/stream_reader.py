@@ -31,6 +31,7 @@ class StreamReader:
         latency_ns: constant latency already taken off ``time``.
         latency: constant latency still in ``time``, if `chorus calibrate latency` found one, else None.
         ended: ``"ended"``, the error of the driver, or empty if the end was never seen.
+        damaged: what is wrong with the ledger, or empty.
         withheld: the data was not stored (``store: none``).
         rate_effective_hz: rows per second as found when the file was closed, else 0.
         columns: every dataset of the stream, by name.
@@ -45,7 +46,9 @@ class StreamReader:
         self.ended = str(attributes["ended"])
         self.withheld = bool(attributes["withheld"])
         self.rate_effective_hz = float(attributes["rate_effective_hz"])
-        self.ledger = _read_ledger(group)
+        self.ledger, self.damaged = _read_ledger(group, verify=verify and closed)
+        if verify and closed:
+            layout.check_seal(group)
         self._file = str(group.file.filename)
         self.columns = {
             name: VerifiedColumn(
@@ -60,20 +63,31 @@ class StreamReader:
 
     def _limit(self, closed: bool) -> None:
         stamps = {len(self.columns[name]) for name in layout.STAMP_COLUMNS}
-        self._stamps_count = min(stamps)
         rows = {len(self.columns[name]) for name in ("data", "index") if name in self.columns}
-        if self.info.stamping == "row":
+        blocks = self.info.stamping == "block"
+        if not blocks:
             rows |= stamps
-        elif not rows:
-            rows = {self.ledger.stored}
-        self._rows_count = min(rows)
         if closed and (len(stamps) > 1 or len(rows) > 1):
             raise RecordingUnreadable(
                 f"{self._file}: the parts of stream {self.info.name} differ in length",
                 mend="restore the file from a copy",
             )
-        if self.info.stamping == "row":
-            self._stamps_count = self._rows_count
+        # The ledger is what a flush writes last: what lies behind its count was not finished.
+        self._rows_count = min(rows) if closed and rows else min({self.ledger.stored, *rows})
+        self._stamps_count = min(stamps) if blocks else self._rows_count
+        if blocks and not closed:
+            count = min(self._stamps_count, len(self.columns["row"]))
+            first = self.columns["row"][:count].astype(np.int64)
+            self._stamps_count = int(np.searchsorted(first, self._rows_count))
+        for name in (*layout.STAMP_COLUMNS, "row"):
+            if name in self.columns:
+                self.columns[name].limit(self._stamps_count)
+        for name in ("data", "index"):
+            if name in self.columns:
+                self.columns[name].limit(self._rows_count)
+        if "packets" in self.columns and not closed:
+            last = self.columns["index"][-1] if self._rows_count else None
+            self.columns["packets"].limit(0 if last is None else int(last["offset"] + last["size"]))
 
     def __len__(self) -> int:
         """Rows."""
@@ -229,7 +243,14 @@ def decode(picture: bytes) -> NDArray[np.uint8] | None:
     return decoded(picture)
 
 
-def _read_ledger(group: h5py.Group) -> Ledger:
-    entry = layout.dataset(group, "ledger")[()]
+def _read_ledger(group: h5py.Group, *, verify: bool) -> tuple[Ledger, str]:
+    """Return the account, and what is wrong with it or an empty text."""
+    account = layout.dataset(group, "ledger")
+    entry, wrong = account[()], ""
+    if verify:
+        try:
+            layout.check_table(account, [entry.tolist()])
+        except ValueError as error:
+            wrong = f"its ledger is damaged ({error})"
     lost = {reason: int(entry[reason]) for reason in layout.REASONS if entry[reason]}
-    return Ledger(int(entry["produced"]), int(entry["stored"]), lost)
+    return Ledger(int(entry["produced"]), int(entry["stored"]), lost), wrong

@@ -13,6 +13,7 @@ from drivers.errors import RecordingError
 from recordings import layout
 from recordings.column import Column
 from recordings.ledger import Ledger
+from recordings.ordered_file import OrderedFile
 from recordings.rates import effective_rate
 
 
@@ -20,9 +21,16 @@ class StreamWriter:
     """One stream's group. Made by :meth:`SessionWriter.add_stream`."""
 
     def __init__(
-        self, file: h5py.File, info: StreamInfo, *, withheld: bool, attributes: dict[str, Any]
+        self,
+        file: h5py.File,
+        under: OrderedFile,
+        info: StreamInfo,
+        *,
+        withheld: bool,
+        attributes: dict[str, Any],
     ) -> None:
         self.info = info
+        self._under = under
         self.ledger = Ledger()
         self.failure = ""
         self.bytes = 0
@@ -36,14 +44,14 @@ class StreamWriter:
         self._rows = self._column("row", np.dtype("<u8")) if info.stamping == "block" else None
         self._data = self._packets = self._index = None
         if not withheld and info.encoding == "jpeg":
-            self._packets = Column(self.group, "packets", np.dtype("|u1"), (), layout.PACKET_CHUNK)
+            self._packets = Column(under, self.group, "packets", np.dtype("|u1"), (), layout.PACKET_CHUNK)
             self._index = self._column("index", layout.INDEX)
         elif not withheld:
             self._data = self._column("data", np.dtype(info.dtype), info.shape)
 
     def _column(self, name: str, dtype: np.dtype[Any], shape: tuple[int, ...] = ()) -> Column:
         row_bytes = dtype.itemsize * int(np.prod(shape, dtype=np.int64))
-        return Column(self.group, name, dtype, shape, layout.chunk_rows(row_bytes))
+        return Column(self._under, self.group, name, dtype, shape, layout.chunk_rows(row_bytes))
 
     @property
     def _columns(self) -> Iterable[Column]:
@@ -98,6 +106,7 @@ class StreamWriter:
             column.write()
         lost = (self.ledger.lost.get(reason, 0) for reason in layout.REASONS)
         self._account[()] = np.array((self.ledger.produced, self.ledger.stored, *lost), layout.LEDGER)
+        self._under.last.add(self._account.id.get_offset())
 
     def close(self) -> None:
         """Write the rest, the last checksums and the effective rate."""
@@ -105,5 +114,7 @@ class StreamWriter:
         for column in self._columns:
             column.close()
         every = max(self.ledger.stored // 65536, 1)
+        layout.write_table_checksum(self._account, [self._account[()].tolist()])
         seq, time = self._stamps["seq"].read(every), self._stamps["time"].read(every)
-        self.group.attrs["rate_effective_hz"] = effective_rate(seq, time)
+        self.group.attrs.modify("rate_effective_hz", effective_rate(seq, time))
+        layout.seal(self.group)

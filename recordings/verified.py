@@ -33,12 +33,22 @@ class VerifiedColumn:
         self._sums = sums
         self._closed = closed
         self._verify = verify
+        self._rows = len(dataset)
         self._step = int((dataset.chunks or (max(len(dataset), 1),))[0])
         self._verified = np.zeros(-(-len(dataset) // self._step), bool)
         self._cache: collections.OrderedDict[int, NDArray[Any]] = collections.OrderedDict()
 
     def __len__(self) -> int:
-        return len(self._dataset)
+        return self._rows
+
+    def limit(self, rows: int) -> None:
+        """Leave away what lies behind the first ``rows`` rows: a killed recorder had not finished it."""
+        self._rows = min(self._rows, rows)
+
+    @property
+    def chunks(self) -> int:
+        """How many chunks the rows lie in."""
+        return -(-self._rows // self._step)
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -48,7 +58,7 @@ class VerifiedColumn:
     @property
     def shape(self) -> tuple[int, ...]:
         """(R, *shape of a row)."""
-        return self._dataset.shape
+        return self._rows, *self._dataset.shape[1:]
 
     def __getitem__(self, key: int | slice | tuple[Any, ...]) -> Any:
         if isinstance(key, tuple):
@@ -67,9 +77,9 @@ class VerifiedColumn:
 
     def faults(self) -> Iterator[int]:
         """Yield the number of each chunk whose checksum does not match, reading everything."""
-        for number in range(len(self._verified)):
+        for number in range(self.chunks):
             try:
-                self._chunk(number)
+                self.chunk(number)
             except RecordingUnreadable:
                 yield number
 
@@ -83,25 +93,30 @@ class VerifiedColumn:
         parts = []
         for number in range(first, last + 1):
             begin = number * self._step
-            parts.append(self._chunk(number)[max(start - begin, 0) : stop - begin])
+            parts.append(self.chunk(number)[max(start - begin, 0) : stop - begin])
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
-    def _chunk(self, number: int) -> NDArray[Any]:
+    def chunk(self, number: int) -> NDArray[Any]:
+        """Return the rows of one chunk.
+
+        Raises:
+            RecordingUnreadable: its checksum does not match, or HDF5 can't read it.
+        """
+        begin = number * self._step
         if number in self._cache:
             self._cache.move_to_end(number)
-            return self._cache[number]
-        begin = number * self._step
-        rows = self._load(begin, min(begin + self._step, len(self)))
+            return self._cache[number][: self._rows - begin]
+        rows = self._load(begin, min(begin + self._step, len(self._dataset)))
         if self._verify and not self._verified[number]:
             self._compare(number, rows)
             self._verified[number] = True
         self._cache[number] = rows
         if len(self._cache) > _CACHED_CHUNKS:
             self._cache.popitem(last=False)
-        return rows
+        return rows[: self._rows - begin]
 
     def _compare(self, number: int, rows: NDArray[Any]) -> None:
-        if number >= len(self._sums) and not self._closed and number == len(self._verified) - 1:
+        if number >= len(self._sums) and not self._closed and number == self.chunks - 1:
             return  # the unfinished chunk of a recorder that was killed
         if number < len(self._sums):
             expected = self._sums[number]

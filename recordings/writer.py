@@ -2,7 +2,7 @@
 
 ::
 
-    append(batch) -> chunk of each column -> HDF5, every flush_s -> disk, every sync_s
+    append(batch) -> chunk of each column -> HDF5 -> OrderedFile, every flush_s -> disk, every sync_s
 
 The file is created exclusively and stays readable by plain HDF5 tools after ``kill -9``.
 """
@@ -25,7 +25,8 @@ from drivers.base import Batch, StreamInfo
 from drivers.bus.messages import PROBE, Ended, Event, Failed, Missed, Probes
 from drivers.errors import RecordingError, RecordingExists
 from recordings import layout
-from recordings.labels import labels_of
+from recordings.labels import Label, labels_of
+from recordings.ordered_file import OrderedFile
 from recordings.stream_writer import StreamWriter
 
 RESERVE_BYTES = 64 << 20
@@ -65,13 +66,15 @@ class SessionWriter:
         self._flush_s = flush_s
         self._next_flush = time.monotonic() + flush_s
         self._made = [folder for folder in self.path.parents if not folder.exists()]
-        self._file = _create(self.path)
+        self._under = _create(self.path)
+        # The oldest form with checksums on HDF5's own structures; newer ones refuse to open after a crash.
+        self._file = h5py.File(self._under, "w", libver=("v108", "v108"))
         layout.write_session(self._file, dataclasses.replace(session, closed=False))
         self._event_columns = _text_columns(self._file.create_group(layout.EVENTS), layout.EVENT_COLUMNS)
         self._label_columns = _text_columns(self._file.create_group(layout.LABELS), layout.LABEL_COLUMNS)
         self._file.create_group(layout.STREAMS)
-        self._file.flush()
-        self._syncer = _Syncer(self.path, sync_s) if sync_s > 0 else None
+        self._commit()
+        self._syncer = _Syncer(self._under, sync_s) if sync_s > 0 else None
 
     def __enter__(self) -> SessionWriter:
         return self
@@ -105,7 +108,7 @@ class SessionWriter:
                 f"{info.name}: announced twice", mend="give each stream of the rig a name of its own"
             )
         attributes = {"required": required, "latency_ns": latency_ns, "ended": ""}
-        stream = StreamWriter(self._file, info, withheld=withheld, attributes=attributes)
+        stream = StreamWriter(self._file, self._under, info, withheld=withheld, attributes=attributes)
         self.streams[info.name] = stream
         self._next_flush = 0.0  # a crash must not lose a whole stream
         return stream
@@ -167,21 +170,21 @@ class SessionWriter:
         if ended.stream in self.streams:
             stream = self.streams[ended.stream]
             stream.ledger.end(ended.produced, ended.lost)
-            stream.group.attrs["ended"] = stream.failure or "ended"
+            stream.group.attrs.modify("ended", stream.failure or "ended")
 
     def failed(self, failed: Failed) -> None:
         """Note that a driver gave up; its totals may still follow."""
         if failed.stream in self.streams:
             stream = self.streams[failed.stream]
             stream.failure = failed.error
-            stream.group.attrs["ended"] = failed.error
+            stream.group.attrs.modify("ended", failed.error)
 
     def mark(self, *, start_ns: int | None = None, stop_ns: int | None = None) -> None:
         """Note the session times between which all required streams were meant to be there."""
         if start_ns is not None:
-            self._file.attrs["start_ns"] = start_ns
+            self._file.attrs.modify("start_ns", start_ns)
         if stop_ns is not None:
-            self._file.attrs["stop_ns"] = stop_ns
+            self._file.attrs.modify("stop_ns", stop_ns)
 
     def poll(self) -> None:
         """Flush if it is time to; called by :meth:`append`, and by who waits for batches.
@@ -201,7 +204,7 @@ class SessionWriter:
         try:
             for stream in self.streams.values():
                 stream.write()
-            self._file.flush()
+            self._commit()
         except OSError as error:
             raise self._disk_failed(error) from error
         self._next_flush = time.monotonic() + self._flush_s
@@ -227,12 +230,17 @@ class SessionWriter:
                 column.resize(len(labels), axis=0)
                 if labels:
                     column[:] = [getattr(label, name) for label in labels]
-            self._file.attrs["closed"] = True
+            self._write_checksums(labels)
+            self._commit()
+            self._file.attrs.modify("closed", True)
+            self._commit()
             self._file.close()
+            self._under.commit()
         except OSError as error:
             raise self._disk_failed(error) from error
         with contextlib.suppress(OSError):
-            _sync(self.path)
+            self._under.sync()
+        self._under.close()
 
     def discard(self) -> None:
         """Close and remove the file, and the folders made for it: nothing of worth was recorded."""
@@ -246,14 +254,29 @@ class SessionWriter:
         stop = int(self._file.attrs["stop_ns"])  # pyright: ignore[reportArgumentType]
         return stop if stop >= 0 else end
 
+    def _write_checksums(self, labels: list[Label]) -> None:
+        for folder, columns, rows in (
+            (layout.EVENTS, layout.EVENT_COLUMNS, self._events),
+            (layout.LABELS, layout.LABEL_COLUMNS, labels),
+        ):
+            table = [[getattr(row, name) for row in rows] for name in columns]
+            layout.write_table_checksum(layout.subgroup(self._file, folder), table)
+        if layout.CLOCK in self._file:
+            hosts = layout.subgroup(self._file, layout.CLOCK)
+            for name in map(str, hosts):
+                group = layout.subgroup(hosts, name)
+                layout.write_table_checksum(group, [layout.dataset(group, "probes")[:].tolist()])
+        layout.seal(self._file)
+
+    def _commit(self) -> None:
+        self._file.flush()
+        self._under.commit()
+
     def _disk_failed(self, error: OSError) -> DiskFull:
-        # Closing would write an end of file beyond what the disk took, and nothing could open that:
-        # HDF5 gets another place to write, and the file stays as it was flushed last.
-        nowhere = os.open(os.devnull, os.O_RDWR)
-        os.dup2(nowhere, self._file.id.get_vfd_handle())
-        os.close(nowhere)
+        self._under.give_up()
         with contextlib.suppress(OSError, RuntimeError):
             self._file.close()
+        self._under.close()
         reason = os.strerror(error.errno) if error.errno else str(error)
         return DiskFull(
             f"{self.path}: writing failed ({reason}); what was flushed before is safe",
@@ -264,8 +287,8 @@ class SessionWriter:
 class _Syncer:
     """Forces the file to the disk about each ``every_s`` in a thread: it can take long."""
 
-    def __init__(self, path: Path, every_s: float) -> None:
-        self._path = path
+    def __init__(self, file: OrderedFile, every_s: float) -> None:
+        self._file = file
         self._stop = threading.Event()
         self._every_s = every_s
         self._thread = threading.Thread(target=self._run, name="sync", daemon=True)
@@ -274,25 +297,17 @@ class _Syncer:
     def _run(self) -> None:
         while not self._stop.wait(self._every_s):
             with contextlib.suppress(OSError):
-                _sync(self._path)
+                self._file.sync()
 
     def close(self) -> None:
         self._stop.set()
         self._thread.join()
 
 
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        getattr(os, "fdatasync", os.fsync)(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _create(path: Path) -> h5py.File:
+def _create(path: Path) -> OrderedFile:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        return h5py.File(path, "x")
+        return OrderedFile(path)
     except FileExistsError:
         raise RecordingExists(
             f"{path} exists already and is not overwritten", mend="give another name with --output"

@@ -2,11 +2,11 @@
 
     python -m benchmarks.recorder.kills [--runs 200] [--jobs 2]
 
-Each run writes a session of an IMU at 1 kHz, sound, a raw and a JPEG camera in real time and is killed at a random
-moment, in half of the runs within a flush (its start is told through a pipe, and the killer spins). Then, with no
-tool in between: does plain h5py open the file and read every dataset; does Chorus; is every row there that was
-acknowledged (taken before a flush that came back) and equal to what was written; and how much of each stream,
-in seconds, was handed over and is not in the file?
+Each run writes a session of an IMU at 1 kHz, sound, a raw and a JPEG camera in real time and is killed
+at a random moment, in half of the runs within a flush (its start is told through a pipe, and the killer
+spins). Then, with no tool in between: does plain h5py open the file and read every dataset; does
+Chorus; is every row there that was acknowledged (taken before a flush that came back) and equal to what
+was written; and how much of each stream, in seconds, was handed over and is not in the file?
 """
 
 from __future__ import annotations

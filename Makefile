@@ -40,9 +40,10 @@ demo: install  ## record a simulated rig, train briefly, track live, open a repo
 test: install  ## the whole test suite
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
 
-faults: install  ## recorders killed 200 times, 1300 bytes changed: what the files still hold (half an hour)
+faults: install  ## recorders killed, bytes changed, disks full: what the files still hold (15 minutes; as root)
 	$(BIN)/python -m benchmarks.recorder.kills
 	$(BIN)/python -m benchmarks.recorder.flips
+	$(BIN)/python -m benchmarks.recorder.disk_full
 
 check: install  ## lint, types and the fast tests; run it before every commit
 	$(BIN)/ruff check .

@@ -7,6 +7,9 @@ import shutil
 from collections import deque
 from pathlib import Path
 
+WARN_S = 600.0
+"""A disk that lasts for less is warned of."""
+
 WINDOW_S = 20.0
 """The rate is taken over so long: files grow in lumps."""
 
@@ -30,3 +33,17 @@ class Growth:
             self._sizes.popleft()
         since, grown = now_s - self._sizes[0][0], size - self._sizes[0][1]
         return size, free, free * since / grown if since >= 2.0 and grown > 0 else None
+
+
+def disk_warning(path: Path, room_s: float | None, left_s: float | None) -> str:
+    """Return a warning where a disk will not last, or an empty text.
+
+    Args:
+        path: the file that grows.
+        room_s: how long the disk lasts at the present rate, or None while that is unknown.
+        left_s: how long the recording has still to go, or None where nobody knows.
+    """
+    if room_s is None or room_s > (WARN_S if left_s is None else left_s):
+        return ""
+    lasts = f"{room_s / 60:.0f} minutes" if room_s >= 120 else f"{room_s:.0f} s"
+    return f"the disk of {path} is full in about {lasts}: free some space; what is recorded stays safe"

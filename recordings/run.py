@@ -19,7 +19,7 @@ from drivers.bus.messages import Announcement, Ended, Event, Failed, Message, Mi
 from drivers.errors import Fault, RecordingError
 from drivers.rig import Rig
 from recordings.clock_watch import ClockWatch
-from recordings.growth import Growth
+from recordings.growth import Growth, disk_warning
 from recordings.pulse import Pulse
 from recordings.status import Phase, RecordStatus, RecordSummary, StreamStatus, StreamSummary
 from recordings.writer import DiskFull, SessionWriter
@@ -82,6 +82,8 @@ class Run:
         self._pulses: dict[str, Pulse] = {}
         self._silent: set[str] = set()
         self._grown = Growth()
+        self._disk: tuple[int, int, float | None] = (0, 0, None)
+        self._disk_warning = ""
         self._started = self._stopped = 0.0
         self._status_due = 0.0
         self._status_rows: dict[str, int] = {}
@@ -180,6 +182,7 @@ class Run:
             self._check_workers()
             self._check_clocks()
             self._check_silence()
+            self._check_disk()
             if self._on_status is not None:
                 self._on_status(self._status())
 
@@ -293,6 +296,17 @@ class Run:
                     self._writer.event(Event(self._now(), "device", words, name))
                 self._silent ^= {name}
 
+    def _check_disk(self) -> None:
+        """Note in the file, once, that the disk will not last."""
+        now = time.monotonic()
+        self._disk = self._grown.told(self._writer.path, now)
+        left_s = None if self._duration is None else max(self._duration - (now - self._started), 0.0)
+        before, self._disk_warning = self._disk_warning, ""
+        if self.phase == "recording" and not self._writer.closed:
+            self._disk_warning = disk_warning(self._writer.path, self._disk[2], left_s)
+            if self._disk_warning and not before:
+                self._writer.event(Event(self._now(), "disk", self._disk_warning, ""))
+
     def _now(self) -> int:
         return time.monotonic_ns() - self._hub.session.epoch_ns
 
@@ -310,8 +324,8 @@ class Run:
             elapsed,
             self._duration,
             streams,
-            self._clocks.warnings(now),
-            *self._grown.told(self._writer.path, now),
+            (*self._clocks.warnings(now), *([self._disk_warning] if self._disk_warning else [])),
+            *self._disk,
         )
 
     def _stream_status(self, name: str, since_s: float) -> StreamStatus:

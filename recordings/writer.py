@@ -29,8 +29,10 @@ from recordings.labels import Label, labels_of
 from recordings.ordered_file import OrderedFile
 from recordings.stream_writer import StreamWriter
 
-RESERVE_BYTES = 64 << 20
-"""Recording stops while the disk still has this much room: HDF5 can't close a file in order without any."""
+
+def reserve_bytes(total: int) -> int:
+    """Return how much room a disk of ``total`` bytes must still have: with less, recording stops and closes."""
+    return min(64 << 20, total // 10)
 
 
 class DiskFull(RecordingError):
@@ -208,7 +210,8 @@ class SessionWriter:
         except OSError as error:
             raise self._disk_failed(error) from error
         self._next_flush = time.monotonic() + self._flush_s
-        if shutil.disk_usage(self.path.parent).free < RESERVE_BYTES:
+        disk = shutil.disk_usage(self.path.parent)
+        if disk.free < reserve_bytes(disk.total):
             self.close()
             raise DiskFull(
                 f"{self.path}: the disk is full, recording stopped; all up to here is safe",

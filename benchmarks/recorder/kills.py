@@ -65,7 +65,7 @@ def batch(info: StreamInfo, first: int, count: int) -> Batch:
 
 
 def write(path: Path, told: int) -> None:
-    """Write a session until killed, and tell of each flush."""
+    """Write a session until killed, or until the disk is full, and tell of each flush."""
     done = dict.fromkeys((info.name for info in STREAMS), 0)
     writer = SessionWriter(path, SessionAttributes(id="killed", expected=tuple(done)))
     flush = writer.flush

@@ -249,7 +249,7 @@ def test_a_disk_that_fills_up_ends_the_recording_and_keeps_it(
     with recording.publisher(IMU) as imu:
         imu.publish(Batch("wrist", stamps([0], [0]), imu_rows(0, 1)))
         recording.until(lambda status: status.phase == "recording")
-        monkeypatch.setattr("recordings.writer.RESERVE_BYTES", 1 << 62)
+        monkeypatch.setattr("recordings.writer.reserve_bytes", lambda total: total + 1)
         imu.publish(Batch("wrist", stamps([1], [1]), imu_rows(1, 2)))
         recording.until(lambda status: status.phase == "stopping")
         imu.end(Ended("wrist", 2, {}))

@@ -178,8 +178,8 @@ def _check_session(recording: Recording, problems: list[str], notes: list[str]) 
     problems += recording.damaged.values()
     if not recording.session.closed:
         problems.append(
-            "the file was not closed in good order: the recorder was killed, or its disk full; it reads up to its "
-            "last flush, and chorus repair makes a closed copy of that"
+            "the file was not closed in good order: the recorder was killed, or its disk full; it reads "
+            "up to its last flush, and chorus repair makes a closed copy of that"
         )
     for name in recording.session.expected:
         if name not in recording.all_streams and name not in recording.damaged:

@@ -84,6 +84,8 @@ class SessionAttributes:
         start_ns: session time from which all required streams were there, -1 while unknown.
         stop_ns: session time at which recording was asked to stop, -1 while unknown.
         closed: the file was closed in good order.
+        metadata: of subject and session, by name; see ``recordings.metadata``.
+        edits: what was done to the file since it was recorded, a JSON object each, oldest first.
     """
 
     id: str
@@ -99,6 +101,8 @@ class SessionAttributes:
     start_ns: int = -1
     stop_ns: int = -1
     closed: bool = False
+    metadata: dict[str, str] = dataclasses.field(default_factory=dict)
+    edits: tuple[str, ...] = ()
 
 
 def software() -> str:
@@ -120,8 +124,18 @@ def read_session(file: h5py.File) -> SessionAttributes:
     Raises:
         KeyError: one is missing (the caller says which file).
     """
-    values = {field.name: plain(file.attrs[field.name]) for field in dataclasses.fields(SessionAttributes)}
+    values = {
+        field.name: plain(file.attrs[field.name])
+        for field in dataclasses.fields(SessionAttributes)
+        if field.name in file.attrs or field.name not in _ADDED
+    }
+    if isinstance(values.get("metadata"), str):
+        values["metadata"] = json.loads(values["metadata"])
     return SessionAttributes(**values)
+
+
+_ADDED = ("metadata", "edits")
+"""Attributes that files of older programs do not have."""
 
 
 def write_info(group: h5py.Group, info: StreamInfo) -> None:

@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import heapq
 import logging
 from collections.abc import Callable, Collection, Iterator
@@ -58,6 +59,7 @@ class Recording:
         rig_text: the rig (YAML) that was recorded.
         streams: its streams, by name, features apart.
         features: its streams of kind ``features``, by name.
+        extras: attributes that later tools noted of the file.
         damaged: what can't be read, a line each, by the name of the stream or part; the rest still can.
     """
 
@@ -84,6 +86,14 @@ class Recording:
         if self._verify and self.session.closed:
             self._part("attributes of the session", lambda: layout.check_seal(self._file), None)
         self.rig_text = self.session.rig
+        known = {field.name for field in dataclasses.fields(self.session)} | {
+            "format",
+            "version",
+            layout.SEAL,
+        }
+        self.extras = {
+            name: layout.plain(value) for name, value in self._file.attrs.items() if name not in known
+        }
         self.streams = self._streams(layout.STREAMS)
         self.features = self._streams(layout.FEATURES)
         self.events: list[Event] = self._part("events", self._events, [])

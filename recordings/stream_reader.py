@@ -16,6 +16,7 @@ from recordings.latency import found
 from recordings.ledger import Ledger
 from recordings.verified import VerifiedColumn
 
+_ATTRIBUTES = ("required", "latency_ns", "ended", "withheld", "rate_effective_hz")
 _BLOCK = 4096  # stamps looked at together when the stream is read through
 
 
@@ -35,6 +36,7 @@ class StreamReader:
         withheld: the data was not stored (``store: none``).
         rate_effective_hz: rows per second as found when the file was closed, else 0.
         columns: every dataset of the stream, by name.
+        extras: attributes that later tools noted.
     """
 
     def __init__(self, group: h5py.Group, *, closed: bool, verify: bool) -> None:
@@ -50,6 +52,8 @@ class StreamReader:
         if verify and closed:
             layout.check_seal(group)
         self._file = str(group.file.filename)
+        known = {*StreamInfo.__struct_fields__, *_ATTRIBUTES, layout.SEAL}
+        self.extras = {name: value for name, value in attributes.items() if name not in known}
         self.columns = {
             name: VerifiedColumn(
                 layout.dataset(group, name),
@@ -93,15 +97,21 @@ class StreamReader:
         """Rows."""
         return self._rows_count
 
+    @property
+    def stamp_count(self) -> int:
+        """Stamps: one a row, or one a block."""
+        return self._stamps_count
+
     def __repr__(self) -> str:
         return f"<StreamReader {self.info.name}: {len(self)} rows of {self.info.kind}>"
 
     @functools.cached_property
     def stamps(self) -> NDArray[np.void]:
         """(N,) of STAMP: one a row, or one a block where the stream is block-stamped."""
-        return self._stamps(0, self._stamps_count)
+        return self.stamps_between(0, self._stamps_count)
 
-    def _stamps(self, start: int, stop: int) -> NDArray[np.void]:
+    def stamps_between(self, start: int, stop: int) -> NDArray[np.void]:
+        """(stop - start,) of STAMP: some of :attr:`stamps`."""
         stamps = np.empty(stop - start, STAMP)
         for name in layout.STAMP_COLUMNS:
             stamps[name] = self.columns[name][start:stop]
@@ -215,7 +225,7 @@ class StreamReader:
             return
         single = self.info.stamping == "block" or self.info.kind == "camera"
         for begin in range(0, self._stamps_count, _BLOCK):
-            stamps = self._stamps(begin, min(begin + _BLOCK, self._stamps_count))
+            stamps = self.stamps_between(begin, min(begin + _BLOCK, self._stamps_count))
             time = stamps["time"]
             inside = np.ones(len(time), bool)
             if start_ns is not None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from drivers.base import STAMP, Batch, StreamInfo
 from drivers.errors import RecordingError
@@ -81,6 +82,14 @@ class StreamWriter:
                 self._packets.append(np.frombuffer(picture, np.uint8))
                 self.bytes += size
         self.ledger.take(len(batch), batch.lost)
+
+    def append_stamps(self, stamps: NDArray[Any], rows: int) -> None:
+        """Take the stamps of ``rows`` rows of a stream whose data is withheld."""
+        if self._rows is not None:
+            self._rows.append(np.array([self.ledger.stored], "<u8"))
+        for name, column in self._stamps.items():
+            column.append(stamps[name])
+        self.ledger.take(rows, {})
 
     def _check(self, batch: Batch) -> None:
         rows, stamps = len(batch.data), len(batch.stamps)

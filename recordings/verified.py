@@ -45,6 +45,15 @@ class VerifiedColumn:
         """Leave away what lies behind the first ``rows`` rows: a killed recorder had not finished it."""
         self._rows = min(self._rows, rows)
 
+    def span(self, number: int) -> tuple[int, int]:
+        """Return the rows [first, last) that lie in a chunk."""
+        return number * self._step, min((number + 1) * self._step, self._rows)
+
+    @property
+    def unverified(self) -> int:
+        """Rows in the last chunk of a file that was not closed: there is no checksum of it yet."""
+        return max(self._rows - len(self._sums) * self._step, 0)
+
     @property
     def chunks(self) -> int:
         """How many chunks the rows lie in."""

@@ -16,6 +16,7 @@ import shutil
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import h5py
 import msgspec
@@ -31,7 +32,7 @@ from recordings.stream_writer import StreamWriter
 
 
 def reserve_bytes(total: int) -> int:
-    """Return how much room a disk of ``total`` bytes must still have: with less, recording stops and closes."""
+    """Return the room that a disk of ``total`` bytes must still have: with less, recording stops."""
     return min(64 << 20, total // 10)
 
 
@@ -47,6 +48,9 @@ class SessionWriter:
         session: attributes of the session.
         flush_s: a crash loses at most this much, s.
         sync_s: a power failure loses at most about this much, s; 0 never forces the disk.
+
+    Attributes:
+        labels: those to write, in place of those that the events make.
 
     Raises:
         RecordingExists: the file is there already; nothing was touched.
@@ -64,6 +68,7 @@ class SessionWriter:
         self.path = Path(path)
         self.session = session
         self.streams: dict[str, StreamWriter] = {}
+        self.labels: list[Label] | None = None
         self._events: list[Event] = []
         self._flush_s = flush_s
         self._next_flush = time.monotonic() + flush_s
@@ -181,6 +186,11 @@ class SessionWriter:
             stream.failure = failed.error
             stream.group.attrs.modify("ended", failed.error)
 
+    def note(self, attributes: dict[str, Any]) -> None:
+        """Write further attributes of the file."""
+        for name, value in attributes.items():
+            self._file.attrs[name] = value
+
     def mark(self, *, start_ns: int | None = None, stop_ns: int | None = None) -> None:
         """Note the session times between which all required streams were meant to be there."""
         if start_ns is not None:
@@ -228,7 +238,7 @@ class SessionWriter:
             for stream in self.streams.values():
                 stream.close()
             end = max([0, *(event.time for event in self._events)])
-            labels = labels_of(self._events, self._stop_time(end))
+            labels = labels_of(self._events, self._stop_time(end)) if self.labels is None else self.labels
             for name, column in self._label_columns.items():
                 column.resize(len(labels), axis=0)
                 if labels:

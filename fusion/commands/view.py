@@ -16,6 +16,7 @@ from recordings.check import CheckReport
 from recordings.status import RecordStatus, RecordSummary, StreamStatus
 
 if TYPE_CHECKING:
+    from recordings.editing.repair import RepairReport
     from recordings.importers.berkeley_sessions import ImportReport
     from recordings.resync import ResyncReport
 
@@ -118,6 +119,18 @@ def print_resync(report: ResyncReport, console: Console | None = None) -> None:
         figures = (one.moved_ms, one.moved_max_ms, one.latency_ms, one.bound_before_ms, one.bound_ms)
         done.add_row(name, *(f"{figure:.3f}" for figure in figures), escape(one.method))
     console.print(done)
+    console.print(escape(str(report.output)), highlight=False, soft_wrap=True)
+
+
+def print_repair(report: RepairReport, console: Console | None = None) -> None:
+    """Print what ``chorus repair`` did."""
+    console = console or plain_console()
+    done = table("stream", "rows", "damaged, left out", "without a checksum yet")
+    for name, one in report.streams.items():
+        done.add_row(name, str(one.rows), str(one.damaged), str(one.unverified))
+    console.print(done)
+    for line in report.gone:
+        console.print(escape(f"! lost whole: {line}"), highlight=False, soft_wrap=True)
     console.print(escape(str(report.output)), highlight=False, soft_wrap=True)
 
 

@@ -90,6 +90,8 @@ class Rig:
         bus: where the hub listens.
         vision: name of the vision front end.
         subject, task: who and what is recorded; written into the session.
+        metadata: further facts of subject and session, by name; written into the session.
+        markers: words that a key of the console marks, by the key.
         folder: folder that relative paths of the rig refer to.
         text: the rig as YAML, overrides applied; kept in the session file.
     """
@@ -100,6 +102,8 @@ class Rig:
     vision: str = "blazepose"
     subject: str = ""
     task: str = ""
+    metadata: dict[str, Any] = dataclasses.field(default_factory=dict)
+    markers: dict[str, str] = dataclasses.field(default_factory=dict)
     folder: str = "."
     text: str = ""
 
@@ -256,7 +260,9 @@ def _rig(
     tree = dict(tree)
     streams = tree.pop("streams", None)
     bus = build(BusConfig, tree.pop("bus", {}), "bus", source, spoken)
-    head = build(_Head, tree, "", source, spoken, also=("streams", "bus"))
+    metadata = _texts(tree.pop("metadata", {}), "metadata", source)
+    markers = _markers(_texts(tree.pop("markers", {}), "markers", source), source)
+    head = build(_Head, tree, "", source, spoken, also=("streams", "bus", "metadata", "markers"))
     if head.name and not _FILE_NAME.match(head.name):
         raise ConfigError(
             f"{source}: '{head.name[:80]}' cannot name a rig, as its recordings are files of that name",
@@ -273,9 +279,32 @@ def _rig(
         vision=head.vision,
         subject=head.subject,
         task=head.task,
+        metadata=metadata,
+        markers=markers,
         folder=folder,
         text=text,
     )
+
+
+def _texts(entry: Any, where: str, source: str) -> dict[str, str]:
+    """Return a mapping of names to single values as texts."""
+    if not isinstance(entry, dict) or any(
+        isinstance(value, dict | list) or value is None for value in entry.values()
+    ):
+        raise ConfigError(f"{source}: {where} is no list of 'name: value'", mend="Write one a line")
+    return {str(name): str(value) for name, value in entry.items()}
+
+
+def _markers(markers: dict[str, str], source: str) -> dict[str, str]:
+    for key, words in markers.items():
+        if len(key) != 1 or not key.isprintable() or key in " q":
+            raise ConfigError(
+                f"{source}: markers.{key[:20]} is no key",
+                mend="Use a single letter or digit, not q: it stops",
+            )
+        if not words.strip() or len(words) > 200:
+            raise ConfigError(f"{source}: markers.{key} has no words", mend="Give 1 to 200 characters")
+    return markers
 
 
 def _stream(name: str, entry: Any, source: str, spoken: dict[str, str]) -> StreamConfig:

@@ -14,6 +14,8 @@ from drivers.errors import ChorusError
 VERBS: dict[str, tuple[str, str]] = {
     "doctor": ("fusion.commands.doctor", "find devices and missing libraries, and say what mends each"),
     "record": ("fusion.commands.record", "record a rig into a session file"),
+    "mark": ("fusion.commands.mark", "mark this moment in what is being recorded"),
+    "note": ("fusion.commands.note", "change what a session says of its subject and task"),
     "info": ("fusion.commands.info", "say what a session file holds"),
     "check": ("fusion.commands.check", "prove a session file sound, or say what is wrong"),
     "repair": ("fusion.commands.repair", "make a sound copy of an interrupted or damaged session"),

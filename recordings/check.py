@@ -302,6 +302,7 @@ def info(path: Path | str) -> dict[str, Any]:
             "duration_s": recording.duration_s,
             "streams": {name: _describe(stream) for name, stream in recording.all_streams.items()},
             "events": len(recording.events),
+            "markers": [dataclasses.asdict(event) for event in recording.events if event.kind == "mark"],
             "labels": [dataclasses.asdict(label) for label in recording.labels],
             "clock_probes": {host: len(probes) for host, probes in recording.probes.items()},
         }

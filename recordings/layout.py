@@ -115,7 +115,7 @@ def write_session(file: h5py.File, session: SessionAttributes) -> None:
     file.attrs["format"] = FORMAT
     file.attrs["version"] = VERSION
     for field, value in dataclasses.asdict(session).items():
-        _set(file.attrs, field, value)
+        write_attribute(file, field, value)
 
 
 def read_session(file: h5py.File) -> SessionAttributes:
@@ -142,7 +142,7 @@ def write_info(group: h5py.Group, info: StreamInfo) -> None:
     """Write what is known of a stream as attributes of its group."""
     for field, value in msgspec.structs.asdict(info).items():
         if field != "name":
-            _set(group.attrs, field, value)
+            write_attribute(group, field, value)
 
 
 def read_info(group: h5py.Group) -> StreamInfo:
@@ -263,13 +263,14 @@ def check_table(group: h5py.Group | h5py.Dataset, columns: Sequence[Sequence[Any
         raise ValueError("its checksum does not match")
 
 
-def _set(attributes: h5py.AttributeManager, name: str, value: Any) -> None:
+def write_attribute(group: h5py.Group, name: str, value: Any) -> None:
+    """Write one attribute: a number, a text, a tuple of these, or a mapping of texts (as JSON)."""
     if isinstance(value, dict):
         value = json.dumps(value, sort_keys=True)
     if isinstance(value, (tuple, list)):
         texts = not value or isinstance(value[0], str)
         value = np.array(value, dtype=_TEXT if texts else np.int64)
-    attributes[name] = value
+    group.attrs[name] = value
 
 
 def plain(value: Any) -> Any:

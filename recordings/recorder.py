@@ -19,10 +19,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from drivers.bus import Hub, Subscriber
+from drivers.bus.nearby import noted
 from drivers.errors import RecordingExists
 from drivers.interrupt import orderly_interrupt
 from drivers.rig import Rig
 from recordings import layout
+from recordings.metadata import check_metadata
 from recordings.run import Run, Worker
 from recordings.status import RecordStatus, RecordSummary
 from recordings.writer import DiskFull, SessionWriter
@@ -71,10 +73,12 @@ def record(
         raise RecordingExists(
             f"{path} exists already and is not overwritten", mend="give another name with --output"
         )
+    check_metadata(rig.metadata)
     stop = stop or threading.Event()
     with contextlib.ExitStack() as stack:
         stack.enter_context(orderly_interrupt(stop))
         hub = stack.enter_context(Hub(rig.bus.listen, insecure=rig.bus.insecure, keys=rig.bus.keys))
+        stack.enter_context(noted(hub.address, f"records {path}"))
         subscriber = stack.enter_context(Subscriber(hub))
         writer = stack.enter_context(SessionWriter(path, _attributes(rig, hub)))
         run = Run(rig, hub, subscriber, writer, duration, on_status, stop)
@@ -102,6 +106,7 @@ def _attributes(rig: Rig, hub: Hub) -> layout.SessionAttributes:
         clock=hub.session.clock,
         subject=rig.subject,
         task=rig.task,
+        metadata=check_metadata(rig.metadata),
         software=layout.software(),
         rig=rig.text,
         expected=tuple(rig.streams),

@@ -17,6 +17,9 @@ from drivers.errors import WireError
 
 Identity = Annotated[bytes, msgspec.Meta(max_length=255)]
 
+MAX_LABEL = 200
+"""Characters of a mark."""
+
 MAX_WANTED = 64
 """Messages that one request may ask to be sent again."""
 
@@ -32,7 +35,7 @@ class Hello(Control, tag="hello", frozen=True):
     """First message of a client. ``streams``: those a subscriber wants, None for all."""
 
     version: Natural
-    role: Literal["publisher", "subscriber"]
+    role: Literal["publisher", "subscriber", "control"]
     host: Text
     stream: Name | None = None
     run: Natural = 0
@@ -92,6 +95,14 @@ class Done(Control, tag="done", frozen=True):
 
     stream: Name
     run: Natural
+
+
+class Mark(Control, tag="mark", frozen=True):
+    """Somebody's word for a session time, ns; the answer is ``heard``."""
+
+    time: Instant
+    label: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_LABEL)]
+    source: Text
 
 
 class Bye(Control, tag="bye", frozen=True):
@@ -177,6 +188,20 @@ class Silent(Control, tag="silent", frozen=True):
     left: bool
 
 
+class Marked(Control, tag="marked", frozen=True):
+    """To subscribers: somebody marked a moment."""
+
+    time: Instant
+    label: Text
+    source: Text
+
+
+class Heard(Control, tag="heard", frozen=True):
+    """Answer to ``mark``: so many subscribers were told."""
+
+    listeners: Natural
+
+
 class Stop(Control, tag="stop", frozen=True):
     """To publishers: end your streams."""
 
@@ -185,7 +210,7 @@ class Closing(Control, tag="closing", frozen=True):
     """To all: the hub goes."""
 
 
-FromClient = Hello | Ask | Announce | Which | Want | Delivery | Lack | Ending | Done | Bye
+FromClient = Hello | Ask | Announce | Which | Want | Delivery | Lack | Ending | Done | Mark | Bye
 FromHub = (
     Welcome
     | Refused
@@ -197,6 +222,8 @@ FromHub = (
     | Interested
     | Acked
     | Silent
+    | Marked
+    | Heard
     | Stop
     | Closing
 )

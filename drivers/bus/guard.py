@@ -98,13 +98,13 @@ class Guard:
 
     def refuse(self, user: str, hello: control.Hello) -> control.Refused | None:
         """Return why a key may not do what its hello asks for, or None where it may."""
-        role = SUBSCRIBE if hello.role == "subscriber" else PUBLISH
+        role = {"subscriber": SUBSCRIBE, "publisher": PUBLISH, "control": CONTROL}[hello.role]
         if not self.may(user, role):
             return control.Refused(
                 what=f"This machine's key may not {role}",
                 mend=f"On the bus's machine, chorus keys allow {user} --role {role} lets it",
             )
-        if role == SUBSCRIBE or self.claim(user, hello.stream or ""):
+        if role != PUBLISH or self.claim(user, hello.stream or ""):
             return None
         return control.Refused(
             what=f"This machine's key may not publish stream '{hello.stream}'",

@@ -280,6 +280,12 @@ class Hub:
                 known = self._publishers.get(stream)
                 if known is not None and known.run == run:
                     self._send(known.identity, control.Acked(who=identity))
+            case control.Mark(time=at, label=label, source=source):
+                marked = control.Marked(time=at, label=label, source=source)
+                listeners = list(self._subscribers)
+                for who in listeners:
+                    self._send(who, marked)
+                self._send(identity, control.Heard(listeners=len(listeners)))
             case control.Bye():
                 self._leave(identity)
 
@@ -297,7 +303,7 @@ class Hub:
         streams = self._listing()
         if hello.role == "subscriber":
             self._subscribers[identity] = None if hello.streams is None else frozenset(hello.streams)
-        else:
+        elif hello.role == "publisher":
             name = hello.stream or ""
             known = self._publishers.get(name)
             if known is not None and not known.ended and not known.silent and known.identity != identity:

@@ -15,7 +15,7 @@ from drivers.base import Batch, StreamInfo
 from drivers.bus import control, wire
 from drivers.bus.client import Link
 from drivers.bus.hub import Hub
-from drivers.bus.messages import Announcement, Ended, Failed, Message, Missed
+from drivers.bus.messages import Announcement, Ended, Event, Failed, Message, Missed
 from drivers.bus.order import RETRY_S, Due, StreamOrder
 from drivers.bus.session import SessionInfo
 from drivers.bus.socket import bare, client_socket
@@ -205,6 +205,8 @@ class Subscriber:
                     self._learn(header, from_start=True)
             case control.Silent(stream=stream, run=run, left=left):
                 self._note_silence(stream, run, left=left)
+            case control.Marked(time=time_ns, label=label, source=source):
+                self._ready.append(Event(time_ns, "mark", label, source))
             case control.Closing():
                 self.hub_closed = True
 

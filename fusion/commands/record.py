@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from drivers.errors import ChorusError
 from drivers.rig import Rig, load_rig
 from fusion.commands.arguments import call, check_positive, split_overrides
+from fusion.commands.keyboard import Keyboard
 from recordings.recorder import Worker
+from recordings.status import RecordStatus
 
 START_S, REMOTE_START_S = 30.0, 600.0
 """How long required streams may take to be there; longer where somebody has to start one elsewhere, s."""
@@ -42,17 +47,59 @@ def run(
 
     elsewhere = [name for name, stream in rig.streams.items() if stream.remote]
     hint = "".join(f"\nchorus drive {rig_path} --only {name} --connect {{address}}" for name in elsewhere)
-    with RecordView(hint) as view:
+
+    def show(status: RecordStatus) -> None:
+        marker.there(status.address)
+        view(status)
+
+    stop = threading.Event()
+    marker = Marker(rig, stop)
+    with RecordView(hint, keys=marker.told()) as view, Keyboard(marker):
         summary = record(
             rig,
             output,
             duration,
-            on_status=view,
+            on_status=show,
+            stop=stop,
             workers=vision_workers(rig, rig_path, overrides),
             start_s=REMOTE_START_S if elsewhere else START_S,
         )
     print_summary(summary, view.said)
     return summary.exit_code
+
+
+class Marker:
+    """What keys do while recording: mark, or stop."""
+
+    def __init__(self, rig: Rig, stop: threading.Event) -> None:
+        self._words = (
+            {str(number): f"marker {number}" for number in range(1, 10)} | {"m": "marker"} | rig.markers
+        )
+        self._chosen = rig.markers
+        self._stop = stop
+        self._address = ""
+
+    def told(self) -> str:
+        """Return what to show."""
+        if not sys.stdin.isatty():
+            return ""
+        own = "".join(f", {key}: {words}" for key, words in self._chosen.items())
+        return f"keys: m or 1 to 9 mark this moment{own}; q stops"
+
+    def there(self, address: str) -> None:
+        """Note where the bus is."""
+        self._address = address
+
+    def __call__(self, key: str, now_ns: int) -> None:
+        if key == "q":
+            self._stop.set()
+        elif key in self._words and self._address:
+            from drivers.bus.marker import mark
+
+            try:
+                mark(self._address, self._words[key], source="keyboard", now_ns=now_ns)
+            except ChorusError as error:
+                print(f"not marked: {error}", file=sys.stderr, flush=True)
 
 
 def vision_workers(rig: Rig, rig_path: str, overrides: Sequence[str]) -> list[Callable[[str], Worker]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Collection
 from statistics import median
@@ -172,9 +173,16 @@ def print_info(facts: dict[str, Any], console: Console | None = None) -> None:
     console = console or plain_console()
     session = facts["session"]
     console.print(f"[bold]{escape(facts['path'])}[/]  {facts['bytes'] / 1e6:.1f} MB", highlight=False)
-    for key in ("id", "subject", "task", "software"):
-        if session.get(key):
-            console.print(f"  {key}: {escape(str(session[key]))}", highlight=False)
+    facts_of = {key: session.get(key) for key in ("id", "subject", "task", "software")} | session["metadata"]
+    for key, value in facts_of.items():
+        if value:
+            console.print(f"  {key}: {escape(str(value))}", highlight=False)
+    for edit in map(json.loads, session["edits"]):
+        console.print(
+            f"  edited: {escape(edit['what'])} {escape(str(edit.get('source', '')))}", highlight=False
+        )
+    for marker in facts["markers"]:
+        console.print(f"  mark at {marker['time'] * 1e-9:.3f} s: {escape(marker['label'])}", highlight=False)
     console.print(f"  {facts['duration_s']:.2f} s, {facts['events']} events, {len(facts['labels'])} labels")
     streams = table("stream", "kind", "device", "worn on", "rows", "rate [Hz]", "stored as")
     for name, one in facts["streams"].items():
@@ -199,6 +207,7 @@ class RecordView:
 
     Args:
         hint: printed after the bus's address, ``{address}`` replaced; how others join.
+        keys: what keys do, shown below.
         console: the terminal; default: stderr.
 
     Attributes:
@@ -208,8 +217,9 @@ class RecordView:
     STATES: ClassVar = {"waiting": "yellow", "running": "green", "ended": "dim", "failed": "red"}
     QUIET_S = 10.0
 
-    def __init__(self, hint: str = "", console: Console | None = None) -> None:
+    def __init__(self, hint: str = "", console: Console | None = None, keys: str = "") -> None:
         self.said: set[str] = set()
+        self._keys = keys
         self._hint = hint
         self._console = console or Console(stderr=True)
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
@@ -257,7 +267,7 @@ class RecordView:
         if status.room_s is not None:
             colour = "red" if status.room_s < LITTLE_ROOM_S else "dim"
             room += f", [{colour}]enough for {_span(status.room_s)}[/]"
-        drawn.caption = f"{room}\nbus {status.address}; Ctrl-C stops in order"
+        drawn.caption = f"{room}\nbus {status.address}; {self._keys or 'Ctrl-C stops in order'}"
         for warning in status.warnings:
             drawn.caption = f"{drawn.caption}\n[yellow]! {escape(warning)}[/]"
         for stream in status.streams:

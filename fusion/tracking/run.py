@@ -23,6 +23,7 @@ import torch
 from drivers.base import Batch, StreamInfo
 from drivers.bus.hub import Hub
 from drivers.bus.messages import Ended, Failed
+from drivers.bus.nearby import noted
 from drivers.bus.subscriber import Subscriber
 from drivers.errors import BusError, ConfigError, DataError
 from drivers.interrupt import orderly_interrupt
@@ -186,6 +187,7 @@ def _run_rig(
         if eyes is not None:
             stack.callback(eyes.close)
         hub = stack.enter_context(Hub(rig.bus.listen, insecure=rig.bus.insecure, keys=rig.bus.keys))
+        stack.enter_context(noted(hub.address, "tracks live"))
         say(f"bus at {hub.address}")
         subscriber = stack.enter_context(Subscriber(hub, set(rig.streams), reliable=False))
         processes = DriverProcesses(rig, hub.address)

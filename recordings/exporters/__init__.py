@@ -1,0 +1,1 @@
+"""Sessions into the formats of other programs, one file a format; see ``docs/recording.md``."""

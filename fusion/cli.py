@@ -17,7 +17,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "info": ("fusion.commands.info", "say what a session file holds"),
     "check": ("fusion.commands.check", "prove a session file sound, or say what is wrong"),
     "resync": ("fusion.commands.resync", "estimate a recording's times again, better, into a new file"),
-    "export": ("fusion.commands.export", "write a session as CSV, WAV or MP4"),
+    "export": ("fusion.commands.export", "write a session as CSV, MCAP, WAV or MP4"),
     "import": ("fusion.commands.importing", "turn a public data set into sessions"),
     "calibrate": ("fusion.commands.calibrate", "find constant latencies from claps: calibrate latency FILE"),
     "drive": ("fusion.commands.drive", "run one device of a rig on another host"),

@@ -23,7 +23,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "merge": ("fusion.commands.merge", "join sessions recorded at the same time into one"),
     "anonymise": ("fusion.commands.anonymise", "copy a session without what tells who was recorded"),
     "resync": ("fusion.commands.resync", "estimate a recording's times again, better, into a new file"),
-    "export": ("fusion.commands.export", "write a session as CSV, for other programs"),
+    "export": ("fusion.commands.export", "write a session as CSV, MCAP, WAV or MP4"),
     "import": ("fusion.commands.importing", "turn a public data set into sessions"),
     "calibrate": ("fusion.commands.calibrate", "find constant latencies from claps: calibrate latency FILE"),
     "drive": ("fusion.commands.drive", "run one device of a rig on another host"),

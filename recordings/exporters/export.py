@@ -23,6 +23,9 @@ from recordings.stream_reader import StreamReader
 
 FORMATS = {
     "csv": "recordings.exporters.csv_files",
+    "mcap": "recordings.exporters.mcap_file",
+    "wav": "recordings.exporters.wav_files",
+    "mp4": "recordings.exporters.mp4_files",
 }
 """Format and the module that writes it, imported when asked for."""
 

@@ -11,7 +11,7 @@ BIN     = $(VENV)/bin
 JOBS   ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test faults check format clean
+.PHONY: help install demo test faults soak check format clean
 
 help:  ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ faults: install  ## recorders killed, bytes changed, disks full: what the files 
 	$(BIN)/python -m benchmarks.recorder.kills
 	$(BIN)/python -m benchmarks.recorder.flips
 	$(BIN)/python -m benchmarks.recorder.disk_full
+
+soak: install  ## the whole recorder at real rates for an hour, one camera as H.264: losses, processor, memory
+	$(BIN)/python -m benchmarks.recorder.whole --hours 1 --h264 1
 
 check: install  ## lint, types and the fast tests; run it before every commit
 	$(BIN)/ruff check .

@@ -95,9 +95,8 @@ def write_rig(folder: Path, h264: int) -> Path:
     lines = ["name: whole", "streams:"]
     for number in range(CAMERAS):
         store = "h264" if number < h264 else "mjpeg"
-        lines.append(
-            f"  camera{number}: {{driver: camera.file, path: film.mp4, fps: {FPS}, loop: true, store: {store}}}"
-        )
+        shown = f"driver: camera.file, path: film.mp4, fps: {FPS}, loop: true"
+        lines.append(f"  camera{number}: {{{shown}, store: {store}}}")
     for number, place in enumerate(PLACES[:IMUS]):
         lines.append(
             f"  imu{number}: {{driver: simulator.imu, worn_on: {place}, rate_hz: {IMU_HZ}, seed: {number}}}"

@@ -55,7 +55,7 @@ class BusConfig:
     listen: str = "tcp://127.0.0.1:*"
     insecure: bool = False
     keys: bool = False
-    outage_s: float = 60.0
+    outage_s: float = 120.0
     spool: str = ""
 
 

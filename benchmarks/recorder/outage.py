@@ -49,7 +49,7 @@ def publish(name: str, address: str, seconds: float) -> None:
     info = next(one for one in (*CAMERAS, *IMUS) if one.name == name)
     chance = np.random.default_rng(5).integers(0, 256, PICTURE_BYTES, np.uint8).tobytes()
     rows, begin = 0, time.monotonic()
-    with Publisher(address, info, timeout_s=30.0, outage_s=120.0, spool=default_folder()) as publisher:
+    with Publisher(address, info, timeout_s=30.0, spool=default_folder()) as publisher:
         while (now := time.monotonic()) < begin + seconds and not publisher.stop_requested:
             due = int((now - begin) * info.rate_hz) - rows
             if due > 0:
@@ -226,8 +226,8 @@ def report(path: Path, notes: Path, told: list[dict], summary: dict, up_s: float
         for one in told:
             stream = recording.streams[one["name"]]
             print(
-                f"  {one['name']:8s} published {one['rows']:6d}  stored {len(stream):6d}  lost {stream.ledger.lost}  "
-                f"unexplained {stream.ledger.unexplained}  memory {one['memory_mb']:.0f} MB"
+                f"  {one['name']:8s} published {one['rows']:6d}  stored {len(stream):6d}",
+                f" lost {stream.ledger.lost}  unexplained {stream.ledger.unexplained}  memory {one['memory_mb']:.0f} MB",
             )
     lines = [json.loads(line) for line in notes.read_text().splitlines()]
     rate = {one.name: one.rate_hz for one in (*CAMERAS, *IMUS)}
@@ -239,9 +239,8 @@ def report(path: Path, notes: Path, told: list[dict], summary: dict, up_s: float
         and any(line["rows"][name] < rate[name] * (line["at"] - first) - 2 * rate[name] for name in rate)
     ]
     print(f"  caught up {max(behind, default=0.0):.1f} s after the link came back")
-    print(
-        f"  recorder: {100 * summary['cpu_s'] / summary['duration_s']:.0f} % of a core; {summary['problems'] or 'no problems'}"
-    )
+    share = 100 * summary["cpu_s"] / summary["duration_s"]
+    print(f"  recorder: {share:.0f} % of a core; {summary['problems'] or 'no problems'}")
 
 
 if __name__ == "__main__":

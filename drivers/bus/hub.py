@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 SILENCE_NS = 5 * 10**9
 """A publisher probes the clock each two seconds; the stream of one not heard for so long is free."""
 
-OUTAGE_NS = 60 * 10**9
+OUTAGE_NS = 120 * 10**9
 
 
 MAX_SUBSCRIPTION = 1024

@@ -33,7 +33,7 @@ from drivers.errors import WireError
 
 OUTBOX = 1000  # messages handed to the sending thread at most; the resend buffer holds what it drops
 RESEND_BYTES = 96 << 20
-OUTAGE_S = 60.0
+OUTAGE_S = 120.0
 CATCH_UP_S = 60.0
 SILENT_S = 3.5  # the hub answers a probe at least each two seconds: there was an outage
 PROBES_S = 1.0  # probes are handed to the recorder together

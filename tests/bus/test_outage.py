@@ -1,4 +1,4 @@
-"""A link that is down for a while: nothing is lost, memory stays bounded, and the rest goes through the disk."""
+"""A link that is down for a while: nothing is lost, memory stays bounded, the rest goes to the disk."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ BIN     = $(VENV)/bin
 JOBS   ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test faults check format clean
+.PHONY: help install demo test faults soak check format clean
 
 help:  ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,10 +40,14 @@ demo: install  ## record a simulated rig, train briefly, track live, open a repo
 test: install  ## the whole test suite
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
 
-faults: install  ## recorders killed, bytes changed, disks full: what the files still hold (15 minutes; as root)
+faults: install  ## recorders killed, bytes changed, disks full, links down: what the files still hold (as root)
 	$(BIN)/python -m benchmarks.recorder.kills
 	$(BIN)/python -m benchmarks.recorder.flips
 	$(BIN)/python -m benchmarks.recorder.disk_full
+	$(BIN)/python -m benchmarks.recorder.outage
+
+soak: install  ## the whole recorder under the load of a laboratory for an hour
+	$(BIN)/python -m benchmarks.recorder.whole --seconds 3600
 
 check: install  ## lint, types and the fast tests; run it before every commit
 	$(BIN)/ruff check .

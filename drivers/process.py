@@ -26,6 +26,7 @@ from pathlib import Path
 from types import TracebackType
 
 from drivers.bus.publisher import Publisher
+from drivers.bus.spool import default_folder
 from drivers.errors import ChorusError
 from drivers.loop import pump
 from drivers.rig import Rig, create_driver, load_rig
@@ -59,7 +60,15 @@ def run_driver(
     create_driver(rig, stream, 0)  # a wrong name is found before the bus is bothered
     if rig.bus.insecure and "#" not in address:
         address += "#insecure"  # plain text on the network was agreed to in the rig
-    with Publisher(address, stream, timeout_s=timeout_s) as publisher:
+    spool = Path(rig.bus.spool).expanduser() if rig.bus.spool else default_folder()
+    private = rig.streams[stream].store == "none"  # nothing of it may touch a disk
+    with Publisher(
+        address,
+        stream,
+        timeout_s=timeout_s,
+        outage_s=rig.bus.outage_s,
+        spool=None if private else spool,
+    ) as publisher:
         driver = create_driver(rig, stream, publisher.host_clock.to_host(0))
         entry = rig.streams[stream]
         failure = pump(driver, publisher, latency_ms=entry.latency_ms, worn_on=entry.worn_on, stop=stop)

@@ -48,11 +48,15 @@ class BusConfig:
         insecure: allow an address that other machines reach, in plain text. Without it, the bus there is
             encrypted and lets in this machine's own key and those of ``chorus keys allow``.
         keys: the same for an address that only this machine reaches.
+        outage_s: how long a driver goes on, and keeps all it has, while it does not reach the recorder.
+        spool: folder of a disk for what its memory does not hold then; by default the user's cache.
     """
 
     listen: str = "tcp://127.0.0.1:*"
     insecure: bool = False
     keys: bool = False
+    outage_s: float = 120.0
+    spool: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,6 +153,12 @@ def load_rig(path: str | Path, overrides: Sequence[str] = ()) -> Rig:
     if overrides:
         text = yaml.safe_dump(tree, sort_keys=False, allow_unicode=True)
     return _rig(tree, source, spoken, folder=str(path.parent), text=text, stem=path.stem)
+
+
+def hub_options(bus: BusConfig) -> dict[str, Any]:
+    """Return the arguments of :class:`drivers.bus.Hub` for a rig."""
+    outage_ns = round(bus.outage_s * 1e9)
+    return {"listen": bus.listen, "insecure": bus.insecure, "keys": bus.keys, "outage_ns": outage_ns}
 
 
 def create_driver(rig: Rig, name: str, epoch_ns: int) -> Driver[Any]:
@@ -262,6 +272,8 @@ def _rig(
     bus = build(BusConfig, tree.pop("bus", {}), "bus", source, spoken)
     metadata = _texts(tree.pop("metadata", {}), "metadata", source)
     markers = _markers(_texts(tree.pop("markers", {}), "markers", source), source)
+    if not 1 <= bus.outage_s <= 3600:
+        raise ConfigError(f"{source}: bus.outage_s is {bus.outage_s:g}", mend="Give seconds, from 1 to 3600")
     head = build(_Head, tree, "", source, spoken, also=("streams", "bus", "metadata", "markers"))
     if head.name and not _FILE_NAME.match(head.name):
         raise ConfigError(

@@ -227,7 +227,8 @@ def report(path: Path, notes: Path, told: list[dict], summary: dict, up_s: float
             stream = recording.streams[one["name"]]
             print(
                 f"  {one['name']:8s} published {one['rows']:6d}  stored {len(stream):6d}",
-                f" lost {stream.ledger.lost}  unexplained {stream.ledger.unexplained}  memory {one['memory_mb']:.0f} MB",
+                f" lost {stream.ledger.lost}  unexplained {stream.ledger.unexplained}",
+                f" memory {one['memory_mb']:.0f} MB",
             )
     lines = [json.loads(line) for line in notes.read_text().splitlines()]
     rate = {one.name: one.rate_hz for one in (*CAMERAS, *IMUS)}

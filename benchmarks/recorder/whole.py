@@ -168,9 +168,8 @@ def run(output: Path, seconds: float) -> int:
     size = output.stat().st_size / 1e6
     rows = sum(published.values())
     print(f"{seconds:.0f} s, {rows} rows published in {len(STREAMS)} streams; file {size:.0f} MB")
-    print(
-        f"  missing: {missing or 'nothing'}; lost: {told['lost'] or 'nothing'}; {told['unexplained']} unexplained"
-    )
+    print(f"  missing: {missing or 'nothing'}; lost: {told['lost'] or 'nothing'}")
+    print(f"  {told['unexplained']} unexplained")
     print(f"  {'; '.join(told['problems']) or 'no problems'}")
     print(f"  recorder and bus: {share:.1f} % of a core")
     at, memory = np.array(told["memory"]).T

@@ -177,8 +177,8 @@ def _numbers(stamps_ns: NDArray[np.int64], period: float) -> NDArray[np.int64]:
     ).tolist():
         removed[seen:i], seen = gone * period, i
         past = late[max(i - reach, 0) : i] - removed[max(i - reach, 0) : i]
-        rows = round((float(after[i]) - gone * period - float(past.min())) / period - LATE + 0.5)
-        if rows > 0:
-            gone += rows
-            missing[i] = rows
+        shift = (float(after[i]) - gone * period - float(past.min())) / period
+        if shift > LATE:
+            missing[i] = max(round(shift), 1)
+            gone += int(missing[i])
     return index + np.cumsum(missing)

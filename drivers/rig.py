@@ -60,6 +60,18 @@ class BusConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class RecorderConfig:
+    """How the recorder writes.
+
+    Attributes:
+        sync_s: a power failure loses at most about this much, s: so often the system is told to bring the file
+            to the disk; 0 never does. What a crash of the recorder itself loses does not depend on it.
+    """
+
+    sync_s: float = 1.0
+
+
+@dataclasses.dataclass(frozen=True)
 class StreamConfig:
     """One stream of a rig.
 
@@ -92,6 +104,7 @@ class Rig:
         name: of the rig; by default the name of the file.
         streams: in the order of the file.
         bus: where the hub listens.
+        recorder: how the session is written.
         vision: name of the vision front end.
         subject, task: who and what is recorded; written into the session.
         metadata: further facts of subject and session, by name; written into the session.
@@ -103,6 +116,7 @@ class Rig:
     name: str
     streams: dict[str, StreamConfig]
     bus: BusConfig = dataclasses.field(default_factory=BusConfig)
+    recorder: RecorderConfig = dataclasses.field(default_factory=RecorderConfig)
     vision: str = "blazepose"
     subject: str = ""
     task: str = ""
@@ -270,11 +284,14 @@ def _rig(
     tree = dict(tree)
     streams = tree.pop("streams", None)
     bus = build(BusConfig, tree.pop("bus", {}), "bus", source, spoken)
+    recorder = build(RecorderConfig, tree.pop("recorder", {}), "recorder", source, spoken)
+    if not 0 <= recorder.sync_s <= 3600:
+        raise ConfigError(f"{source}: recorder.sync_s is {recorder.sync_s:g}", mend="Give seconds, 0 to 3600")
     metadata = _texts(tree.pop("metadata", {}), "metadata", source)
     markers = _markers(_texts(tree.pop("markers", {}), "markers", source), source)
     if not 1 <= bus.outage_s <= 3600:
         raise ConfigError(f"{source}: bus.outage_s is {bus.outage_s:g}", mend="Give seconds, from 1 to 3600")
-    head = build(_Head, tree, "", source, spoken, also=("streams", "bus", "metadata", "markers"))
+    head = build(_Head, tree, "", source, spoken, also=("streams", "bus", "recorder", "metadata", "markers"))
     if head.name and not _FILE_NAME.match(head.name):
         raise ConfigError(
             f"{source}: '{head.name[:80]}' cannot name a rig, as its recordings are files of that name",
@@ -288,6 +305,7 @@ def _rig(
         name=head.name or stem,
         streams={str(name): _stream(str(name), entry, source, spoken) for name, entry in streams.items()},
         bus=bus,
+        recorder=recorder,
         vision=head.vision,
         subject=head.subject,
         task=head.task,

@@ -80,7 +80,7 @@ def record(
         hub = stack.enter_context(Hub(**hub_options(rig.bus)))
         stack.enter_context(noted(hub.address, f"records {path}"))
         subscriber = stack.enter_context(Subscriber(hub))
-        writer = stack.enter_context(SessionWriter(path, _attributes(rig, hub)))
+        writer = stack.enter_context(SessionWriter(path, _attributes(rig, hub), sync_s=rig.recorder.sync_s))
         run = Run(rig, hub, subscriber, writer, duration, on_status, stop)
         try:
             run.start(workers, start_s)

@@ -26,6 +26,7 @@ from pathlib import Path
 from types import TracebackType
 
 from drivers.bus.publisher import Publisher
+from drivers.bus.spool import default_folder
 from drivers.errors import ChorusError
 from drivers.loop import pump
 from drivers.rig import Rig, create_driver, load_rig
@@ -59,7 +60,15 @@ def run_driver(
     create_driver(rig, stream, 0)  # a wrong name is found before the bus is bothered
     if rig.bus.insecure and "#" not in address:
         address += "#insecure"  # plain text on the network was agreed to in the rig
-    with Publisher(address, stream, timeout_s=timeout_s) as publisher:
+    spool = Path(rig.bus.spool).expanduser() if rig.bus.spool else default_folder()
+    private = rig.streams[stream].store == "none"  # nothing of it may touch a disk
+    with Publisher(
+        address,
+        stream,
+        timeout_s=timeout_s,
+        outage_s=rig.bus.outage_s,
+        spool=None if private else spool,
+    ) as publisher:
         driver = create_driver(rig, stream, publisher.host_clock.to_host(0))
         entry = rig.streams[stream]
         failure = pump(driver, publisher, latency_ms=entry.latency_ms, worn_on=entry.worn_on, stop=stop)
@@ -125,13 +134,14 @@ class DriverProcesses:
     def __init__(self, rig: Rig, address: str, streams: Iterable[str] | None = None) -> None:
         names = rig.streams if streams is None else streams
         self._children: dict[str, _Child] = {}
+        self._rig, self._address = rig, address
         self._folder = tempfile.TemporaryDirectory(prefix="chorus-")
         try:
-            path = Path(self._folder.name) / f"{_file_name(rig.name)}.yaml"
-            path.write_text(rig.text, encoding="utf-8")
+            self._path = Path(self._folder.name) / f"{_file_name(rig.name)}.yaml"
+            self._path.write_text(rig.text, encoding="utf-8")
             for name in names:
                 if not rig.streams[name].remote:
-                    self._children[name] = self._start(rig, path, name, address)
+                    self._children[name] = self._start(rig, self._path, name, address)
         except BaseException:
             self.stop(0.0)
             raise
@@ -158,6 +168,16 @@ class DriverProcesses:
         """Return all processes that are over, well or not."""
         exits = (child.exit() for child in self._children.values())
         return [one for one in exits if one is not None]
+
+    def restart(self, stream: str) -> None:
+        """Start the driver of a stream again whose process is over."""
+        over = self._children[stream]
+        over.process.wait()
+        for pipe in (over.process.stdin, over.process.stderr):
+            if pipe is not None:
+                over.reader.join(1.0)
+                pipe.close()
+        self._children[stream] = self._start(self._rig, self._path, stream, self._address)
 
     def stop(self, timeout_s: float = STOP_S) -> list[Exit]:
         """Stop all in order, and after ``timeout_s`` in any case; can be called twice.

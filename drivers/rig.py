@@ -48,11 +48,27 @@ class BusConfig:
         insecure: allow an address that other machines reach, in plain text. Without it, the bus there is
             encrypted and lets in this machine's own key and those of ``chorus keys allow``.
         keys: the same for an address that only this machine reaches.
+        outage_s: how long a driver goes on, and keeps all it has, while it does not reach the recorder.
+        spool: folder of a disk for what its memory does not hold then; by default the user's cache.
     """
 
     listen: str = "tcp://127.0.0.1:*"
     insecure: bool = False
     keys: bool = False
+    outage_s: float = 120.0
+    spool: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class RecorderConfig:
+    """How the recorder writes.
+
+    Attributes:
+        sync_s: a power failure loses at most about this much, s: so often the system is told to bring the
+            file to the disk; 0 never does. What a crash of the recorder itself loses does not depend on it.
+    """
+
+    sync_s: float = 1.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,6 +123,7 @@ class Rig:
         name: of the rig; by default the name of the file.
         streams: in the order of the file.
         bus: where the hub listens.
+        recorder: how the session is written.
         vision: name of the vision front end.
         subject, task: who and what is recorded; written into the session.
         metadata: further facts of subject and session, by name; written into the session.
@@ -118,6 +135,7 @@ class Rig:
     name: str
     streams: dict[str, StreamConfig]
     bus: BusConfig = dataclasses.field(default_factory=BusConfig)
+    recorder: RecorderConfig = dataclasses.field(default_factory=RecorderConfig)
     vision: str = "blazepose"
     subject: str = ""
     task: str = ""
@@ -168,6 +186,12 @@ def load_rig(path: str | Path, overrides: Sequence[str] = ()) -> Rig:
     if overrides:
         text = yaml.safe_dump(tree, sort_keys=False, allow_unicode=True)
     return _rig(tree, source, spoken, folder=str(path.parent), text=text, stem=path.stem)
+
+
+def hub_options(bus: BusConfig) -> dict[str, Any]:
+    """Return the arguments of :class:`drivers.bus.Hub` for a rig."""
+    outage_ns = round(bus.outage_s * 1e9)
+    return {"listen": bus.listen, "insecure": bus.insecure, "keys": bus.keys, "outage_ns": outage_ns}
 
 
 def create_driver(rig: Rig, name: str, epoch_ns: int) -> Driver[Any]:
@@ -279,9 +303,14 @@ def _rig(
     tree = dict(tree)
     streams = tree.pop("streams", None)
     bus = build(BusConfig, tree.pop("bus", {}), "bus", source, spoken)
+    recorder = build(RecorderConfig, tree.pop("recorder", {}), "recorder", source, spoken)
+    if not 0 <= recorder.sync_s <= 3600:
+        raise ConfigError(f"{source}: recorder.sync_s is {recorder.sync_s:g}", mend="Give seconds, 0 to 3600")
     metadata = _texts(tree.pop("metadata", {}), "metadata", source)
     markers = _markers(_texts(tree.pop("markers", {}), "markers", source), source)
-    head = build(_Head, tree, "", source, spoken, also=("streams", "bus", "metadata", "markers"))
+    if not 1 <= bus.outage_s <= 3600:
+        raise ConfigError(f"{source}: bus.outage_s is {bus.outage_s:g}", mend="Give seconds, from 1 to 3600")
+    head = build(_Head, tree, "", source, spoken, also=("streams", "bus", "recorder", "metadata", "markers"))
     if head.name and not _FILE_NAME.match(head.name):
         raise ConfigError(
             f"{source}: '{head.name[:80]}' cannot name a rig, as its recordings are files of that name",
@@ -295,6 +324,7 @@ def _rig(
         name=head.name or stem,
         streams={str(name): _stream(str(name), entry, source, spoken) for name, entry in streams.items()},
         bus=bus,
+        recorder=recorder,
         vision=head.vision,
         subject=head.subject,
         task=head.task,

@@ -231,6 +231,9 @@ def checksum(rows: NDArray[Any]) -> int:
 TABLE_CHECKSUM = "xxh3_64"
 """Attribute of a group of small tables, and of a stream's ledger: their checksum, written at the end."""
 
+INTERRUPTED = "the recorder was interrupted"
+"""How a stream ended of which a repaired file has no better account."""
+
 SEAL = "attributes_xxh3_64"
 """Attribute of the root and of each stream: checksum of all others, for HDF5 has none for texts."""
 

@@ -22,7 +22,7 @@ from drivers.bus import Hub, Subscriber
 from drivers.bus.nearby import noted
 from drivers.errors import RecordingExists
 from drivers.interrupt import orderly_interrupt
-from drivers.rig import Rig
+from drivers.rig import Rig, hub_options
 from recordings import layout
 from recordings.metadata import check_metadata
 from recordings.run import Run, Worker
@@ -77,10 +77,10 @@ def record(
     stop = stop or threading.Event()
     with contextlib.ExitStack() as stack:
         stack.enter_context(orderly_interrupt(stop))
-        hub = stack.enter_context(Hub(rig.bus.listen, insecure=rig.bus.insecure, keys=rig.bus.keys))
+        hub = stack.enter_context(Hub(**hub_options(rig.bus)))
         stack.enter_context(noted(hub.address, f"records {path}"))
         subscriber = stack.enter_context(Subscriber(hub))
-        writer = stack.enter_context(SessionWriter(path, _attributes(rig, hub)))
+        writer = stack.enter_context(SessionWriter(path, _attributes(rig, hub), sync_s=rig.recorder.sync_s))
         run = Run(rig, hub, subscriber, writer, duration, on_status, stop)
         try:
             run.start(workers, start_s)

@@ -130,8 +130,9 @@ class SessionWriter:
         stream = self.streams[info.name]
         if stream.failure:
             stream.drain()
-            stream.ledger.abandon()
+            stream.begin_run()
             stream.failure = ""
+            stream.group.attrs.modify("ended", "")
         if msgspec.structs.replace(stream.info, **_news(info)) == info:
             stream.info = info
             layout.write_info(stream.group, info, stream.codec)

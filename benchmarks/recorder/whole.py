@@ -1,6 +1,6 @@
 """The whole recorder at real rates: three cameras, eight IMUs and eight channels of sound, on two cores.
 
-    python -m benchmarks.recorder.whole [--seconds 600] [--hours 1] [--h264 1] [--cores 2] [--output FILE.h5]
+    python -m benchmarks.recorder.whole [--seconds 600] [--hours 1] [--h264 1] [--cores 2] [--keep FILE.h5]
 
 ``chorus record`` with the processes of its drivers: 3 cameras of 1280x720 JPEG at 30 fps, 8 simulated
 IMUs at 200 Hz, 8 channels of 48 kHz sound. Pictures and sound of the simulator are made beforehand, so
@@ -184,7 +184,8 @@ def main() -> int:
     parser.add_argument("--hours", type=float, default=0.0, help="instead of --seconds")
     parser.add_argument("--h264", type=int, default=0, help="cameras stored as H.264")
     parser.add_argument("--cores", type=int, default=2, help="0: as many as there are")
-    parser.add_argument("--output", type=Path, help="keep the recording under this name")
+    parser.add_argument("--keep", type=Path, help="keep the recording under this name")
+    parser.add_argument("--output", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--record", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.record is not None:
@@ -195,7 +196,7 @@ def main() -> int:
         if options.cores:
             cores = sorted(os.sched_getaffinity(0))[-options.cores :]
             os.sched_setaffinity(0, cores)  # children inherit it
-        output = options.output or folder / "whole.h5"
+        output = options.keep or folder / "whole.h5"
         told, rss = measure(rig, output, options.hours * 3600 or options.seconds)
         return 0 if report(output, told, rss) else 1
 

@@ -41,7 +41,7 @@ def publishers(address: str, probing: bool, another: bool) -> None:
         publisher.clock_identity = lambda: "another clock"
     if not probing:
         Prober.tick = lambda self, now_s: self._schedule.begin(now_s) if now_s >= self.due_s else None  # type: ignore
-    running = [publisher.Publisher(address, f"stream{n}", hub_timeout_s=1e9) for n in range(STREAMS)]
+    running = [publisher.Publisher(address, f"stream{n}", outage_s=1e9) for n in range(STREAMS)]
     print("up", flush=True)
     for _ in sys.stdin:
         print(time.process_time(), flush=True)

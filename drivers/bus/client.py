@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 
 import zmq
@@ -39,6 +40,8 @@ class Link:
         self.host, _ = split_address(address)
         self.socket = client_socket(context, zmq.DEALER, address)
         self.socket.setsockopt(zmq.LINGER, 200)
+        # The hub knows it again when a connection was lost and made anew. Nobody can guess it.
+        self.socket.setsockopt(zmq.ROUTING_ID, b"\1" + secrets.token_bytes(16))
         try:
             self.socket.connect(bare(address))
             self.send(hello)

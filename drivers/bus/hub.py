@@ -32,7 +32,9 @@ from drivers.errors import BusError, WireError
 log = logging.getLogger(__name__)
 
 SILENCE_NS = 5 * 10**9
-"""A publisher probes the clock each two seconds; one not heard for so long is reported."""
+"""A publisher probes the clock each two seconds; the stream of one not heard for so long is free."""
+
+OUTAGE_NS = 120 * 10**9
 
 
 MAX_SUBSCRIPTION = 1024
@@ -50,6 +52,7 @@ class _Publisher(msgspec.Struct):
     announced: AnnouncedHeader | None = None
     ended: bool = False
     silent: bool = False
+    lost: bool = False
 
 
 class Hub:
@@ -60,7 +63,8 @@ class Hub:
         insecure: allow an address that other machines can reach in plain text: anybody there can
             listen and speak. Without it such an address is encrypted and lets listed keys in only.
         keys: the same for an address that only this machine reaches: other users are kept out.
-        silence_ns: time without a sign of life after which a publisher is reported, ns.
+        silence_ns: time without a sign of life after which another may publish a publisher's stream, ns.
+        outage_ns: time after which it is reported as lost, ns; until then it may come back with all it has.
 
     Raises:
         BusError: the address cannot be listened on, or needs keys and this machine has none.
@@ -73,11 +77,13 @@ class Hub:
         *,
         keys: bool = False,
         silence_ns: int = SILENCE_NS,
+        outage_ns: int = OUTAGE_NS,
     ) -> None:
         host, port = split_address(listen, wildcard=True)
         own = keys_for(listen, insecure=insecure, keys=keys)
         self.session = SessionInfo.begin()
         self._silence_ns = silence_ns
+        self._outage_ns = outage_ns
         self._publishers: dict[str, _Publisher] = {}
         self._subscribers: dict[bytes, frozenset[str] | None] = {}
         self._stopping = False
@@ -90,6 +96,7 @@ class Hub:
             self._guard = Guard(self._context, own) if own is not None else None
             self._router = make_socket(self._context, zmq.ROUTER, listen)
             self._router.setsockopt(zmq.LINGER, 500)
+            self._router.setsockopt(zmq.ROUTER_HANDOVER, 1)  # a client whose connection was lost comes back
             self._xsub = make_socket(self._context, zmq.XSUB, listen)
             self._xpub = make_socket(self._context, zmq.XPUB, listen)
             self._xpub.setsockopt(zmq.MAXMSGSIZE, MAX_SUBSCRIPTION)  # of what comes in
@@ -150,6 +157,12 @@ class Hub:
         return tuple(
             name for name, known in list(self._publishers.items()) if known.ended and not known.silent
         )
+
+    def release(self, stream: str) -> None:
+        """Let another publish a stream, by who knows that its publisher is gone and not only silent."""
+        known = self._publishers.get(stream)
+        if known is not None:
+            known.silent = known.lost = True
 
     def data_socket(self) -> zmq.Socket[bytes]:
         """Return a connected SUB socket for this process; to be closed before the hub is."""
@@ -335,7 +348,7 @@ class Hub:
         for known in self._publishers.values():
             if known.identity == identity:
                 known.heard_ns = now_ns
-                known.silent = False
+                known.silent = known.lost = False
 
     def _leave(self, identity: bytes) -> None:
         self._subscribers.pop(identity, None)
@@ -346,10 +359,12 @@ class Hub:
                 known.ended = known.silent = True
 
     def _report_silence(self) -> None:
-        oldest = time.monotonic_ns() - self._silence_ns
+        now_ns = time.monotonic_ns()
         for name, known in self._publishers.items():
-            if known.heard_ns < oldest and not known.silent:
-                known.silent = True
+            silent_ns = now_ns - known.heard_ns
+            known.silent = known.silent or silent_ns > self._silence_ns
+            if silent_ns > max(self._outage_ns, self._silence_ns) and not known.lost:
+                known.lost = True
                 if not known.ended:
                     self._report(name, known, left=False)
 

@@ -16,8 +16,8 @@ from drivers.bus.messages import Ended, Missed
 PATIENCE_S = 3.0
 """How long a gap may stay open without any progress; then its rows are reported missing."""
 RETRY_S = 0.25
-MAX_HELD = 8192  # messages that wait behind a gap
-MAX_HELD_BYTES = 128 << 20
+MAX_HELD = 8192  # messages that wait behind a gap; what comes beyond is let go, and asked for in its turn
+MAX_HELD_BYTES = 64 << 20
 
 Held = tuple[wire.AnyHeader, wire.Frames]
 
@@ -61,6 +61,7 @@ class StreamOrder:
         self._ended: wire.EndedHeader | None = None
         self._progress: float | None = None  # when the gap opened, or last became smaller
         self._asked = float("-inf")
+        self._asked_last = -1
 
     def offer(self, header: wire.AnyHeader, frames: wire.Frames, now: float) -> bool:
         """Take in a message of this run; False if it was known already."""
@@ -82,13 +83,18 @@ class StreamOrder:
         assert self._next is not None
         if number < self._next or number in self._held:
             return False
-        self._held[number] = (header, frames)
-        self._held_bytes += sum(len(frame) for frame in frames)
+        size = sum(len(frame) for frame in frames)
+        full = len(self._held) >= MAX_HELD or self._held_bytes + size > MAX_HELD_BYTES
+        if not full or number == self._next:
+            self._held[number] = (header, frames)
+            self._held_bytes += size
         rows = header.rows if isinstance(header, wire.DataHeader) else 0
         if number + 1 > self._known:
             self._known, self._known_row = number + 1, header.row + rows
-        if self._progress is not None:
+        if self._progress is not None and number in self._held:
             self._progress = now
+        if number <= self._asked_last:
+            self._asked = now  # what was asked for is arriving: no need to ask again yet
         self._note_gap(now)
         return True
 
@@ -106,8 +112,10 @@ class StreamOrder:
 
     def wanted(self, now: float) -> tuple[int, int] | None:
         """Return the first missing range (both included) if it is time to ask for it."""
-        if self._next is None or not self.has_gap or now - self._asked < RETRY_S:
+        if self._next is None or not self.has_gap:
             return None
+        if now - self._asked < RETRY_S and self._next <= self._asked_last:
+            return None  # it is on its way
         first = self._next
         while first < self._known and (first in self._held or first in self._lacking):
             first += 1
@@ -121,7 +129,7 @@ class StreamOrder:
             and last - first + 1 < MAX_WANTED
         ):
             last += 1
-        self._asked = now
+        self._asked, self._asked_last = now, last
         return first, last
 
     @property
@@ -154,7 +162,6 @@ class StreamOrder:
             self._progress = None
         elif self._progress is None:
             self._progress = now
-            self._asked = float("-inf")
 
     def _pop(self, now: float) -> Due:
         assert self._next is not None
@@ -169,8 +176,6 @@ class StreamOrder:
         return Due(header, frames, lost)
 
     def _hopeless(self, now: float) -> bool:
-        if len(self._held) > MAX_HELD or self._held_bytes > MAX_HELD_BYTES:
-            return True
         if self._progress is not None and now - self._progress > self._patience_s:
             return True
         # How many rows were in what the publisher lacks, only the message after it can tell.

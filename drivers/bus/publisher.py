@@ -13,6 +13,7 @@ import random
 import threading
 import time
 from collections import deque
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -26,10 +27,15 @@ from drivers.bus.prober import Prober
 from drivers.bus.resend import ResendBuffer
 from drivers.bus.session import SessionInfo
 from drivers.bus.socket import Waker, bare, client_socket
+from drivers.bus.spool import Spool
 from drivers.clock.host import HostClock, clock_identity
 from drivers.errors import WireError
 
 OUTBOX = 1000  # messages handed to the sending thread at most; the resend buffer holds what it drops
+RESEND_BYTES = 96 << 20
+OUTAGE_S = 120.0
+CATCH_UP_S = 60.0
+SILENT_S = 3.5  # the hub answers a probe at least each two seconds: there was an outage
 PROBES_S = 1.0  # probes are handed to the recorder together
 ANNOUNCE_S = 1.0
 END_S = 0.1  # the end is repeated so often until all who listen have it
@@ -41,9 +47,11 @@ class Publisher:
     Args:
         address: of the hub.
         info: the stream; or only its name, and :meth:`announce` follows before the first batch.
-        resend_bytes: bound on what is kept to fill gaps, bytes.
+        resend_bytes: bound on what is kept in memory to fill gaps, bytes.
         timeout_s: how long to wait for the hub to answer.
-        hub_timeout_s: how long the hub may be silent before ``stop_requested`` and ``hub_lost``.
+        outage_s: how long the hub may be silent before ``stop_requested`` and ``hub_lost``. Until then all
+            that is published is kept.
+        spool: folder for what memory does not hold then; None: memory alone, the oldest goes.
 
     Attributes:
         session: the session of the hub.
@@ -61,17 +69,20 @@ class Publisher:
         address: str,
         info: StreamInfo | str,
         *,
-        resend_bytes: int = 64 << 20,
+        resend_bytes: int = RESEND_BYTES,
         timeout_s: float = 5.0,
-        hub_timeout_s: float = 10.0,
+        outage_s: float = OUTAGE_S,
+        spool: Path | None = None,
     ) -> None:
         self.stream = info if isinstance(info, str) else wire.check_info(info).name
         self.host = clock_identity()
         self.hub_lost = False
         self._info: StreamInfo | None = None
         self._run = random.SystemRandom().getrandbits(63)
-        self._hub_timeout_s = hub_timeout_s
-        self._kept = ResendBuffer(resend_bytes)
+        self._outage_s = outage_s
+        # Until it was asked for again, it is older than the outage was long.
+        kept_on_disk = Spool(spool, outage_s + CATCH_UP_S) if spool is not None else None
+        self._kept = ResendBuffer(resend_bytes, kept_on_disk)
         self._outbox: deque[wire.Frames] = deque(maxlen=OUTBOX)
         self._lock = threading.Lock()  # over numbering, totals, buffer and outbox
         self._number = 0
@@ -100,6 +111,9 @@ class Publisher:
             data_address = self._link.data_address(welcome.publish_port)
             self._socket = client_socket(self._context, zmq.XPUB, data_address)
             self._socket.setsockopt(zmq.XPUB_VERBOSE, 1)
+            self._socket.setsockopt(
+                zmq.IMMEDIATE, 1
+            )  # what waits for a lost connection waits in our buffer alone
             self._socket.connect(bare(data_address))
         except BaseException:
             self._context.destroy(linger=0)
@@ -221,6 +235,7 @@ class Publisher:
         self._thread = None
         self._context.term()
         self._waker.close()
+        self._kept.close()
         return self._all_have_end.is_set()
 
     def _count(self) -> dict[str, Any]:
@@ -233,7 +248,7 @@ class Publisher:
     def _enqueue(self, kind: str, header: wire.AnyHeader, body: list[bytes] | None = None) -> None:
         self._refuse_after_end()
         frames = wire.encode(kind, self.stream, header, body or (b"", b""))
-        self._kept.append(self._number, frames)
+        self._kept.append(self._number, frames, time.monotonic())
         self._outbox.append(frames)
         self._number += 1
 
@@ -278,7 +293,7 @@ class Publisher:
         if now >= due["probes"]:
             due["probes"] = now + PROBES_S
             self._publish_probes()
-            if now - self._heard > self._hub_timeout_s:
+            if now - self._heard > self._outage_s:
                 self.hub_lost = self._stop = True
         if self._announce_now or now >= due["announce"]:
             self._announce_now = False
@@ -328,7 +343,10 @@ class Publisher:
                 continue
             if got is None:
                 return
-            self._heard = time.monotonic()
+            now = time.monotonic()
+            if now - self._heard > SILENT_S:
+                self._kept.hold_s = now + CATCH_UP_S
+            self._heard = self._kept.reached_s = now
             self._obey(got[0])
 
     def _obey(self, message: control.FromHub) -> None:

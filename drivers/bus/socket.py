@@ -75,6 +75,7 @@ def make_socket(context: zmq.Context[zmq.Socket[bytes]], kind: int, address: str
     made.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE)
     made.setsockopt(zmq.HEARTBEAT_IVL, 1000)
     made.setsockopt(zmq.HEARTBEAT_TIMEOUT, 5000)
+    made.setsockopt(zmq.CONNECT_TIMEOUT, 2000)  # the system's own is minutes
     made.setsockopt(zmq.RECONNECT_IVL, 50)
     made.setsockopt(zmq.RECONNECT_IVL_MAX, 1000)
     if "[" in address:

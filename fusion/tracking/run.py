@@ -27,7 +27,7 @@ from drivers.bus.nearby import noted
 from drivers.bus.subscriber import Subscriber
 from drivers.errors import BusError, ConfigError, DataError
 from drivers.interrupt import orderly_interrupt
-from drivers.rig import Rig
+from drivers.rig import Rig, hub_options
 from fusion.features import FeatureBuilder, vision_of
 from fusion.features.offline import usable_streams
 from fusion.features.vision import picture_size
@@ -186,7 +186,7 @@ def _run_rig(
     with contextlib.ExitStack() as stack:
         if eyes is not None:
             stack.callback(eyes.close)
-        hub = stack.enter_context(Hub(rig.bus.listen, insecure=rig.bus.insecure, keys=rig.bus.keys))
+        hub = stack.enter_context(Hub(**hub_options(rig.bus)))
         stack.enter_context(noted(hub.address, "tracks live"))
         say(f"bus at {hub.address}")
         subscriber = stack.enter_context(Subscriber(hub, set(rig.streams), reliable=False))

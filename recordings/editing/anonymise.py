@@ -13,9 +13,11 @@ from pathlib import Path
 
 import msgspec
 
+from drivers.base import NO_TIME
 from recordings import layout
 from recordings.editing.copying import Copy, history, refuse_damage
-from recordings.reader import open_recording
+from recordings.reader import Recording, open_recording
+from recordings.stream_reader import StreamReader
 
 KEPT_EVENTS = ("mark", "label_start", "label_stop")
 """Kinds of events whose words stay: those that a person chose."""
@@ -65,7 +67,6 @@ def anonymise(
         old = recording.session
         session = layout.SessionAttributes(
             id=uuid.uuid4().hex,
-            epoch_ns=old.epoch_ns,
             utc_ns=old.utc_ns if keep_date else 0,
             utc_uncertainty_ns=old.utc_uncertainty_ns if keep_date else 0,
             clock=_clock(1),
@@ -81,6 +82,7 @@ def anonymise(
         removed += ["subject, metadata, rig, history, and identity of the session"]
         removed += [] if keep_date else ["date and time of day"]
         hosts = {old.clock: _clock(1)}
+        begins = _begins(recording)
         with Copy(output, session) as copy:
             for name, stream in recording.all_streams.items():
                 sees = stream.info.kind == "camera" and not keep_pictures
@@ -91,20 +93,57 @@ def anonymise(
                 host = hosts.setdefault(stream.info.host, _clock(len(hosts) + 1)) if stream.info.host else ""
                 info = msgspec.structs.replace(stream.info, device="", host=host, properties={})
                 ended = stream.ended if stream.ended in ("", "ended") else "its driver failed"
-                copy.stream(stream, info=info, withheld=sees or hears, ended=ended, plain=True)
+                first_device_ns = 0 if keep_date else _first_device_time(stream)
+                copy.stream(
+                    stream,
+                    info=info,
+                    withheld=sees or hears,
+                    ended=ended,
+                    plain=True,
+                    device_shift_ns=-first_device_ns,
+                    host_shift_ns=-begins.get(stream.info.host, 0),
+                )
             removed += ["names and properties of devices and hosts"]
             chosen = [event for event in recording.events if event.kind in KEPT_EVENTS]
             if len(chosen) < len(recording.events):
                 removed.append(f"{len(recording.events) - len(chosen)} events that programs wrote")
-            copy.events(chosen, recording.labels)
+            known = set(recording.all_streams)
+            copy.events(
+                [dataclasses.replace(event, source=_source(event.source, known)) for event in chosen],
+                [dataclasses.replace(label, who=_source(label.who, known)) for label in recording.labels],
+            )
             for host, probes in recording.probes.items():
-                copy.probes(hosts.setdefault(host, _clock(len(hosts) + 1)), probes)
+                moved = probes.copy()
+                for name, clock in (("t0", host), ("t1", old.clock), ("t2", old.clock), ("t3", host)):
+                    moved[name] -= begins.get(clock, 0)
+                copy.probes(hosts.setdefault(host, _clock(len(hosts) + 1)), moved)
         words = sorted({event.label for event in chosen} | {label.action for label in recording.labels})
         remains += [f"task '{old.task}'"] if old.task else []
         remains += [f"markers and labels: {', '.join(words)[:200]}"] if words else []
         names = ", ".join(recording.all_streams)
         remains += [f"names of streams: {names}"] if names else []
     return AnonymiseReport(Path(output), tuple(removed), tuple(remains))
+
+
+def _begins(recording: Recording) -> dict[str, int]:
+    """Return what each host's clock is moved by, to begin near 0; uncut it links sessions."""
+    begins = {recording.session.clock: recording.session.epoch_ns}
+    for stream in recording.all_streams.values():
+        if len(stream) and stream.info.host:
+            begins.setdefault(stream.info.host, int(stream.stamps["time_host"][0]))
+    return begins
+
+
+def _source(source: str, known: set[str]) -> str:
+    """Return who said something: a stream, or nobody in particular; hosts have names."""
+    return source if source in known or source in ("keyboard", "truth", "") else "somebody"
+
+
+def _first_device_time(stream: StreamReader) -> int:
+    """Return the first time of a device's own clock, which may tell the date; 0 where it has none."""
+    times = stream.stamps["time_device"]
+    times = times[times != NO_TIME]
+    return int(times[0]) if len(times) else 0
 
 
 def _clock(number: int) -> str:

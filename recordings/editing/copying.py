@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.base import Batch, StreamInfo
+from drivers.base import NO_TIME, Batch, StreamInfo
 from drivers.bus.messages import Event, Probes
 from drivers.errors import RecordingError, RecordingExists
 from recordings import layout
@@ -81,6 +81,8 @@ class Copy:
         lost: dict[str, int] | None = None,
         ended: str | None = None,
         plain: bool = False,
+        device_shift_ns: int = 0,
+        host_shift_ns: int = 0,
     ) -> int:
         """Copy a stream; return how many rows of it.
 
@@ -94,6 +96,7 @@ class Copy:
             lost: rows lost, by reason; None for those of the original.
             ended: how it ended; None for how the original did.
             plain: leave away what later tools noted of it, latencies apart.
+            device_shift_ns, host_shift_ns: added to the times of the device's and the host's clock.
 
         Raises:
             RecordingUnreadable: a chunk is damaged.
@@ -110,6 +113,8 @@ class Copy:
             for stamps, rows in _pieces(stream, first, last):
                 stamps["time"] += shift_ns
                 stamps["time_bound"] += widen_ns
+                stamps["time_host"] += host_shift_ns
+                stamps["time_device"][stamps["time_device"] != NO_TIME] += device_shift_ns
                 if withheld:
                     made.append_stamps(stamps, rows.stop - rows.start)
                 elif stream.codec:

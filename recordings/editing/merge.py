@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from drivers.base import NAME
 from drivers.errors import RecordingError
 from recordings.editing.copying import Copy, history, refuse_damage
 from recordings.reader import Recording, open_recording
@@ -41,6 +42,8 @@ def merge(
         recordings = [stack.enter_context(open_recording(path)) for path in paths]
         for recording in recordings:
             refuse_damage(recording)
+        if len({path.resolve() for path in map(Path, paths)}) < len(paths):
+            raise RecordingError("the same file is given twice", mend="Give each session once")
         names = _names(recordings, rename)
         shifts = [_shift(recordings[0], other, by_utc=by_utc) for other in recordings]
         first = recordings[0].session
@@ -73,6 +76,11 @@ def merge(
 
 def _names(recordings: list[Recording], rename: dict[str, str]) -> dict[tuple[int, str], str]:
     """Return the new name of each stream of each session."""
+    for new in rename.values():
+        if not NAME.match(new):
+            raise RecordingError(
+                f"'{new[:80]}' cannot name a stream", mend="Use small letters, digits and _, a letter first"
+            )
     names: dict[tuple[int, str], str] = {}
     for at, recording in enumerate(recordings):
         for name in recording.all_streams:

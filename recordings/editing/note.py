@@ -1,20 +1,18 @@
 """What a session says of its subject and task, changed afterwards: ``chorus note``.
 
-The file is changed in a copy that then takes its place at once: whatever happens, one of the two is whole.
+The session is written anew, and then takes the old one's place at once: whatever happens, one of the two is
+whole, and what was said before is not in the new one.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import shutil
 from pathlib import Path
-
-import h5py
 
 from drivers.errors import RecordingError
 from recordings import layout
-from recordings.editing.copying import history, refuse_damage
+from recordings.editing.copying import Copy, history, refuse_damage
 from recordings.metadata import check_metadata
 from recordings.reader import open_recording
 
@@ -55,19 +53,19 @@ def note(
         name for name in ("subject", "task", "metadata") if getattr(session, name) != getattr(old, name)
     ]
     session = dataclasses.replace(session, edits=history(old, "note", changed=changed))
-    part = path.with_name(f".{path.name}.part")
+    noted = path.with_name(f".{path.name}.noted")
+    noted.unlink(missing_ok=True)  # of a program that was killed
+    with open_recording(path) as recording, Copy(noted, session) as copy:
+        for stream in recording.all_streams.values():
+            copy.stream(stream)
+        copy.rest(recording)
     try:
-        shutil.copyfile(path, part)
-        with h5py.File(part, "r+") as file:
-            for name in (*changed, "edits"):
-                layout.write_attribute(file, name, getattr(session, name))
-            layout.seal(file)
-        part.replace(path)
+        noted.replace(path)
     except OSError as error:
-        part.unlink(missing_ok=True)
+        noted.unlink(missing_ok=True)
         raise RecordingError(
             f"{path} could not be changed ({error.strerror or error}); it is as it was",
-            mend="Free some space, or see to it that you may write there",
+            mend="See to it that you may write there",
         ) from error
     return session
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.errors import RecordingError, RecordingUnreadable
+from recordings import layout
 from recordings.editing.copying import Copy, history
 from recordings.reader import open_recording
 from recordings.stream_reader import StreamReader
@@ -87,7 +88,7 @@ def repair(path: Path | str, output: Path | str | None = None) -> RepairReport:
                 lost = dict(stream.ledger.lost)
                 if damaged:
                     lost["disk"] = lost.get("disk", 0) + damaged
-                ended = stream.ended if closed or stream.ended else "the recorder was interrupted"
+                ended = stream.ended if closed or stream.ended else layout.INTERRUPTED
                 rows = copy.stream(stream, kept, lost=lost, ended=ended)
                 streams[name] = StreamRepair(rows, damaged, 0 if closed else _unverified(stream))
             copy.rest(recording)

@@ -153,7 +153,7 @@ def test_a_hub_that_is_killed_stops_its_publishers(imu_info):
     with process:
         assert process.stdout is not None
         address = process.stdout.readline().strip()
-        with Publisher(address, imu_info, hub_timeout_s=1.5) as publisher:
+        with Publisher(address, imu_info, outage_s=1.5) as publisher:
             process.kill()
             process.wait()
             wait_until(publisher.poll)
@@ -161,7 +161,7 @@ def test_a_hub_that_is_killed_stops_its_publishers(imu_info):
 
 
 def test_a_driver_that_is_killed_is_noticed(rows):
-    with Hub(silence_ns=2 * 10**9) as hub, Subscriber(hub.address) as subscriber:
+    with Hub(silence_ns=10**9, outage_ns=2 * 10**9) as hub, Subscriber(hub.address) as subscriber:
         process = subprocess.Popen([sys.executable, "-c", PUBLISHER, hub.address], stdin=subprocess.PIPE)
         with process:
             message = subscriber.receive(20)

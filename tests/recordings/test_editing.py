@@ -8,11 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import h5py
+import msgspec
 import numpy as np
 import pytest
 from recording_samples import IMU, fill, imu_rows, picture, stamps
 
-from drivers.base import Batch
+from drivers.base import NO_TIME, Batch
 from drivers.bus.messages import Ended, Event
 from drivers.errors import RecordingError, RecordingExists
 from recordings.check import examine
@@ -54,8 +55,22 @@ def test_an_interrupted_session_is_repaired_into_a_sound_one(tmp_path: Path) -> 
         assert recording.streams["camera"].picture(49) == picture(49)
         assert [label.action for label in recording.labels] == ["wave"]
         assert json.loads(recording.session.edits[-1])["what"] == "repair"
-    problems = [line for line in examine(report.output).problems if "interrupted" not in line]
-    assert problems == []
+    checked = examine(report.output)
+    assert checked.problems == ()
+    assert not any("interrupted" in note for note in checked.notes)  # all drivers had said that they ended
+
+
+def test_a_stream_that_was_cut_off_is_a_remark_in_the_repaired_session(tmp_path: Path) -> None:
+    writer = SessionWriter(tmp_path / "a.h5", SessionAttributes(id="test", expected=("wrist",)), sync_s=0)
+    writer.add_stream(IMU)
+    rows = np.arange(200)
+    writer.append(Batch("wrist", stamps(rows * 10_000_000, rows), imu_rows(0, 200)))
+    writer.flush()
+    (tmp_path / "b.h5").write_bytes((tmp_path / "a.h5").read_bytes())
+    writer.close()
+    checked = examine(repair(tmp_path / "b.h5").output)
+    assert checked.problems == ()
+    assert any("interrupted" in note for note in checked.notes)
 
 
 @pytest.mark.parametrize("column", ["streams/wrist/data", "streams/room/data", "streams/camera/packets"])
@@ -179,6 +194,15 @@ def test_a_name_that_is_twice_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "c.h5").exists()
 
 
+def test_a_new_name_that_is_none_and_a_file_given_twice_are_refused(tmp_path: Path) -> None:
+    first, second = two_sessions(tmp_path, clocks=("one", "one"))
+    for name in ("../x", "A b"):
+        with pytest.raises(RecordingError, match="cannot name a stream"):
+            merge([first, second], tmp_path / "c.h5", rename={"wrist": name})
+    with pytest.raises(RecordingError, match="given twice"):
+        merge([first, first], tmp_path / "c.h5", rename={"wrist": "ankle"})
+
+
 def test_an_anonymised_session_holds_nothing_that_tells_who_it_was(tmp_path: Path) -> None:
     session = SessionAttributes(
         id="id-of-the-original",
@@ -192,6 +216,12 @@ def test_an_anonymised_session_holds_nothing_that_tells_who_it_was(tmp_path: Pat
     with SessionWriter(tmp_path / "a.h5", session, sync_s=0) as writer:
         fill(writer, 2.0)
         writer.event(Event(5, "device", "/home/ada/video.mp4 is over", "camera"))
+        writer.event(Event(6, "mark", "start", "boot-of-adas-laptop"))
+        writer.add_stream(msgspec.structs.replace(IMU, name="dated", host="host-of-the-lab"))
+        dated = stamps([0, 10_000_000], [0, 1])
+        dated["time_device"] = [10**18 + 5, NO_TIME]  # a device whose clock is a calendar's
+        writer.append(Batch("dated", dated, imu_rows(0, 2)))
+        writer.ended(Ended("dated", 2, {}))
     report = anonymise(tmp_path / "a.h5", tmp_path / "b.h5")
     content = (tmp_path / "b.h5").read_bytes()
     for secret in (
@@ -210,6 +240,8 @@ def test_an_anonymised_session_holds_nothing_that_tells_who_it_was(tmp_path: Pat
         assert recording.session.utc_ns == 0
         assert recording.streams["camera"].withheld
         assert recording.streams["room"].withheld
+        assert recording.streams["dated"].stamps["time_device"].tolist() == [0, NO_TIME]
+        assert [event.source for event in recording.events if event.label == "start"] == ["somebody"]
         np.testing.assert_array_equal(recording.streams["wrist"].data[:], imu_rows(0, 200))
     assert any("pictures of camera" in line for line in report.removed)
     assert any("wave" in line for line in report.remains)

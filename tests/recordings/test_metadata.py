@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from recording_samples import imu_rows
 
 from drivers.errors import ConfigError
 from recordings.check import examine
@@ -50,6 +52,8 @@ def test_a_session_is_told_of_afterwards_and_remembers_that(make_session: Callab
         assert (session.subject, session.task, session.metadata) == ("S01", "squat", {"age": "31"})
         assert len(session.edits) == 2
         assert recording.damaged == {}
+        assert np.array_equal(recording.streams["wrist"].data[:], imu_rows(0, 200))
+    assert b"female" not in path.read_bytes()
     assert examine(path).problems == ()
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 

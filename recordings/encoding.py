@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from drivers.base import StreamInfo
 
-QUEUE_S = 2.0
-"""How far the encoder may fall behind, at the nominal rate."""
+QUEUE_S = 10.0
+"""How far the encoder may fall behind, at the nominal rate: while many drivers start, it gets little time."""
 QUEUE_BYTES = 64 << 20
 
 

@@ -64,8 +64,8 @@ class RecorderConfig:
     """How the recorder writes.
 
     Attributes:
-        sync_s: a power failure loses at most about this much, s: so often the system is told to bring the file
-            to the disk; 0 never does. What a crash of the recorder itself loses does not depend on it.
+        sync_s: a power failure loses at most about this much, s: so often the system is told to bring the
+            file to the disk; 0 never does. What a crash of the recorder itself loses does not depend on it.
     """
 
     sync_s: float = 1.0

@@ -21,11 +21,12 @@ from drivers.rig import Rig
 from recordings.clock_watch import ClockWatch
 from recordings.growth import Growth, disk_warning
 from recordings.pulse import Pulse
+from recordings.restarts import Restarts
 from recordings.status import Phase, RecordStatus, RecordSummary, StreamStatus, StreamSummary
 from recordings.writer import DiskFull, SessionWriter
 
 if TYPE_CHECKING:
-    from drivers.process import DriverProcesses
+    from drivers.process import DriverProcesses, Exit
 
 STATUS_S = 0.5
 STOP_S = 15.0
@@ -76,6 +77,8 @@ class Run:
         self._workers: list[Worker] = []
         self._alive: set[str] = set()
         self._over: set[str] = set()  # streams whose end is here
+        self._restarts: dict[str, Restarts] = {}
+        self._coming_back: set[str] = set()  # streams whose driver was started again and has not said so yet
         self._errors: dict[str, str] = {}
         self._fed: set[str] = set()  # streams that workers make
         self._clocks = ClockWatch(hub.session.clock)
@@ -206,7 +209,10 @@ class Run:
                 self._clocks.over(stream)
             case Failed(stream):
                 self._writer.failed(message)
-                self._fail(stream, message.error)
+                if stream in self._coming_back:  # it is the run before that has no end
+                    self._clocks.over(stream)
+                else:
+                    self._fail(stream, message.error)
             case Probes(host):
                 self._writer.probes(message)
                 self._clocks.probed(host, time.monotonic())
@@ -228,6 +234,7 @@ class Run:
     def _announced(self, info: StreamInfo) -> None:
         self._alive.add(info.name)
         self._over.discard(info.name)
+        self._coming_back.discard(info.name)
         self._clocks.announced(info, time.monotonic())
         self._pulses.setdefault(info.name, Pulse(info, time.monotonic()))
         if info.name in self._writer.streams:
@@ -253,12 +260,32 @@ class Run:
     def _check_processes(self) -> None:
         """Take note of drivers that are over without having said so on the bus."""
         for over in self._processes.check() if self._processes is not None else ():
+            if over.stream in self._errors or self._comes_back(over):
+                continue
             never = over.stream not in self._writer.streams
             if over.code != 0 or never:
                 error = over.error or f"{over.stream}: its driver ended without sending anything"
                 if not never and not self._writer.closed:
                     self._writer.failed(Failed(over.stream, Fault.FAILED, error))
                 self._fail(over.stream, error)
+
+    def _comes_back(self, over: Exit) -> bool:
+        """Start a driver again whose process was killed; whether that is so, or will be."""
+        if over.code >= 0 or self.phase != "recording" or self._writer.closed:
+            return False
+        now, restarts = time.monotonic(), self._restarts.setdefault(over.stream, Restarts())
+        if restarts.due_s is None:
+            if not restarts.died(now):
+                return False
+            self._writer.event(
+                Event(self._now(), "device", f"{over.error}; it is started again", over.stream)
+            )
+        if restarts.take(now):
+            assert self._processes is not None
+            self._hub.release(over.stream)
+            self._coming_back.add(over.stream)
+            self._processes.restart(over.stream)
+        return True
 
     def _check_workers(self) -> None:
         """Take note of workers that failed."""

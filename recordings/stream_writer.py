@@ -36,6 +36,9 @@ class StreamWriter:
         self.failure = ""
         self.bytes = 0
         self.withheld = withheld
+        self._joins = False  # the next rows are the first of another run
+        self._shift = 0  # what is added to their numbers
+        self._last: tuple[int, int, int] | None = None  # number, time and rows of the newest stamp
         self.group = file.create_group(layout.group_name(info))
         layout.write_info(self.group, info)
         for name, value in {**attributes, "withheld": withheld, "rate_effective_hz": 0.0}.items():
@@ -59,6 +62,29 @@ class StreamWriter:
         optional = (self._rows, self._data, self._packets, self._index)
         return (*self._stamps.values(), *(column for column in optional if column is not None))
 
+    def begin_run(self) -> None:
+        """Note that the driver was started again: its rows are counted on from where those before ended."""
+        self.ledger.abandon()
+        self._joins = True
+
+    def _join(self, stamps: NDArray[Any]) -> NDArray[Any]:
+        """Return stamps of a later run with its numbers continued; what was missed is on the ledger.
+
+        How much that is, nobody counted: it is taken from the time between, at the nominal rate.
+        """
+        if self._joins and len(stamps):
+            self._joins = False
+            if self._last is not None:
+                seq, time_ns, rows = self._last
+                between = (int(stamps["time"][0]) - time_ns) * 1e-9 * self.info.rate_hz
+                missed = max(round(between) - rows, 0)
+                self.ledger.gap("device_gap", missed)
+                self._shift = seq + rows + missed - int(stamps["seq"][0])
+        if self._shift:
+            stamps = stamps.copy()
+            stamps["seq"] += np.uint64(self._shift)
+        return stamps
+
     def append(self, batch: Batch) -> None:
         """Take a batch of the stream; refused whole if it does not fit its announcement.
 
@@ -68,10 +94,13 @@ class StreamWriter:
             self.ledger.take(0, batch.lost)
             return
         self._check(batch)
+        stamps = self._join(batch.stamps)
+        last = stamps[-1]
+        self._last = int(last["seq"]), int(last["time"]), len(batch) if self._rows is not None else 1
         if self._rows is not None:
             self._rows.append(np.array([self.ledger.stored], "<u8"))
         for name, column in self._stamps.items():
-            column.append(batch.stamps[name])
+            column.append(stamps[name])
         if self._data is not None:
             self._data.append(np.asarray(batch.data))
             self.bytes += np.asarray(batch.data).nbytes

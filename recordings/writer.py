@@ -124,8 +124,9 @@ class SessionWriter:
         """Note what a stream now tells of itself; if its driver had failed, it was started again."""
         stream = self.streams[info.name]
         if stream.failure:
-            stream.ledger.abandon()
+            stream.begin_run()
             stream.failure = ""
+            stream.group.attrs.modify("ended", "")
         if msgspec.structs.replace(stream.info, **_news(info)) == info:
             stream.info = info
             layout.write_info(stream.group, info)

@@ -158,6 +158,12 @@ class Hub:
             name for name, known in list(self._publishers.items()) if known.ended and not known.silent
         )
 
+    def release(self, stream: str) -> None:
+        """Let another publish a stream, by who knows that its publisher is gone and not only silent."""
+        known = self._publishers.get(stream)
+        if known is not None:
+            known.silent = known.lost = True
+
     def data_socket(self) -> zmq.Socket[bytes]:
         """Return a connected SUB socket for this process; to be closed before the hub is."""
         made = make_socket(self._context, zmq.SUB, "")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import datetime
 import json
+import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
@@ -21,6 +23,9 @@ from recordings.layout import SessionAttributes
 from recordings.reader import open_recording
 from recordings.writer import SessionWriter
 
+VALIDATOR = shutil.which(
+    "bids-validator-deno", path=os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
+)
 UTC = 1_709_284_830_123_456_789
 KNEE = msgspec.structs.replace(
     IMU,
@@ -186,13 +191,11 @@ def test_a_session_without_motion_is_refused(tmp_path: Path) -> None:
         export(tmp_path / "a.h5", "motion-bids", tmp_path / "bids")
 
 
-@pytest.mark.skipif(
-    shutil.which("bids-validator-deno") is None, reason="bids-validator-deno is not installed"
-)
+@pytest.mark.skipif(VALIDATOR is None, reason="bids-validator-deno is not installed")
 def test_the_validator_of_bids_finds_no_error(tmp_path: Path) -> None:
     metadata = {"age": "31", "sex": "female", "handedness": "left", "height": "1.7", "session": "2"}
     export(session(tmp_path / "a.h5", metadata=metadata), "motion-bids", tmp_path / "bids")
-    command = ["bids-validator-deno", "--format", "json", "--max-rows=-1", str(tmp_path / "bids")]
+    command = [str(VALIDATOR), "--format", "json", "--max-rows=-1", str(tmp_path / "bids")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
     issues = json.loads(done.stdout)["issues"]["issues"]
     assert [issue for issue in issues if issue.get("severity") == "error"] == []

@@ -197,15 +197,23 @@ def _piece(probes: NDArray[Any]) -> _Piece:
     bound = np.empty(len(knots))
     slopes: list[tuple[float, float]] = []
     for k, knot in enumerate(knots.tolist()):
-        near = slice(
-            int(np.searchsorted(kept["t3"], knot - WINDOW_NS)),
-            int(np.searchsorted(kept["t3"], knot + WINDOW_NS, "right")),
-        )
+        near = _around(kept["t3"], knot)
         found = _widest(kept[near], knot, base)
         offset[k] = base + round(found.middle)
         bound[k] = max(0.0, found.high - found.middle, found.middle - found.low) + ROUNDING_NS
         slopes.append((found.slope, max(found.slope_high - found.slope, found.slope - found.slope_low)))
     return knots, knots + offset, bound, (slopes[0][0], slopes[-1][0]), (slopes[0][1], slopes[-1][1])
+
+
+def _around(stamps: NDArray[np.int64], knot: int) -> slice:
+    """Return the probes, by their t3, of a minute to either side; in a silence, of those at its ends."""
+    first = int(np.searchsorted(stamps, knot - WINDOW_NS))
+    last = int(np.searchsorted(stamps, knot + WINDOW_NS, "right"))
+    if first == last:
+        before, after = int(stamps[max(first - 1, 0)]), int(stamps[min(last, len(stamps) - 1)])
+        first = int(np.searchsorted(stamps, before - WINDOW_NS))
+        last = int(np.searchsorted(stamps, after + WINDOW_NS, "right"))
+    return slice(first, last)
 
 
 def _widest(probes: NDArray[Any], knot: int, base: int) -> Any:

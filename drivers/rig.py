@@ -36,7 +36,7 @@ from drivers.typed import build, nearest
 
 _FILE_NAME = re.compile(r"\w[\w .-]{0,99}\Z")
 
-Store = Literal["default", "mjpeg", "raw", "none"]
+Store = Literal["default", "mjpeg", "h264", "raw", "none"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,6 +72,23 @@ class RecorderConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class H264Config:
+    """How the recorder encodes the pictures of ``store: h264``.
+
+    Attributes:
+        preset: of x264: slower makes smaller files.
+        crf: constant rate factor, 0 (lossless) to 51: smaller is better and larger.
+    """
+
+    preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium"] = "veryfast"
+    crf: int = 20
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.crf <= 51:
+            raise ValueError("crf must be 0 to 51")
+
+
+@dataclasses.dataclass(frozen=True)
 class StreamConfig:
     """One stream of a rig.
 
@@ -79,7 +96,8 @@ class StreamConfig:
         name: name of the stream.
         driver: name of its driver, see :mod:`drivers.registry`.
         worn_on: place on the body, or empty.
-        store: how the recorder keeps pictures: as they come, JPEG, undecoded pixels, or not at all.
+        store: how the recorder keeps pictures: as they come, JPEG, H.264, undecoded pixels, or not at all.
+        h264: how they are encoded for ``store: h264``.
         required: a session does not start without it.
         remote: another host runs it with ``chorus drive``.
         latency_ms: constant delay of the device, ms, taken off its times; ``chorus calibrate`` finds it.
@@ -93,6 +111,7 @@ class StreamConfig:
     required: bool = True
     remote: bool = False
     latency_ms: float = 0.0
+    h264: H264Config = dataclasses.field(default_factory=H264Config)
     options: Any = None
 
 
@@ -348,6 +367,8 @@ def _stream(name: str, entry: Any, source: str, spoken: dict[str, str]) -> Strea
         raise ConfigError(f"{source}: {where} holds no keys", mend="Give it at least a 'driver'")
     own = {field.name for field in dataclasses.fields(_Common)}
     common = build(_Common, {key: value for key, value in entry.items() if key in own}, where, source, spoken)
+    own.add("h264")
+    h264 = build(H264Config, entry.get("h264"), f"{where}.h264", source, spoken)
     if common.worn_on and common.worn_on not in PLACES:
         raise ConfigError(
             f"{source}: {where}.worn_on is '{common.worn_on}', which is no place on the body",
@@ -369,4 +390,4 @@ def _stream(name: str, entry: Any, source: str, spoken: dict[str, str]) -> Strea
         spoken,
         also=own,
     )
-    return StreamConfig(name=name, options=options, **dataclasses.asdict(common))
+    return StreamConfig(name=name, h264=h264, options=options, **dataclasses.asdict(common))

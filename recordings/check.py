@@ -285,7 +285,7 @@ def _undecodable(stream: StreamReader) -> list[str]:
         return []
     bad = []
     for index in np.unique(np.linspace(0, len(stream) - 1, PICTURES_DECODED).astype(int)):
-        image = decode(stream.picture(int(index)))
+        image = stream.image(int(index)) if stream.codec else decode(stream.picture(int(index)))
         if image is None or image.shape != stream.info.shape:
             bad.append(str(index))
     return [f"{stream.info.name}: pictures {', '.join(bad)} do not decode as announced"] if bad else []

@@ -17,12 +17,14 @@ from drivers.base import Batch, StreamInfo
 from drivers.bus import Hub, Subscriber
 from drivers.bus.messages import Announcement, Ended, Event, Failed, Message, Missed, Probes
 from drivers.errors import Fault, RecordingError
-from drivers.rig import Rig
+from drivers.rig import Rig, StreamConfig
 from recordings.clock_watch import ClockWatch
+from recordings.encoding import Settings
 from recordings.growth import Growth, disk_warning
 from recordings.pulse import Pulse
 from recordings.restarts import Restarts
 from recordings.status import Phase, RecordStatus, RecordSummary, StreamStatus, StreamSummary
+from recordings.stream_writer import EncoderFailed
 from recordings.writer import DiskFull, SessionWriter
 
 if TYPE_CHECKING:
@@ -228,7 +230,8 @@ class Run:
         except DiskFull:
             raise
         except RecordingError as error:  # one stream's fault must not end the others
-            self._writer.missed(Missed(batch.stream, len(batch), "other"))
+            reason = "encoder" if isinstance(error, EncoderFailed) else "other"
+            self._writer.missed(Missed(batch.stream, len(batch), reason))
             self._fail(batch.stream, str(error))
 
     def _announced(self, info: StreamInfo) -> None:
@@ -246,7 +249,14 @@ class Run:
             withheld=stream is not None and stream.store == "none",
             required=stream is not None and stream.required,
             latency_ns=round(stream.latency_ms * 1e6) if stream is not None else 0,
+            h264=self._h264(stream, info),
         )
+
+    @staticmethod
+    def _h264(stream: StreamConfig | None, info: StreamInfo) -> Settings | None:
+        if stream is None or stream.store != "h264" or info.kind != "camera":
+            return None
+        return Settings(stream.h264.preset, stream.h264.crf)
 
     def _fail(self, stream: str, error: str) -> None:
         self._alive.discard(stream)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import h5py
@@ -13,9 +13,14 @@ from drivers.base import STAMP, Batch, StreamInfo
 from drivers.errors import RecordingError
 from recordings import layout
 from recordings.column import Column
+from recordings.encoding import Dropped, Encoded, EncoderThread, Settings
 from recordings.ledger import Ledger
 from recordings.ordered_file import OrderedFile
 from recordings.rates import effective_rate
+
+
+class EncoderFailed(RecordingError):
+    """The encoder of a stream gave up; nothing of the batch was stored or counted."""
 
 
 class StreamWriter:
@@ -29,6 +34,7 @@ class StreamWriter:
         *,
         withheld: bool,
         attributes: dict[str, Any],
+        h264: Settings | None = None,
     ) -> None:
         self.info = info
         self._under = under
@@ -40,15 +46,19 @@ class StreamWriter:
         self._shift = 0  # what is added to their numbers
         self._last: tuple[int, int, int] | None = None  # number, time and rows of the newest stamp
         self.group = file.create_group(layout.group_name(info))
-        layout.write_info(self.group, info)
+        self._encoder: EncoderThread | None = None
+        self._h264 = None if withheld else h264
+        self.codec = layout.H264 if self._h264 is not None else ""
+        layout.write_info(self.group, info, self.codec)
         for name, value in {**attributes, "withheld": withheld, "rate_effective_hz": 0.0}.items():
             self.group.attrs[name] = value
         self._account = self.group.create_dataset("ledger", (), layout.LEDGER)
         self._stamps = {name: self._column(name, STAMP[name]) for name in layout.STAMP_COLUMNS}
         self._rows = self._column("row", np.dtype("<u8")) if info.stamping == "block" else None
         self._data = self._packets = self._index = None
-        if not withheld and info.encoding == "jpeg":
-            self._packets = Column(under, self.group, "packets", np.dtype("|u1"), (), layout.PACKET_CHUNK)
+        if self.codec or (not withheld and info.encoding == "jpeg"):
+            chunk = layout.H264_CHUNK if self.codec else layout.PACKET_CHUNK
+            self._packets = Column(under, self.group, "packets", np.dtype("|u1"), (), chunk)
             self._index = self._column("index", layout.INDEX)
         elif not withheld:
             self._data = self._column("data", np.dtype(info.dtype), info.shape)
@@ -97,6 +107,9 @@ class StreamWriter:
         stamps = self._join(batch.stamps)
         last = stamps[-1]
         self._last = int(last["seq"]), int(last["time"]), len(batch) if self._rows is not None else 1
+        if self._h264 is not None:
+            self._encode(batch, stamps, self._h264)
+            return
         if self._rows is not None:
             self._rows.append(np.array([self.ledger.stored], "<u8"))
         for name, column in self._stamps.items():
@@ -106,11 +119,59 @@ class StreamWriter:
             self.bytes += np.asarray(batch.data).nbytes
         elif self._packets is not None and self._index is not None:
             for picture in batch.data:
-                size = len(picture)
-                self._index.append(np.array([(len(self._packets), size, 1)], layout.INDEX))
-                self._packets.append(np.frombuffer(picture, np.uint8))
-                self.bytes += size
+                self._append_packet(picture, key=True)
         self.ledger.take(len(batch), batch.lost)
+
+    def _append_packet(self, packet: bytes, *, key: bool) -> None:
+        assert self._packets is not None
+        assert self._index is not None
+        self._index.append(np.array([(len(self._packets), len(packet), key)], layout.INDEX))
+        self._packets.append(np.frombuffer(packet, np.uint8))
+        self.bytes += len(packet)
+
+    def append_encoded(self, stamps: NDArray[Any], packets: Iterable[tuple[bytes, bool]]) -> None:
+        """Take (N,) stamps and N packets, and whether each is a key frame, of a stream stored as H.264."""
+        for packet, key in packets:
+            self._append_packet(packet, key=key)
+        for name, column in self._stamps.items():
+            column.append(stamps[name])
+        self.ledger.take(len(stamps), {})
+
+    def _encode(self, batch: Batch, stamps: NDArray[Any], settings: Settings) -> None:
+        if self._encoder is None:
+            self._encoder = EncoderThread(self.info, settings)
+        self._collect()
+        if self._encoder.failure:
+            raise EncoderFailed(
+                f"{self.info.name}: encoding its pictures failed: {self._encoder.failure}",
+                mend=f"set streams.{self.info.name}.store: mjpeg",
+            )
+        self.ledger.take(0, batch.lost)
+        for i in range(len(batch)):
+            self._encoder.offer(stamps[i : i + 1], batch.data[i])
+
+    def _collect(self) -> None:
+        """Take what the encoder has made."""
+        for made in self._encoder.take() if self._encoder is not None else ():
+            if isinstance(made, Encoded):
+                self.append_encoded(made.stamp, [(made.packet, made.key)])
+            elif isinstance(made, Dropped):
+                self.ledger.lose("encoder", 1)
+            else:
+                made()
+
+    def after_all(self, then: Callable[[], None]) -> None:
+        """Call something when all that was appended so far is in the file: at once, or after the encoder."""
+        if self._encoder is None:
+            then()
+        else:
+            self._encoder.mark(then)
+
+    def drain(self) -> None:
+        """Wait until all that was appended is in the file."""
+        if self._encoder is not None:
+            self._encoder.drain()
+            self._collect()
 
     def append_stamps(self, stamps: NDArray[Any], rows: int) -> None:
         """Take the stamps of ``rows`` rows of a stream whose data is withheld."""
@@ -140,6 +201,7 @@ class StreamWriter:
 
     def write(self) -> None:
         """Hand columns and ledger to HDF5."""
+        self._collect()
         for column in self._columns:
             column.write()
         lost = (self.ledger.lost.get(reason, 0) for reason in layout.REASONS)
@@ -148,6 +210,11 @@ class StreamWriter:
 
     def close(self) -> None:
         """Write the rest, the last checksums and the effective rate."""
+        if self._encoder is not None:
+            self._encoder.finish()
+            self._collect()
+            if self._encoder.failure and not self.failure:
+                self.group.attrs.modify("ended", f"encoding its pictures failed: {self._encoder.failure}")
         self.write()
         for column in self._columns:
             column.close()

@@ -26,6 +26,7 @@ from drivers.base import Batch, StreamInfo
 from drivers.bus.messages import PROBE, Ended, Event, Failed, Missed, Probes
 from drivers.errors import RecordingError, RecordingExists
 from recordings import layout
+from recordings.encoding import Settings
 from recordings.labels import Label, labels_of
 from recordings.ordered_file import OrderedFile
 from recordings.stream_writer import StreamWriter
@@ -101,6 +102,7 @@ class SessionWriter:
         withheld: bool = False,
         required: bool = True,
         latency_ns: int = 0,
+        h264: Settings | None = None,
     ) -> StreamWriter:
         """Make room for a stream.
 
@@ -109,13 +111,16 @@ class SessionWriter:
             withheld: stamps and ledger are kept, its data never (``store: none``).
             required: the session is not sound without it.
             latency_ns: constant latency of the device, already taken off ``time``.
+            h264: store its pictures as H.264; None as they come.
         """
         if info.name in self.streams:
             raise RecordingError(
                 f"{info.name}: announced twice", mend="give each stream of the rig a name of its own"
             )
         attributes = {"required": required, "latency_ns": latency_ns, "ended": ""}
-        stream = StreamWriter(self._file, self._under, info, withheld=withheld, attributes=attributes)
+        stream = StreamWriter(
+            self._file, self._under, info, withheld=withheld, attributes=attributes, h264=h264
+        )
         self.streams[info.name] = stream
         self._next_flush = 0.0  # a crash must not lose a whole stream
         return stream
@@ -124,12 +129,13 @@ class SessionWriter:
         """Note what a stream now tells of itself; if its driver had failed, it was started again."""
         stream = self.streams[info.name]
         if stream.failure:
+            stream.drain()
             stream.begin_run()
             stream.failure = ""
             stream.group.attrs.modify("ended", "")
         if msgspec.structs.replace(stream.info, **_news(info)) == info:
             stream.info = info
-            layout.write_info(stream.group, info)
+            layout.write_info(stream.group, info, stream.codec)
 
     def append(self, batch: Batch) -> None:
         """Store a batch of a stream that was added.
@@ -177,8 +183,9 @@ class SessionWriter:
         """Note that a stream ended in order, with its totals."""
         if ended.stream in self.streams:
             stream = self.streams[ended.stream]
-            stream.ledger.end(ended.produced, ended.lost)
             stream.group.attrs.modify("ended", stream.failure or "ended")
+            # The totals close the account: what the encoder has yet to hand out is counted before.
+            stream.after_all(lambda: stream.ledger.end(ended.produced, ended.lost))
 
     def failed(self, failed: Failed) -> None:
         """Note that a driver gave up; its totals may still follow."""

@@ -107,7 +107,22 @@ def _usable(stream: StreamReader) -> NDArray[np.bool_]:
                 usable &= (stream.block_rows[1:] <= first) | (stream.block_rows[:-1] >= last)
             else:
                 usable[first:last] = False
-    return usable
+    return usable & _decodable(stream, usable) if stream.codec else usable
+
+
+def _decodable(stream: StreamReader, usable: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(N,) whether all packets since a picture's key frame are usable."""
+    keys = np.zeros(len(usable), bool)
+    index = stream.columns["index"]
+    damaged = set(index.faults())
+    for chunk in range(index.chunks):
+        if chunk not in damaged:
+            begin, end = index.span(chunk)
+            keys[begin:end] = index.chunk(chunk)["key"]
+    rows = np.arange(len(usable))
+    last_key = np.maximum.accumulate(np.where(keys, rows, -1))
+    last_bad = np.maximum.accumulate(np.where(usable, -1, rows))
+    return last_key > last_bad
 
 
 def _pictures_in(stream: StreamReader, first: int, last: int) -> NDArray[np.bool_]:

@@ -29,6 +29,9 @@ FASTEST = 16.0
 
 MARGIN = 4.0
 
+SILENCE_NS = WINDOW_NS // 2
+"""Where no probe came for longer, those of a minute about a time in it are few or none."""
+
 CLOSE_NS = 10 * 10**9
 """A step shows among the probes so close to it."""
 
@@ -207,12 +210,11 @@ def _piece(probes: NDArray[Any]) -> _Piece:
 
 def _around(stamps: NDArray[np.int64], knot: int) -> slice:
     """Return the probes, by their t3, of a minute to either side; in a silence, of those at its ends."""
-    first = int(np.searchsorted(stamps, knot - WINDOW_NS))
-    last = int(np.searchsorted(stamps, knot + WINDOW_NS, "right"))
-    if first == last:
-        before, after = int(stamps[max(first - 1, 0)]), int(stamps[min(last, len(stamps) - 1)])
-        first = int(np.searchsorted(stamps, before - WINDOW_NS))
-        last = int(np.searchsorted(stamps, after + WINDOW_NS, "right"))
+    after = min(int(np.searchsorted(stamps, knot)), len(stamps) - 1)
+    ends = int(stamps[max(after - 1, 0)]), int(stamps[after])
+    low, high = (min(ends[0], knot), max(ends[1], knot)) if ends[1] - ends[0] > SILENCE_NS else (knot, knot)
+    first = int(np.searchsorted(stamps, low - WINDOW_NS))
+    last = int(np.searchsorted(stamps, high + WINDOW_NS, "right"))
     return slice(first, last)
 
 

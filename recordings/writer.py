@@ -37,6 +37,10 @@ def reserve_bytes(total: int) -> int:
     return min(64 << 20, total // 10)
 
 
+_CACHE_BYTES = 64 << 10
+"""HDF5 keeps so much of each dataset that it writes itself; what was written is never read again."""
+
+
 class DiskFull(RecordingError):
     """The disk has no room for more; what was recorded is safe."""
 
@@ -76,7 +80,7 @@ class SessionWriter:
         self._made = [folder for folder in self.path.parents if not folder.exists()]
         self._under = _create(self.path)
         # The oldest form with checksums on HDF5's own structures; newer ones refuse to open after a crash.
-        self._file = h5py.File(self._under, "w", libver=("v108", "v108"))
+        self._file = h5py.File(self._under, "w", libver=("v108", "v108"), rdcc_nbytes=_CACHE_BYTES)
         layout.write_session(self._file, dataclasses.replace(session, closed=False))
         self._event_columns = _text_columns(self._file.create_group(layout.EVENTS), layout.EVENT_COLUMNS)
         self._label_columns = _text_columns(self._file.create_group(layout.LABELS), layout.LABEL_COLUMNS)

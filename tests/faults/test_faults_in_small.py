@@ -16,7 +16,6 @@ def test_a_killed_recorder_leaves_all_that_it_acknowledged(tmp_path: Path, seed:
     outcome = kills.one_run(tmp_path, seed)
     assert outcome.problem == ""
     assert outcome.acknowledged_lost == 0
-    assert outcome.lost_s <= kills.GOAL_LOST_S
 
 
 def test_a_changed_byte_is_told_and_all_other_chunks_still_read(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from drivers.bus.messages import Announcement, Ended, Event, Failed, Message, Mi
 from drivers.errors import Fault, RecordingError
 from drivers.rig import Rig
 from recordings.clock_watch import ClockWatch
+from recordings.continuity import Continuity, stopped_for_s
 from recordings.growth import Growth, disk_warning
 from recordings.pulse import Pulse
 from recordings.status import Phase, RecordStatus, RecordSummary, StreamStatus, StreamSummary
@@ -60,6 +61,7 @@ class Run:
         hub: Hub,
         subscriber: Subscriber,
         writer: SessionWriter,
+        continuity: Continuity,
         duration: float | None,
         on_status: Callable[[RecordStatus], None] | None,
         stop: threading.Event,
@@ -69,6 +71,8 @@ class Run:
         self._hub = hub
         self._subscriber = subscriber
         self._writer = writer
+        self._continuity = continuity
+        self._before = {name: stream.ledger.stored for name, stream in writer.streams.items()}
         self._duration = duration
         self._on_status = on_status
         self._stop = stop
@@ -86,7 +90,7 @@ class Run:
         self._disk_warning = ""
         self._started = self._stopped = 0.0
         self._status_due = 0.0
-        self._status_rows: dict[str, int] = {}
+        self._status_rows = dict(self._before)
         self._status_at = time.monotonic()
         self._cpu = _cpu()
 
@@ -98,6 +102,9 @@ class Run:
             self._processes = DriverProcesses(self._rig, self._hub.address)
         self._workers = [worker(self._hub.address) for worker in workers]
         self._fed = {made for worker in self._workers for made in _feeds(worker).values()}
+        if self._before:
+            words = f"the recording goes on after {stopped_for_s(self._writer, self._now()):.1f} s"
+            self._writer.event(Event(self._now(), "recorder", words, ""))
         deadline = time.monotonic() + start_s
         while waiting := self._waiting():
             if self._stop.is_set():
@@ -113,7 +120,8 @@ class Run:
                     self._refuse(name, self._errors[name])
         self.phase = "recording"
         self._started = time.monotonic()
-        self._writer.mark(start_ns=self._now())
+        if self._writer.session.start_ns < 0:
+            self._writer.mark(start_ns=self._now())
 
     def record(self) -> None:
         """Record until the duration is over, somebody stops it, or nothing is left to record."""
@@ -154,11 +162,16 @@ class Run:
         mend = f"streams.{stream}.required: false to record without it"
         if cameras:
             mend = f"streams.{cameras[0]}.store: default to record its pictures instead"
-        raise RecordingError(f"nothing was recorded: {error.rstrip('.')}", mend=f"Or set {mend}")
+        what = "nothing more was recorded" if self._before else "nothing was recorded"
+        raise RecordingError(f"{what}: {error.rstrip('.')}", mend=f"Or set {mend}")
 
     def _waiting(self) -> list[str]:
         """Required streams, and those made of required cameras, of which no row is there."""
-        there = {name for name, stream in self._writer.streams.items() if stream.ledger.stored}
+        there = {
+            name
+            for name, stream in self._writer.streams.items()
+            if stream.ledger.stored > self._before.get(name, 0)
+        }
         waiting = [name for name, one in self._rig.streams.items() if one.required and name not in there]
         for worker in self._workers:
             for of, made in _feeds(worker).items():
@@ -192,6 +205,8 @@ class Run:
                 self._over.add(message.stream)
                 self._alive.discard(message.stream)
             return
+        if self._subscriber.position is not None:
+            self._continuity.take(message, self._subscriber.position)
         match message:
             case Batch():
                 self._append(message)
@@ -205,6 +220,7 @@ class Run:
                 self._alive.discard(stream)
                 self._clocks.over(stream)
             case Failed(stream):
+                self._continuity.broke_off(stream, message.error)
                 self._writer.failed(message)
                 self._fail(stream, message.error)
             case Probes(host):
@@ -332,7 +348,7 @@ class Run:
         error = self._errors.get(name, "")
         stream = self._writer.streams.get(name)
         required = name in self._rig.streams and self._rig.streams[name].required
-        if stream is None:
+        if stream is None or name not in self._pulses:
             return StreamStatus(name, "failed" if error else "waiting", error=error, required=required)
         rows = stream.ledger.stored
         state = "failed" if error else "running" if name in self._alive else "ended"
@@ -384,6 +400,10 @@ class Run:
             if stream.unexplained
         ]
         problems += [f"{name}: did not say that it ended" for name in sorted(self._alive)]
+        problems += [
+            f"{name}: did not come back"
+            for name in sorted(self._before.keys() - self._pulses.keys() - self._errors.keys())
+        ]
         problems += [
             f"{name}: sent nothing any more when the recording was stopped"
             for name in sorted(self._silent)

@@ -13,13 +13,19 @@ from drivers.base import STAMP, Batch, StreamInfo
 from drivers.errors import RecordingError
 from recordings import layout
 from recordings.column import Column
+from recordings.kept import Kept, account_of
 from recordings.ledger import Ledger
 from recordings.ordered_file import OrderedFile
 from recordings.rates import effective_rate
 
 
 class StreamWriter:
-    """One stream's group. Made by :meth:`SessionWriter.add_stream`."""
+    """One stream's group. Made by :meth:`SessionWriter.add_stream`.
+
+    Attributes:
+        position: how far the run that is being stored was taken, or None where that is not known.
+        end_ns: session time behind the last row, or None before the first.
+    """
 
     def __init__(
         self,
@@ -29,30 +35,41 @@ class StreamWriter:
         *,
         withheld: bool,
         attributes: dict[str, Any],
+        kept: Kept | None = None,
     ) -> None:
         self.info = info
         self._under = under
-        self.ledger = Ledger()
+        self._kept = kept.rows if kept is not None else {}
+        self.ledger = kept.ledger if kept is not None else Ledger()
+        self.position = kept.position if kept is not None else None
+        self.end_ns = kept.end_ns if kept is not None else None
         self.failure = ""
         self.bytes = 0
         self.withheld = withheld
-        self.group = file.create_group(layout.group_name(info))
-        layout.write_info(self.group, info)
-        for name, value in {**attributes, "withheld": withheld, "rate_effective_hz": 0.0}.items():
-            self.group.attrs[name] = value
-        self._account = self.group.create_dataset("ledger", (), layout.LEDGER)
+        if kept is not None:
+            self.group, self._account = kept.group, layout.dataset(kept.group, "ledger")
+        else:
+            self.group = file.create_group(layout.group_name(info))
+            layout.write_info(self.group, info)
+            for name, value in {**attributes, "withheld": withheld, "rate_effective_hz": 0.0}.items():
+                self.group.attrs[name] = value
+            self._account = self.group.create_dataset("ledger", (), layout.LEDGER)
         self._stamps = {name: self._column(name, STAMP[name]) for name in layout.STAMP_COLUMNS}
         self._rows = self._column("row", np.dtype("<u8")) if info.stamping == "block" else None
         self._data = self._packets = self._index = None
         if not withheld and info.encoding == "jpeg":
-            self._packets = Column(under, self.group, "packets", np.dtype("|u1"), (), layout.PACKET_CHUNK)
+            self._packets = self._column("packets", np.dtype("|u1"), chunk_rows=layout.PACKET_CHUNK)
             self._index = self._column("index", layout.INDEX)
+            self.bytes = len(self._packets)
         elif not withheld:
             self._data = self._column("data", np.dtype(info.dtype), info.shape)
+            self.bytes = len(self._data) * _row_bytes(np.dtype(info.dtype), info.shape)
 
-    def _column(self, name: str, dtype: np.dtype[Any], shape: tuple[int, ...] = ()) -> Column:
-        row_bytes = dtype.itemsize * int(np.prod(shape, dtype=np.int64))
-        return Column(self._under, self.group, name, dtype, shape, layout.chunk_rows(row_bytes))
+    def _column(
+        self, name: str, dtype: np.dtype[Any], shape: tuple[int, ...] = (), chunk_rows: int = 0
+    ) -> Column:
+        chunk_rows = chunk_rows or layout.chunk_rows(_row_bytes(dtype, shape))
+        return Column(self._under, self.group, name, dtype, shape, chunk_rows, self._kept.get(name))
 
     @property
     def _columns(self) -> Iterable[Column]:
@@ -82,6 +99,26 @@ class StreamWriter:
                 self._packets.append(np.frombuffer(picture, np.uint8))
                 self.bytes += size
         self.ledger.take(len(batch), batch.lost)
+        rows_of_last = len(batch) - len(batch.stamps) + 1
+        self.end_ns = int(batch.stamps["time"][-1]) + round(rows_of_last * self._period_ns)
+
+    @property
+    def _period_ns(self) -> float:
+        return 1e9 / self.info.rate_hz if self.info.rate_hz > 0 else 0.0
+
+    def gap_before(self, first: Batch) -> tuple[int, float]:
+        """Return what was not recorded between the last row and the first batch of another run of the driver.
+
+        Returns:
+            the rows that the device would have made by its nominal rate, beyond those counted as lost since,
+            and the time, s.
+        """
+        if self.end_ns is None or not len(first.stamps):
+            return 0, 0.0
+        between_ns = int(first.stamps["time"][0]) - self.end_ns
+        rows = round(between_ns / self._period_ns) if self._period_ns else 0
+        counted = self.ledger.since_stored + sum(first.lost.values())
+        return max(0, rows - counted), max(0, between_ns) * 1e-9
 
     def append_stamps(self, stamps: NDArray[Any], rows: int) -> None:
         """Take the stamps of ``rows`` rows of a stream whose data is withheld."""
@@ -113,8 +150,7 @@ class StreamWriter:
         """Hand columns and ledger to HDF5."""
         for column in self._columns:
             column.write()
-        lost = (self.ledger.lost.get(reason, 0) for reason in layout.REASONS)
-        self._account[()] = np.array((self.ledger.produced, self.ledger.stored, *lost), layout.LEDGER)
+        self._account[()] = account_of(self.ledger, self.position)
         self._under.last.add(self._account.id.get_offset())
 
     def close(self) -> None:
@@ -127,3 +163,7 @@ class StreamWriter:
         seq, time = self._stamps["seq"].read(every), self._stamps["time"].read(every)
         self.group.attrs.modify("rate_effective_hz", effective_rate(seq, time))
         layout.seal(self.group)
+
+
+def _row_bytes(dtype: np.dtype[Any], shape: tuple[int, ...]) -> int:
+    return dtype.itemsize * int(np.prod(shape, dtype=np.int64))

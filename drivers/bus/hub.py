@@ -16,6 +16,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import deque
 from types import TracebackType
 
 import msgspec
@@ -65,6 +66,7 @@ class Hub:
         keys: the same for an address that only this machine reaches: other users are kept out.
         silence_ns: time without a sign of life after which another may publish a publisher's stream, ns.
         outage_ns: time after which it is reported as lost, ns; until then it may come back with all it has.
+        session: goes on with this session, of a hub that was killed, on this clock; None begins one.
 
     Raises:
         BusError: the address cannot be listened on, or needs keys and this machine has none.
@@ -78,14 +80,16 @@ class Hub:
         keys: bool = False,
         silence_ns: int = SILENCE_NS,
         outage_ns: int = OUTAGE_NS,
+        session: SessionInfo | None = None,
     ) -> None:
         host, port = split_address(listen, wildcard=True)
         own = keys_for(listen, insecure=insecure, keys=keys)
-        self.session = SessionInfo.begin()
+        self.session = session or SessionInfo.begin()
         self._silence_ns = silence_ns
         self._outage_ns = outage_ns
         self._publishers: dict[str, _Publisher] = {}
         self._subscribers: dict[bytes, frozenset[str] | None] = {}
+        self._gone: deque[str] = deque()
         self._stopping = False
         self._closing = False
         self._told_stop = False
@@ -169,6 +173,11 @@ class Hub:
         self._stopping = True
         self._waker.wake()
 
+    def release(self, stream: str) -> None:
+        """Note that the program that published a stream is dead, so that another may publish it at once."""
+        self._gone.append(stream)
+        self._waker.wake()
+
     def close(self) -> None:
         """Say goodbye to all and give everything back; can be called twice."""
         if self._closing:
@@ -214,6 +223,8 @@ class Hub:
             ready = dict(poller.poll(200))
             if self._waker.fileno() in ready:
                 self._waker.clear()
+            while self._gone:
+                self._bury(self._gone.popleft())
             if self._stopping and not self._told_stop:
                 self._told_stop = True
                 self._tell_publishers(control.Stop())
@@ -237,6 +248,9 @@ class Hub:
                 message = control.from_client(frames)
             except WireError as error:
                 log.warning("%s", error)
+                continue
+            if isinstance(message, control.Announce) and not self._knows(identity, message):
+                self._send(identity, control.Again())
                 continue
             if self._guard is not None and not self._guard.permits(user, message, frames):
                 continue
@@ -262,9 +276,7 @@ class Hub:
                 told = control.Told(t0=t0, t1=received_ns, t2=time.monotonic_ns(), stopping=self._stopping)
                 self._send(identity, told)
             case control.Announce(stream=announced):
-                known = self._publishers.get(announced.info.name)
-                if known is not None and known.identity == identity:
-                    known.announced = announced
+                self._publishers[announced.info.name].announced = announced
             case control.Which():
                 self._send(identity, control.Listing(streams=self._listing()))
             case control.Want(stream=stream, run=run, first=first, last=last):
@@ -328,6 +340,10 @@ class Hub:
             stopping=self._stopping,
         )
 
+    def _knows(self, identity: bytes, announce: control.Announce) -> bool:
+        known = self._publishers.get(announce.stream.info.name)
+        return known is not None and known.identity == identity
+
     def _listing(self) -> list[AnnouncedHeader]:
         return [
             known.announced
@@ -348,9 +364,15 @@ class Hub:
         self._subscribers.pop(identity, None)
         for name, known in self._publishers.items():
             if known.identity == identity:
-                if not known.ended:
-                    self._report(name, known, left=True)
-                known.ended = known.silent = True
+                self._bury(name)
+
+    def _bury(self, name: str) -> None:
+        known = self._publishers.get(name)
+        if known is None:
+            return
+        if not known.ended:
+            self._report(name, known, left=True)
+        known.ended = known.silent = True
 
     def _report_silence(self) -> None:
         now_ns = time.monotonic_ns()

@@ -1,0 +1,62 @@
+"""A stream goes on when its driver, or the recorder, is started again; what lies between is on the ledger."""
+
+from __future__ import annotations
+
+from drivers.base import Batch
+from drivers.bus.messages import Event, Message
+from drivers.bus.order import Position
+from recordings import layout
+from recordings.stream_writer import StreamWriter
+from recordings.writer import SessionWriter
+
+
+class Continuity:
+    """Notes for each stream how far the run of its driver was taken, and counts what is between two runs.
+
+    Args:
+        writer: of the session. What it holds already was recorded before this recorder was started.
+    """
+
+    def __init__(self, writer: SessionWriter) -> None:
+        self._writer = writer
+        self._why = dict.fromkeys(writer.streams, "the recorder was not running")
+
+    def positions(self) -> dict[str, Position]:
+        """Return where each stream is, by its name."""
+        known = {name: stream.position for name, stream in self._writer.streams.items()}
+        return {name: position for name, position in known.items() if position is not None}
+
+    def broke_off(self, stream: str, why: str) -> None:
+        """Note why the run of a driver ended out of order."""
+        self._why[stream] = why
+
+    def take(self, message: Message, position: Position) -> None:
+        """Note where a stream is behind a message, right before that is handed to the writer."""
+        stream = self._writer.streams.get(position.stream)
+        if stream is None:
+            return
+        if stream.position is not None and stream.position.run != position.run:
+            if not (isinstance(message, Batch) and len(message)):
+                return  # where its rows begin, the gap ends: until then the old position counts
+            self._join(stream, message)
+        self._why.pop(position.stream, None)
+        stream.position = position
+
+    def _join(self, stream: StreamWriter, first: Batch) -> None:
+        name = stream.info.name
+        rows, seconds = stream.gap_before(first)
+        stream.ledger.abandon()
+        in_order = layout.plain(stream.group.attrs["ended"]) == "ended"
+        why = self._why.get(name, "" if in_order else "its driver broke off")
+        stream.group.attrs.modify("ended", "")
+        if not why:  # it ended, and was begun again later: nothing is missing
+            return
+        stream.ledger.gap(rows)
+        words = f"{name}: goes on after {seconds:.2f} s ({why}); {rows} rows by its rate were not recorded"
+        self._writer.event(Event(int(first.stamps["time"][0]), "device", words, name))
+
+
+def stopped_for_s(writer: SessionWriter, now_ns: int) -> float:
+    """Return how long before a session time the last row of a session was, s; 0 where it has none."""
+    ends = [stream.end_ns for stream in writer.streams.values() if stream.end_ns is not None]
+    return max(0, now_ns - max(ends)) * 1e-9 if ends else 0.0

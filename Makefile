@@ -46,8 +46,8 @@ faults: install  ## recorders killed, bytes changed, disks full, links down: wha
 	$(BIN)/python -m benchmarks.recorder.disk_full
 	$(BIN)/python -m benchmarks.recorder.outage
 
-soak: install  ## the whole recorder under the load of a laboratory for an hour
-	$(BIN)/python -m benchmarks.recorder.whole --seconds 3600
+soak: install  ## the whole recorder at real rates for an hour, one camera as H.264: losses, processor, memory
+	$(BIN)/python -m benchmarks.recorder.whole --hours 1 --h264 1
 
 check: install  ## lint, types and the fast tests; run it before every commit
 	$(BIN)/ruff check .

@@ -134,13 +134,14 @@ class DriverProcesses:
     def __init__(self, rig: Rig, address: str, streams: Iterable[str] | None = None) -> None:
         names = rig.streams if streams is None else streams
         self._children: dict[str, _Child] = {}
+        self._rig, self._address = rig, address
         self._folder = tempfile.TemporaryDirectory(prefix="chorus-")
         try:
-            path = Path(self._folder.name) / f"{_file_name(rig.name)}.yaml"
-            path.write_text(rig.text, encoding="utf-8")
+            self._path = Path(self._folder.name) / f"{_file_name(rig.name)}.yaml"
+            self._path.write_text(rig.text, encoding="utf-8")
             for name in names:
                 if not rig.streams[name].remote:
-                    self._children[name] = self._start(rig, path, name, address)
+                    self._children[name] = self._start(rig, self._path, name, address)
         except BaseException:
             self.stop(0.0)
             raise
@@ -167,6 +168,16 @@ class DriverProcesses:
         """Return all processes that are over, well or not."""
         exits = (child.exit() for child in self._children.values())
         return [one for one in exits if one is not None]
+
+    def restart(self, stream: str) -> None:
+        """Start the driver of a stream again whose process is over."""
+        over = self._children[stream]
+        over.process.wait()
+        for pipe in (over.process.stdin, over.process.stderr):
+            if pipe is not None:
+                over.reader.join(1.0)
+                pipe.close()
+        self._children[stream] = self._start(self._rig, self._path, stream, self._address)
 
     def stop(self, timeout_s: float = STOP_S) -> list[Exit]:
         """Stop all in order, and after ``timeout_s`` in any case; can be called twice.

@@ -36,7 +36,7 @@ from drivers.typed import build, nearest
 
 _FILE_NAME = re.compile(r"\w[\w .-]{0,99}\Z")
 
-Store = Literal["default", "mjpeg", "raw", "none"]
+Store = Literal["default", "mjpeg", "h264", "raw", "none"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,6 +60,35 @@ class BusConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class RecorderConfig:
+    """How the recorder writes.
+
+    Attributes:
+        sync_s: a power failure loses at most about this much, s: so often the system is told to bring the
+            file to the disk; 0 never does. What a crash of the recorder itself loses does not depend on it.
+    """
+
+    sync_s: float = 1.0
+
+
+@dataclasses.dataclass(frozen=True)
+class H264Config:
+    """How the recorder encodes the pictures of ``store: h264``.
+
+    Attributes:
+        preset: of x264: slower makes smaller files.
+        crf: constant rate factor, 0 (lossless) to 51: smaller is better and larger.
+    """
+
+    preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium"] = "veryfast"
+    crf: int = 20
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.crf <= 51:
+            raise ValueError("crf must be 0 to 51")
+
+
+@dataclasses.dataclass(frozen=True)
 class StreamConfig:
     """One stream of a rig.
 
@@ -67,7 +96,8 @@ class StreamConfig:
         name: name of the stream.
         driver: name of its driver, see :mod:`drivers.registry`.
         worn_on: place on the body, or empty.
-        store: how the recorder keeps pictures: as they come, JPEG, undecoded pixels, or not at all.
+        store: how the recorder keeps pictures: as they come, JPEG, H.264, undecoded pixels, or not at all.
+        h264: how they are encoded for ``store: h264``.
         required: a session does not start without it.
         remote: another host runs it with ``chorus drive``.
         latency_ms: constant delay of the device, ms, taken off its times; ``chorus calibrate`` finds it.
@@ -81,6 +111,7 @@ class StreamConfig:
     required: bool = True
     remote: bool = False
     latency_ms: float = 0.0
+    h264: H264Config = dataclasses.field(default_factory=H264Config)
     options: Any = None
 
 
@@ -92,6 +123,7 @@ class Rig:
         name: of the rig; by default the name of the file.
         streams: in the order of the file.
         bus: where the hub listens.
+        recorder: how the session is written.
         vision: name of the vision front end.
         subject, task: who and what is recorded; written into the session.
         metadata: further facts of subject and session, by name; written into the session.
@@ -103,6 +135,7 @@ class Rig:
     name: str
     streams: dict[str, StreamConfig]
     bus: BusConfig = dataclasses.field(default_factory=BusConfig)
+    recorder: RecorderConfig = dataclasses.field(default_factory=RecorderConfig)
     vision: str = "blazepose"
     subject: str = ""
     task: str = ""
@@ -270,11 +303,14 @@ def _rig(
     tree = dict(tree)
     streams = tree.pop("streams", None)
     bus = build(BusConfig, tree.pop("bus", {}), "bus", source, spoken)
+    recorder = build(RecorderConfig, tree.pop("recorder", {}), "recorder", source, spoken)
+    if not 0 <= recorder.sync_s <= 3600:
+        raise ConfigError(f"{source}: recorder.sync_s is {recorder.sync_s:g}", mend="Give seconds, 0 to 3600")
     metadata = _texts(tree.pop("metadata", {}), "metadata", source)
     markers = _markers(_texts(tree.pop("markers", {}), "markers", source), source)
     if not 1 <= bus.outage_s <= 3600:
         raise ConfigError(f"{source}: bus.outage_s is {bus.outage_s:g}", mend="Give seconds, from 1 to 3600")
-    head = build(_Head, tree, "", source, spoken, also=("streams", "bus", "metadata", "markers"))
+    head = build(_Head, tree, "", source, spoken, also=("streams", "bus", "recorder", "metadata", "markers"))
     if head.name and not _FILE_NAME.match(head.name):
         raise ConfigError(
             f"{source}: '{head.name[:80]}' cannot name a rig, as its recordings are files of that name",
@@ -288,6 +324,7 @@ def _rig(
         name=head.name or stem,
         streams={str(name): _stream(str(name), entry, source, spoken) for name, entry in streams.items()},
         bus=bus,
+        recorder=recorder,
         vision=head.vision,
         subject=head.subject,
         task=head.task,
@@ -330,6 +367,8 @@ def _stream(name: str, entry: Any, source: str, spoken: dict[str, str]) -> Strea
         raise ConfigError(f"{source}: {where} holds no keys", mend="Give it at least a 'driver'")
     own = {field.name for field in dataclasses.fields(_Common)}
     common = build(_Common, {key: value for key, value in entry.items() if key in own}, where, source, spoken)
+    own.add("h264")
+    h264 = build(H264Config, entry.get("h264"), f"{where}.h264", source, spoken)
     if common.worn_on and common.worn_on not in PLACES:
         raise ConfigError(
             f"{source}: {where}.worn_on is '{common.worn_on}', which is no place on the body",
@@ -351,4 +390,4 @@ def _stream(name: str, entry: Any, source: str, spoken: dict[str, str]) -> Strea
         spoken,
         also=own,
     )
-    return StreamConfig(name=name, options=options, **dataclasses.asdict(common))
+    return StreamConfig(name=name, h264=h264, options=options, **dataclasses.asdict(common))

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from drivers.errors import RecordingError
+from recordings import layout
 from recordings.rates import effective_rate
 from recordings.reader import Recording, open_recording
 from recordings.stream_reader import StreamReader, decode
@@ -212,7 +213,10 @@ def _check_stream(
     if damaged:
         return found
     problems += _loss_problems(stream, found)
-    (problems if stream.required else notes).extend(_end_problems(recording, stream))
+    if stream.ended == layout.INTERRUPTED:
+        notes.append(f"{name}: {stream.ended}; what was not flushed before is not in this file")
+    else:
+        (problems if stream.required else notes).extend(_end_problems(recording, stream))
     if not len(stream):
         problems.append(f"{name}: holds no rows")
         return found
@@ -281,7 +285,7 @@ def _undecodable(stream: StreamReader) -> list[str]:
         return []
     bad = []
     for index in np.unique(np.linspace(0, len(stream) - 1, PICTURES_DECODED).astype(int)):
-        image = decode(stream.picture(int(index)))
+        image = stream.image(int(index)) if stream.codec else decode(stream.picture(int(index)))
         if image is None or image.shape != stream.info.shape:
             bad.append(str(index))
     return [f"{stream.info.name}: pictures {', '.join(bad)} do not decode as announced"] if bad else []

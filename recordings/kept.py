@@ -29,7 +29,9 @@ class Kept:
         ledger: its account.
         position: how far the driver's run was taken, or None where the file does not tell.
         rows: of each column, those that count.
-        end_ns: session time behind the last row, or None where there is none.
+        codec: of its packets, or empty.
+        shift: what was added to the numbers of the run's rows.
+        last: number, session time (ns) and rows of the newest stamp, or None where there is none.
     """
 
     group: h5py.Group
@@ -38,15 +40,18 @@ class Kept:
     ledger: Ledger
     position: Position | None
     rows: dict[str, int]
-    end_ns: int | None
+    codec: str
+    shift: int
+    last: tuple[int, int, int] | None
 
 
-def account_of(ledger: Ledger, position: Position | None) -> np.ndarray[Any, Any]:
+def account_of(ledger: Ledger, position: Position | None, shift: int) -> np.ndarray[Any, Any]:
     """Return the ledger of a stream, () of ``layout.LEDGER``."""
     entry = np.zeros((), layout.LEDGER)
     entry["produced"], entry["stored"] = ledger.produced, ledger.stored
     for reason, rows in ledger.lost.items():
         entry[reason] += rows
+    entry["run_shift"] = shift
     if position is not None:
         entry["run"], entry["run_message"], entry["run_row"] = position.run, position.number, position.row
         for reason, rows in position.lost.items():
@@ -76,14 +81,25 @@ def find(group: h5py.Group) -> Kept:
     if info.stamping == "block":
         first = layout.dataset(group, "row")[:]
         stamps = int(np.searchsorted(first, stored))
-    names = layout.column_names(info, withheld=withheld)
+    codec = layout.read_codec(group)
+    names = layout.column_names(info, withheld=withheld, codec=codec)
     rows = {name: stored if name in ("data", "index") else stamps for name in names}
     if "packets" in rows:
         last = layout.dataset(group, "index")[stored - 1] if stored else None
         rows["packets"] = 0 if last is None else int(last["offset"] + last["size"])
-    end_ns = None
+    newest = None
     if stamps:
         of_last = 1 if info.stamping == "row" else stored - int(layout.dataset(group, "row")[stamps - 1])
-        period_ns = 1e9 / info.rate_hz if info.rate_hz > 0 else 0.0
-        end_ns = int(layout.dataset(group, "time")[stamps - 1]) + round(of_last * period_ns)
-    return Kept(group, info, withheld, Ledger(int(entry["produced"]), stored, lost), position, rows, end_ns)
+        seq, time_ns = (int(layout.dataset(group, name)[stamps - 1]) for name in ("seq", "time"))
+        newest = seq, time_ns, of_last
+    return Kept(
+        group=group,
+        info=info,
+        withheld=withheld,
+        ledger=Ledger(int(entry["produced"]), stored, lost),
+        position=position,
+        rows=rows,
+        codec=codec,
+        shift=int(entry["run_shift"]),
+        last=newest,
+    )

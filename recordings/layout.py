@@ -44,6 +44,7 @@ CLOCK = "clock"
 EVENTS = "events"
 LABELS = "labels"
 INTEGRITY = "integrity"
+H264 = "h264"
 LATENCY = "latency"
 
 STAMP_COLUMNS: tuple[str, ...] = tuple(STAMP.names or ())
@@ -69,14 +70,16 @@ LEDGER = np.dtype(
         ("run", "<u8"),
         ("run_message", "<u8"),
         ("run_row", "<u8"),
+        ("run_shift", "<i8"),
         *((f"run_{reason}", "<i8") for reason in REASONS),
     ]
 )
 """Rows: produced = stored + the losses by reason. What does not add up is unexplained: a bug of ours.
 
 ``run`` is the start of the driver that the newest rows come from (see ``docs/wire.md``), ``run_message`` and
-``run_row`` are its next ones, and ``run_<reason>`` what it had lost until there: a recorder that goes on with
-the file asks for what follows. One structure, so that a killed recorder leaves all of it changed or nothing.
+``run_row`` are its next ones, ``run_<reason>`` what it had lost until there, ``run_shift`` what was added to
+its ``seq``: a recorder that goes on with the file asks for what follows. One structure, so that a killed
+recorder leaves all of it changed or nothing.
 """
 
 DAMAGE = (KeyError, OSError, RuntimeError, ValueError, TypeError, msgspec.ValidationError)
@@ -156,15 +159,17 @@ _ADDED = ("metadata", "edits")
 """Attributes that files of older programs do not have."""
 
 
-def write_info(group: h5py.Group, info: StreamInfo) -> None:
-    """Write what is known of a stream as attributes of its group."""
+def write_info(group: h5py.Group, info: StreamInfo, codec: str = "") -> None:
+    """Write what is known of a stream as attributes of its group; a codec stands in place of its encoding."""
     for field, value in msgspec.structs.asdict(info).items():
-        if field != "name":
+        if field == "encoding":
+            write_attribute(group, field, codec or value)
+        elif field != "name":
             write_attribute(group, field, value)
 
 
 def read_info(group: h5py.Group) -> StreamInfo:
-    """Read what :func:`write_info` wrote.
+    """Read what :func:`write_info` wrote; rows that a codec encodes are told as they decode: ``array``.
 
     Raises:
         KeyError: an attribute is missing.
@@ -174,9 +179,17 @@ def read_info(group: h5py.Group) -> StreamInfo:
     for field in StreamInfo.__struct_fields__:
         if field != "name":
             values[field] = plain(group.attrs[field])
+    if values["encoding"] == H264:
+        values["encoding"] = "array"
     if isinstance(values["properties"], str):
         values["properties"] = json.loads(values["properties"])
     return msgspec.convert(values, StreamInfo)
+
+
+def read_codec(group: h5py.Group) -> str:
+    """Return the codec of a stream's packets, or an empty text where each row stands for itself."""
+    encoding = plain(group.attrs["encoding"])
+    return encoding if encoding == H264 else ""
 
 
 def group_name(info: StreamInfo) -> str:
@@ -184,13 +197,13 @@ def group_name(info: StreamInfo) -> str:
     return f"{FEATURES if info.kind == 'features' else STREAMS}/{info.name}"
 
 
-def column_names(info: StreamInfo, *, withheld: bool) -> tuple[str, ...]:
+def column_names(info: StreamInfo, *, withheld: bool, codec: str = "") -> tuple[str, ...]:
     """Return the names of the datasets with a checksum that a stream has."""
     names = STAMP_COLUMNS
     if info.stamping == "block":
         names += ("row",)
     if not withheld:
-        names += ("packets", "index") if info.encoding == "jpeg" else ("data",)
+        names += ("packets", "index") if codec or info.encoding == "jpeg" else ("data",)
     return names
 
 
@@ -201,6 +214,9 @@ def chunk_rows(row_bytes: int, *, target_bytes: int = 32768) -> int:
 
 PACKET_CHUNK = 512 * 1024
 """Bytes of encoded pictures per chunk."""
+
+H264_CHUNK = 64 * 1024
+"""The same for H.264, whose pictures are a tenth as large: a damaged chunk costs about a second."""
 
 
 def subgroup(group: h5py.Group, name: str) -> h5py.Group:
@@ -234,6 +250,9 @@ def checksum(rows: NDArray[Any]) -> int:
 
 TABLE_CHECKSUM = "xxh3_64"
 """Attribute of a group of small tables, and of a stream's ledger: their checksum, written at the end."""
+
+INTERRUPTED = "the recorder was interrupted"
+"""How a stream ended of which a repaired file has no better account."""
 
 SEAL = "attributes_xxh3_64"
 """Attribute of the root and of each stream: checksum of all others, for HDF5 has none for texts."""

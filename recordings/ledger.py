@@ -47,10 +47,11 @@ class Ledger:
         self._produce(rows)
         _add(self.lost, {reason: rows})
 
-    def gap(self, rows: int) -> None:
-        """Count rows that a device would have made between two of its driver's runs."""
+    def gap(self, reason: str, rows: int) -> None:
+        """Count rows that nobody saw between two runs; neither run tells of them."""
         self.produced += rows
-        _add(self.lost, {"device_gap": rows})
+        self.since_stored += rows
+        _add(self.lost, {reason: rows} if rows else {})
 
     def end(self, produced: int, lost: dict[str, int]) -> None:
         """Close a run with the device's own totals."""

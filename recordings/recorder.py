@@ -90,7 +90,12 @@ def record(
         hub = stack.enter_context(Hub(**hub_options(rig.bus), session=known))
         stack.enter_context(noted(hub.address, f"records {path}"))
         writer = stack.enter_context(
-            SessionWriter(path, session or _attributes(rig, hub), resume=session is not None)
+            SessionWriter(
+                path,
+                session or _attributes(rig, hub),
+                sync_s=rig.recorder.sync_s,
+                resume=session is not None,
+            )
         )
         continuity = Continuity(writer)
         subscriber = stack.enter_context(Subscriber(hub, positions=continuity.positions()))

@@ -17,16 +17,19 @@ from drivers.base import Batch, StreamInfo
 from drivers.bus import Hub, Subscriber
 from drivers.bus.messages import Announcement, Ended, Event, Failed, Message, Missed, Probes
 from drivers.errors import Fault, RecordingError
-from drivers.rig import Rig
+from drivers.rig import Rig, StreamConfig
 from recordings.clock_watch import ClockWatch
 from recordings.continuity import Continuity, stopped_for_s
+from recordings.encoding import Settings
 from recordings.growth import Growth, disk_warning
 from recordings.pulse import Pulse
+from recordings.restarts import Restarts
 from recordings.status import Phase, RecordStatus, RecordSummary, StreamStatus, StreamSummary
+from recordings.stream_writer import EncoderFailed
 from recordings.writer import DiskFull, SessionWriter
 
 if TYPE_CHECKING:
-    from drivers.process import DriverProcesses
+    from drivers.process import DriverProcesses, Exit
 
 STATUS_S = 0.5
 STOP_S = 15.0
@@ -80,6 +83,8 @@ class Run:
         self._workers: list[Worker] = []
         self._alive: set[str] = set()
         self._over: set[str] = set()  # streams whose end is here
+        self._restarts: dict[str, Restarts] = {}
+        self._coming_back: set[str] = set()  # streams whose driver was started again and has not said so yet
         self._errors: dict[str, str] = {}
         self._fed: set[str] = set()  # streams that workers make
         self._clocks = ClockWatch(hub.session.clock)
@@ -205,8 +210,6 @@ class Run:
                 self._over.add(message.stream)
                 self._alive.discard(message.stream)
             return
-        if self._subscriber.position is not None:
-            self._continuity.take(message, self._subscriber.position)
         match message:
             case Batch():
                 self._append(message)
@@ -222,7 +225,10 @@ class Run:
             case Failed(stream):
                 self._continuity.broke_off(stream, message.error)
                 self._writer.failed(message)
-                self._fail(stream, message.error)
+                if stream in self._coming_back:  # it is the run before that has no end
+                    self._clocks.over(stream)
+                else:
+                    self._fail(stream, message.error)
             case Probes(host):
                 self._writer.probes(message)
                 self._clocks.probed(host, time.monotonic())
@@ -230,32 +236,47 @@ class Run:
                 self._writer.event(message)
                 if kind == "clock":
                     self._clocks.told(message, time.monotonic())
+        if not isinstance(message, Batch):
+            self._continuity.passed(self._subscriber.position)
 
     def _append(self, batch: Batch) -> None:
         try:
-            self._writer.append(batch)
+            self._continuity.begins(batch, self._subscriber.position)
+            self._writer.append(batch, self._subscriber.position)
             self._pulses[batch.stream].take(batch, time.monotonic())
         except DiskFull:
             raise
         except RecordingError as error:  # one stream's fault must not end the others
-            self._writer.missed(Missed(batch.stream, len(batch), "other"))
+            reason = "encoder" if isinstance(error, EncoderFailed) else "other"
+            self._writer.missed(Missed(batch.stream, len(batch), reason))
             self._fail(batch.stream, str(error))
 
     def _announced(self, info: StreamInfo) -> None:
         self._alive.add(info.name)
         self._over.discard(info.name)
+        self._coming_back.discard(info.name)
         self._clocks.announced(info, time.monotonic())
         self._pulses.setdefault(info.name, Pulse(info, time.monotonic()))
+        stream = self._rig.streams.get(info.name)
+        h264 = self._h264(stream, info)
         if info.name in self._writer.streams:
+            if h264 is not None:
+                self._writer.streams[info.name].encode_with(h264)
             self._writer.announced_again(info)
             return
-        stream = self._rig.streams.get(info.name)
         self._writer.add_stream(
             info,
             withheld=stream is not None and stream.store == "none",
             required=stream is not None and stream.required,
             latency_ns=round(stream.latency_ms * 1e6) if stream is not None else 0,
+            h264=h264,
         )
+
+    @staticmethod
+    def _h264(stream: StreamConfig | None, info: StreamInfo) -> Settings | None:
+        if stream is None or stream.store != "h264" or info.kind != "camera":
+            return None
+        return Settings(stream.h264.preset, stream.h264.crf)
 
     def _fail(self, stream: str, error: str) -> None:
         self._alive.discard(stream)
@@ -269,12 +290,32 @@ class Run:
     def _check_processes(self) -> None:
         """Take note of drivers that are over without having said so on the bus."""
         for over in self._processes.check() if self._processes is not None else ():
+            if over.stream in self._errors or self._comes_back(over):
+                continue
             never = over.stream not in self._writer.streams
             if over.code != 0 or never:
                 error = over.error or f"{over.stream}: its driver ended without sending anything"
                 if not never and not self._writer.closed:
                     self._writer.failed(Failed(over.stream, Fault.FAILED, error))
                 self._fail(over.stream, error)
+
+    def _comes_back(self, over: Exit) -> bool:
+        """Start a driver again whose process was killed; whether that is so, or will be."""
+        if over.code >= 0 or self.phase != "recording" or self._writer.closed:
+            return False
+        now, restarts = time.monotonic(), self._restarts.setdefault(over.stream, Restarts())
+        if restarts.due_s is None:
+            if not restarts.died(now):
+                return False
+            self._writer.event(
+                Event(self._now(), "device", f"{over.error}; it is started again", over.stream)
+            )
+        if restarts.take(now):
+            assert self._processes is not None
+            self._hub.release(over.stream)
+            self._coming_back.add(over.stream)
+            self._processes.restart(over.stream)
+        return True
 
     def _check_workers(self) -> None:
         """Take note of workers that failed."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
+from typing import NoReturn
 
 import h5py
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from drivers.base import STAMP, Batch, StreamInfo
 from drivers.errors import RecordingError, RecordingUnreadable
 from recordings import layout
+from recordings.h264_reader import H264Pictures
 from recordings.latency import found
 from recordings.ledger import Ledger
 from recordings.verified import VerifiedColumn
@@ -26,7 +28,8 @@ class StreamReader:
     A recording that was not closed in good order is read up to the last row that is complete.
 
     Attributes:
-        info: what the stream is.
+        info: what the stream is; pictures that a codec encodes are told as they decode, ``array``.
+        codec: ``h264`` where pictures are packets that need those before them, else empty.
         ledger: its account.
         required: the session is not sound without it.
         latency_ns: constant latency already taken off ``time``.
@@ -41,6 +44,7 @@ class StreamReader:
 
     def __init__(self, group: h5py.Group, *, closed: bool, verify: bool) -> None:
         self.info: StreamInfo = layout.read_info(group)
+        self.codec = layout.read_codec(group)
         attributes = {name: layout.plain(value) for name, value in group.attrs.items()}
         self.required = bool(attributes["required"])
         self.latency_ns = int(attributes["latency_ns"])
@@ -61,9 +65,14 @@ class StreamReader:
                 closed=closed,
                 verify=verify,
             )
-            for name in layout.column_names(self.info, withheld=self.withheld)
+            for name in layout.column_names(self.info, withheld=self.withheld, codec=self.codec)
         }
         self._limit(closed)
+        self._h264 = (
+            H264Pictures(self._file, self.info, self.columns["index"], self.columns["packets"])
+            if self.codec and not self.withheld
+            else None
+        )
 
     def _limit(self, closed: bool) -> None:
         stamps = {len(self.columns[name]) for name in layout.STAMP_COLUMNS}
@@ -160,12 +169,14 @@ class StreamReader:
         return np.append(np.where(rows > 0, period, usual), usual)
 
     @property
-    def data(self) -> VerifiedColumn:
+    def data(self) -> VerifiedColumn | H264Pictures:
         """(R, *shape) rows; slices are arrays.
 
         Raises:
             RecordingError: the stream holds pictures, or its data was withheld.
         """
+        if self._h264 is not None:
+            return self._h264
         if "data" not in self.columns:
             self._refuse("use picture(i) or image(i)" if not self.withheld else None)
         return self.columns["data"]
@@ -177,7 +188,7 @@ class StreamReader:
             RecordingError: the stream holds no encoded pictures.
             RecordingUnreadable: it is damaged.
         """
-        if "packets" not in self.columns:
+        if "packets" not in self.columns or self._h264 is not None:
             self._refuse("use data[i] or image(i)" if not self.withheld else None)
         entry = self.columns["index"][range(len(self))[index]]
         start, size = int(entry["offset"]), int(entry["size"])
@@ -206,7 +217,28 @@ class StreamReader:
             )
         return image
 
-    def _refuse(self, mend: str | None) -> None:
+    @property
+    def encoded(self) -> H264Pictures:
+        """The packets and pictures of a stream that is stored as H.264.
+
+        Raises:
+            RecordingError: it is not.
+        """
+        if self._h264 is None:
+            self._refuse("use picture(i), image(i) or data[i]")
+        return self._h264
+
+    def index_at(self, time_ns: int) -> int:
+        """Return the number of the last row up to a session time; 0 where all come later.
+
+        Raises:
+            RecordingError: the stream has no rows.
+        """
+        if not len(self):
+            self._refuse("choose a stream that has rows")
+        return max(int(np.searchsorted(self.times, time_ns, side="right")) - 1, 0)
+
+    def _refuse(self, mend: str | None) -> NoReturn:
         what = "was recorded without its pictures" if self.withheld else f"holds {self.info.encoding} rows"
         raise RecordingError(
             f"{self._file}: stream {self.info.name} {what}",

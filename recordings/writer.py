@@ -23,8 +23,10 @@ import numpy as np
 
 from drivers.base import Batch, StreamInfo
 from drivers.bus.messages import PROBE, Ended, Event, Failed, Missed, Probes
+from drivers.bus.order import Position
 from drivers.errors import RecordingError
 from recordings import layout
+from recordings.encoding import Settings
 from recordings.kept import find
 from recordings.labels import Label, labels_of
 from recordings.opening import create, reopen
@@ -109,7 +111,13 @@ class SessionWriter:
             for name in map(str, group):
                 kept = find(layout.subgroup(self._file, f"{folder}/{name}"))
                 self.streams[name] = StreamWriter(
-                    self._file, self._under, kept.info, withheld=kept.withheld, attributes={}, kept=kept
+                    self._file,
+                    self._under,
+                    kept.info,
+                    withheld=kept.withheld,
+                    attributes={},
+                    h264=Settings() if kept.codec else None,
+                    kept=kept,
                 )
         events, labels = (layout.subgroup(self._file, name) for name in (layout.EVENTS, layout.LABELS))
         self._event_columns = {name: layout.dataset(events, name) for name in layout.EVENT_COLUMNS}
@@ -147,6 +155,7 @@ class SessionWriter:
         withheld: bool = False,
         required: bool = True,
         latency_ns: int = 0,
+        h264: Settings | None = None,
     ) -> StreamWriter:
         """Make room for a stream.
 
@@ -155,13 +164,16 @@ class SessionWriter:
             withheld: stamps and ledger are kept, its data never (``store: none``).
             required: the session is not sound without it.
             latency_ns: constant latency of the device, already taken off ``time``.
+            h264: store its pictures as H.264; None as they come.
         """
         if info.name in self.streams:
             raise RecordingError(
                 f"{info.name}: announced twice", mend="give each stream of the rig a name of its own"
             )
         attributes = {"required": required, "latency_ns": latency_ns, "ended": ""}
-        stream = StreamWriter(self._file, self._under, info, withheld=withheld, attributes=attributes)
+        stream = StreamWriter(
+            self._file, self._under, info, withheld=withheld, attributes=attributes, h264=h264
+        )
         self.streams[info.name] = stream
         self._next_flush = 0.0  # a crash must not lose a whole stream
         return stream
@@ -170,12 +182,19 @@ class SessionWriter:
         """Note what a stream now tells of itself; if its driver had failed, it was started again."""
         stream = self.streams[info.name]
         stream.failure = ""
-        if msgspec.structs.replace(stream.info, **_news(info)) == info:
+        known = stream.info
+        if stream.codec:  # the encoder takes pixels and JPEG; a resumed file does not tell which
+            known = msgspec.structs.replace(known, encoding=info.encoding)
+        if msgspec.structs.replace(known, **_news(info)) == info:
             stream.info = info
-            layout.write_info(stream.group, info)
+            layout.write_info(stream.group, info, stream.codec)
 
-    def append(self, batch: Batch) -> None:
+    def append(self, batch: Batch, position: Position | None = None) -> None:
         """Store a batch of a stream that was added.
+
+        Args:
+            batch: the batch.
+            position: of its stream on the bus behind it, for a recorder that goes on with the file.
 
         Raises:
             RecordingError: the batch does not fit its stream; it was refused whole.
@@ -188,6 +207,8 @@ class SessionWriter:
             )
         try:
             stream.append(batch)
+            if position is not None:
+                stream.at(position)
         except OSError as error:
             raise self._disk_failed(error) from error
         self.poll()
@@ -220,8 +241,9 @@ class SessionWriter:
         """Note that a stream ended in order, with its totals."""
         if ended.stream in self.streams:
             stream = self.streams[ended.stream]
-            stream.ledger.end(ended.produced, ended.lost)
             stream.group.attrs.modify("ended", stream.failure or "ended")
+            # The totals close the account: what the encoder has yet to hand out is counted before.
+            stream.after_all(lambda: stream.ledger.end(ended.produced, ended.lost))
 
     def failed(self, failed: Failed) -> None:
         """Note that a driver gave up; its totals may still follow."""

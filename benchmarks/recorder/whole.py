@@ -1,196 +1,205 @@
-"""The whole recorder under the load of a laboratory: what it loses, how much processor and memory it takes.
+"""The whole recorder at real rates: three cameras, eight IMUs and eight channels of sound, on two cores.
 
-    python -m benchmarks.recorder.whole [--seconds 600] [--cores 2] [--keep FILE]
+    python -m benchmarks.recorder.whole [--seconds 600] [--hours 1] [--h264 1] [--cores 2] [--keep FILE.h5]
 
-Three cameras of 1280x720 JPEG pictures (about 120 kB) at 30 fps, eight IMUs at 200 Hz and eight
-channels of sound at 48 kHz, each published by a process of its own, in real time; ``chorus record`` in
-another, on ``--cores`` cores that it shares with all of them. Printed: rows published, stored and lost;
-the processor time of the recorder (bus, clocks, writer, checksums) as a share of one core; its memory,
-each minute, and the slope of that. The publishers send what was made before, so that only the recorder
-and the bus are measured.
+``chorus record`` with the processes of its drivers: 3 cameras of 1280x720 JPEG at 30 fps, 8 simulated
+IMUs at 200 Hz, 8 channels of 48 kHz sound. Pictures and sound of the simulator are made beforehand, so
+that what the simulator costs is not in the way. Everything, drivers too, is pinned to ``--cores``.
+
+Printed: rows and losses of each stream; processor time of the recorder (hub, subscriber, writer), of
+the drivers; resident memory of the recorder over time, with the slope of a straight line through its
+second half and the slope's 95 % interval. ``--h264 N`` stores that many of the cameras as H.264.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
+import soundfile
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+from scipy import stats
 
-from drivers.base import NO_TIME, Batch, StreamInfo
+from drivers.rig import load_rig
+from drivers.simulator.camera import CameraConfig
+from drivers.simulator.microphone import MicrophoneConfig
+from drivers.simulator.sound import Sound
+from drivers.simulator.view import Painter
+from recordings.check import check
+from recordings.recorder import record
 
-CAMERAS = tuple(
-    StreamInfo(
-        name=f"camera{n}", kind="camera", encoding="jpeg", dtype="|u1", shape=(720, 1280, 3), rate_hz=30.0
-    )
-    for n in range(3)
+CAMERAS, FPS, SIZE = 3, 30, (1280, 720)
+IMUS, IMU_HZ = 8, 200
+CHANNELS, SOUND_HZ = 8, 48_000
+LOOP_S = 4
+PLACES = (
+    "left_forearm",
+    "right_forearm",
+    "left_shin",
+    "right_shin",
+    "left_thigh",
+    "right_thigh",
+    "pelvis",
+    "chest",
 )
-IMUS = tuple(
-    StreamInfo(name=f"imu{n}", kind="imu", shape=(10,), rate_hz=200.0, regular=True) for n in range(8)
-)
-SOUND = StreamInfo(
-    name="sound", kind="audio", dtype="<i2", shape=(8,), rate_hz=48000.0, regular=True, stamping="block"
-)
-STREAMS = (*CAMERAS, *IMUS, SOUND)
-PICTURE_BYTES = 120_000
-EACH_S = {"camera": 1 / 30, "imu": 0.02, "audio": 0.02}
-GOAL_CPU, GOAL_MB = 60.0, 400.0
+GOAL_CPU = 0.60
+"""Of one core, for recorder and bus."""
+GOAL_RSS = 400.0
+"""MB."""
+GRAIN = 4.0
+"""Standard deviation of a camera's noise, grey levels: without it pictures would be far too small."""
+BLOCKS = 20
+"""Neighbouring samples of memory are alike: the line goes through the means of so many blocks."""
 
 
-def publish(name: str, address: str, seconds: float) -> None:
-    """Be one publisher, with the device clock that the loop of drivers uses; print the rows at the end."""
-    from drivers.base import Samples
-    from drivers.bus import Publisher
-    from drivers.bus.messages import Ended
-    from drivers.loop import Stamper
-
-    info = next(one for one in STREAMS if one.name == name)
-    chance = np.random.default_rng(5)
-    picture = chance.integers(0, 256, PICTURE_BYTES, np.uint8).tobytes()
-    values = (
-        chance.normal(0, 1000, (48000, *info.shape)).astype(info.dtype) if info.encoding == "array" else None
-    )
-    rows, begin = 0, time.monotonic()
-    with Publisher(address, info, timeout_s=60.0) as publisher:
-        stamper = Stamper(info, publisher.host_clock)
-        while (now := time.monotonic()) < begin + seconds and not publisher.stop_requested:
-            due = int((now - begin) * info.rate_hz) - rows
-            if due > 0:
-                stamped = 1 if info.stamping == "block" else due
-                seq = np.arange(rows, rows + stamped, dtype=np.uint64)
-                host = np.full(stamped, time.monotonic_ns())
-                data = (
-                    (picture,) * due
-                    if values is None
-                    else np.take(values, range(rows, rows + due), 0, mode="wrap")
-                )
-                samples = Samples(data=data, time_host=host, time_device=np.full(stamped, NO_TIME), seq=seq)
-                publisher.publish(Batch(name, stamper(samples), data))
-                rows += due
-            time.sleep(max(0.0, EACH_S[info.kind] - (time.monotonic() - now)))
-        publisher.end(Ended(name, rows, {}))
-        publisher.close(linger_s=30.0)
-    print(json.dumps({"name": name, "rows": rows}))
+def film(path: Path) -> None:
+    """Write some seconds of the simulated body with a camera's grain."""
+    config = CameraConfig(width=SIZE[0], height=SIZE[1])
+    painter, chance = Painter(config.view(), 0), np.random.default_rng(0)
+    grain = [chance.normal(0, GRAIN, (SIZE[1], SIZE[0], 3)) for _ in range(5)]
+    joints = config.body().pose(np.arange(LOOP_S * FPS) / FPS).joints
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("libx264", rate=FPS, options={"crf": "12", "preset": "ultrafast"})
+        assert isinstance(video, VideoStream)
+        video.width, video.height, video.pix_fmt = *SIZE, "yuv420p"
+        for number, pose in enumerate(joints):
+            image = np.clip(painter(pose, True) + grain[number % len(grain)], 0, 255).astype(np.uint8)
+            frame = av.VideoFrame.from_ndarray(image, format="bgr24")
+            frame.pts, frame.time_base = number, Fraction(1, FPS)
+            container.mux(video.encode(frame))
+        container.mux(video.encode(None))
 
 
-def record(output: str) -> None:
-    """Record until all streams have ended; print the memory each second, and the summary."""
-    from drivers.rig import load_rig
-    from recordings.recorder import record as record_rig
-    from recordings.status import RecordStatus
+def sound(path: Path) -> None:
+    """Write some seconds of what eight microphones hear."""
+    times = np.arange(LOOP_S * SOUND_HZ) / SOUND_HZ
+    body = MicrophoneConfig().body()
+    heard = np.stack([Sound(body, seed)(times) for seed in range(CHANNELS)], axis=1)
+    soundfile.write(path, heard, SOUND_HZ, subtype="PCM_16")
 
-    said: list[float] = []
 
-    def status(now: RecordStatus) -> None:
-        if not said:
-            print(now.address, flush=True)
-        if not said or time.monotonic() - said[-1] > 1.0:
-            said.append(time.monotonic())
-            memory.append((time.monotonic(), resident_mb()))
-
-    memory: list[tuple[float, float]] = []
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "whole.yaml")
-        streams = "".join(
-            f"  {one.name}: {{driver: imu.serial, port: x, protocol: witmotion, remote: true}}\n"
-            for one in STREAMS
+def write_rig(folder: Path, h264: int) -> Path:
+    """Make film, sound and rig."""
+    film(folder / "film.mp4")
+    sound(folder / "sound.wav")
+    lines = ["name: whole", "streams:"]
+    for number in range(CAMERAS):
+        store = "h264" if number < h264 else "mjpeg"
+        shown = f"driver: camera.file, path: film.mp4, fps: {FPS}, loop: true"
+        lines.append(f"  camera{number}: {{{shown}, store: {store}}}")
+    for number, place in enumerate(PLACES[:IMUS]):
+        lines.append(
+            f"  imu{number}: {{driver: simulator.imu, worn_on: {place}, rate_hz: {IMU_HZ}, seed: {number}}}"
         )
-        path.write_text(f"streams:\n{streams}")
-        summary = record_rig(load_rig(path), output, on_status=status, start_s=120.0)
-    lost = {name: stream.lost for name, stream in summary.streams.items() if stream.lost}
-    told = {
-        "rows": {name: stream.rows for name, stream in summary.streams.items()},
-        "lost": lost,
-        "unexplained": sum(stream.unexplained for stream in summary.streams.values()),
-        "problems": summary.problems,
-        "cpu_s": summary.cpu_s,
-        "duration_s": summary.duration_s,
-        "memory": memory,
-    }
-    print(json.dumps(told))
+    lines.append("  sound: {driver: microphone.file, path: sound.wav, loop: true}")
+    path = folder / "whole.yaml"
+    path.write_text("\n".join(lines) + "\n")
+    return path
 
 
-def resident_mb() -> float:
-    """Return the memory that this process has now, MB."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+def measure(rig: Path, output: Path, seconds: float) -> tuple[dict[str, float], NDArray[np.float64]]:
+    """Record in a process of its own; return what it told and (N, 2) its memory: s, MB."""
+    command = [sys.executable, "-m", "benchmarks.recorder.whole", "--record", str(rig)]
+    command += ["--output", str(output), "--seconds", str(seconds)]
+    rss, begun = [], time.monotonic()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as recorder:
+        while recorder.poll() is None:
+            try:
+                recorder.wait(1.0)
+            except subprocess.TimeoutExpired:
+                rss.append((time.monotonic() - begun, resident(recorder.pid)))
+        told = recorder.stdout.read() if recorder.stdout else ""
+    if not told.strip():
+        raise SystemExit("the recorder ended without a word")
+    return json.loads(told.splitlines()[-1]), np.array(rss)
+
+
+def resident(pid: int) -> float:
+    """Return the resident memory of a process, MB; 0 where it is gone."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0.0
+    return next((int(line.split()[1]) * 1024e-6 for line in lines if line.startswith("VmRSS")), 0.0)
+
+
+def slope(rss: NDArray[np.float64]) -> tuple[float, float, float]:
+    """Return the slope of memory in the second half, MB/h, and its 95 % interval."""
+    half = rss[len(rss) // 2 :]
+    means = np.array([block.mean(axis=0) for block in np.array_split(half, min(BLOCKS, len(half)))])
+    line = stats.linregress(means[:, 0], means[:, 1])
+    wide = float(stats.t.ppf(0.975, len(means) - 2) * line.stderr)
+    return tuple(3600 * value for value in (line.slope, line.slope - wide, line.slope + wide))  # type: ignore[return-value]
+
+
+def run_recorder(rig: Path, output: Path, seconds: float) -> int:
+    """Record; the last line printed is JSON."""
+    summary = record(load_rig(rig), output, seconds)
+    told = {"cpu": summary.cpu_s, "drivers": summary.drivers_cpu_s, "seconds": summary.duration_s}
+    print(json.dumps({**told, "problems": list(summary.problems)}))
+    return 0
+
+
+def report(output: Path, told: dict[str, float], rss: NDArray[np.float64], h264: int) -> bool:
+    """Print the figures; return whether the goals are reached."""
+    found = check(output)
+    lost = sum(stream.lost for stream in found.streams.values())
+    unexplained = sum(abs(stream.unexplained) for stream in found.streams.values())
+    for name, stream in found.streams.items():
+        words = f"{stream.samples:9} rows  {stream.rate_hz:10.3f} Hz"
+        print(f"{name:8} {words}  lost {stream.lost}  unexplained {stream.unexplained}")
+    share = told["cpu"] / told["seconds"]
+    print(f"duration            {told['seconds']:.1f} s, file {output.stat().st_size / 1e9:.2f} GB")
+    print(f"lost                {lost} rows, unexplained {unexplained}, problems {len(found.problems)}")
+    print(*(f"  {problem}" for problem in found.problems), sep="\n", end="\n" if found.problems else "")
+    goal = f"goal <= {100 * GOAL_CPU:.0f} %" if not h264 else "x264 included: no goal"
+    print(f"recorder and bus    {100 * share:.1f} % of one core ({goal})")
+    print(f"drivers             {100 * told['drivers'] / told['seconds']:.1f} % of one core")
+    rss = rss[rss[:, 1] > 0][:-1]
+    shown = np.interp(np.linspace(rss[0, 0], rss[-1, 0], 7), rss[:, 0], rss[:, 1])
+    print(f"memory              {' '.join(f'{value:.0f}' for value in shown)} MB over time, ", end="")
+    print(f"most {rss[:, 1].max():.0f} MB (goal <= {GOAL_RSS:.0f})")
+    each, low, high = slope(rss)
+    flat = low <= 0 or each * (rss[-1, 0] - rss[0, 0]) / 3600 < 0.01 * rss[-1, 1]
+    print(f"memory slope        {each:+.2f} MB/h, 95 % interval {low:+.2f} to {high:+.2f}")
+    good = not lost and not unexplained and not found.problems
+    good = good and (share <= GOAL_CPU or h264 > 0) and rss[:, 1].max() <= GOAL_RSS and flat
+    print(f"goals (0 lost, 0 unexplained, processor, memory flat): {'reached' if good else 'missed'}")
+    return bool(good)
 
 
 def main() -> int:
     """Print the figures; return 0 where the goals are reached."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--seconds", type=float, default=600.0)
-    parser.add_argument("--cores", type=int, default=2)
-    parser.add_argument("--keep", type=Path, help="keep the session as this file")
-    parser.add_argument("--role", nargs="+", help=argparse.SUPPRESS)
+    parser.add_argument("--hours", type=float, default=0.0, help="instead of --seconds")
+    parser.add_argument("--h264", type=int, default=0, help="cameras stored as H.264")
+    parser.add_argument("--cores", type=int, default=2, help="0: as many as there are")
+    parser.add_argument("--keep", type=Path, help="keep the recording under this name")
+    parser.add_argument("--output", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--record", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.role:
-        role, *rest = options.role
-        publish(rest[0], rest[1], float(rest[2])) if role == "publish" else record(rest[0])
-        return 0
-    with contextlib.suppress(AttributeError):
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.cores])
-    with tempfile.TemporaryDirectory(dir=options.keep.parent if options.keep else None) as folder:
-        output = Path(folder, "whole.h5")
-        code = run(output, options.seconds)
-        if options.keep:
-            output.rename(options.keep)
-        return code
-
-
-def run(output: Path, seconds: float) -> int:
-    """Record once and print what came of it."""
-
-    def role(*words: object) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "benchmarks.recorder.whole", "--role", *map(str, words)]
-        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-
-    recorder = role("record", output)
-    assert recorder.stdout is not None
-    address = recorder.stdout.readline().strip()
-    publishers = [role("publish", one.name, address, seconds) for one in STREAMS]
-    published = {
-        told["name"]: told["rows"]
-        for told in (json.loads(one.communicate()[0].splitlines()[-1]) for one in publishers)
-    }
-    told = json.loads(recorder.communicate()[0].splitlines()[-1])
-    missing = {name: rows - told["rows"].get(name, 0) for name, rows in published.items()}
-    missing = {name: rows for name, rows in missing.items() if rows}
-    share = 100 * told["cpu_s"] / told["duration_s"]
-    size = output.stat().st_size / 1e6
-    rows = sum(published.values())
-    print(f"{seconds:.0f} s, {rows} rows published in {len(STREAMS)} streams; file {size:.0f} MB")
-    print(f"  missing: {missing or 'nothing'}; lost: {told['lost'] or 'nothing'}")
-    print(f"  {told['unexplained']} unexplained")
-    print(f"  {'; '.join(told['problems']) or 'no problems'}")
-    print(f"  recorder and bus: {share:.1f} % of a core")
-    at, memory = np.array(told["memory"]).T
-    settled = at > at[0] + 0.2 * (at[-1] - at[0])
-    slope, doubt = line(at[settled], memory[settled])
-    print(
-        f"  memory: {statistics.median(memory):.0f} MB, most {memory.max():.0f} MB; after the first fifth "
-        f"{slope * 3600:+.1f} +- {2 * doubt * 3600:.1f} MB an hour"
-    )
-    good = not missing and not told["problems"] and share <= GOAL_CPU and memory.max() <= GOAL_MB
-    goals = f"0 lost, <= {GOAL_CPU:.0f} % of a core, <= {GOAL_MB:.0f} MB"
-    print(f"goals ({goals}): {'reached' if good else 'missed'}")
-    return 0 if good else 1
-
-
-def line(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
-    """Return slope and its standard error, of means over a twelfth: memory moves in steps."""
-    block = np.floor((x - x[0]) / max((x[-1] - x[0]) / 12, 1.0))
-    means = np.array([(x[block == one].mean(), y[block == one].mean()) for one in np.unique(block)])
-    fit, covariance = np.polyfit(means[:, 0], means[:, 1], 1, cov=True)
-    return float(fit[0]), float(np.sqrt(covariance[0, 0]))
+    if options.record is not None:
+        return run_recorder(options.record, options.output, options.seconds)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        rig = write_rig(folder, options.h264)
+        if options.cores:
+            cores = sorted(os.sched_getaffinity(0))[-options.cores :]
+            os.sched_setaffinity(0, cores)  # children inherit it
+        output = options.keep or folder / "whole.h5"
+        told, rss = measure(rig, output, options.hours * 3600 or options.seconds)
+        return 0 if report(output, told, rss, options.h264) else 1
 
 
 if __name__ == "__main__":

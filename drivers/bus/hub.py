@@ -16,7 +16,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
 from types import TracebackType
 
 import msgspec
@@ -89,7 +88,6 @@ class Hub:
         self._outage_ns = outage_ns
         self._publishers: dict[str, _Publisher] = {}
         self._subscribers: dict[bytes, frozenset[str] | None] = {}
-        self._gone: deque[str] = deque()
         self._stopping = False
         self._closing = False
         self._told_stop = False
@@ -162,6 +160,12 @@ class Hub:
             name for name, known in list(self._publishers.items()) if known.ended and not known.silent
         )
 
+    def release(self, stream: str) -> None:
+        """Let another publish a stream, by who knows that its publisher is gone and not only silent."""
+        known = self._publishers.get(stream)
+        if known is not None:
+            known.silent = known.lost = True
+
     def data_socket(self) -> zmq.Socket[bytes]:
         """Return a connected SUB socket for this process; to be closed before the hub is."""
         made = make_socket(self._context, zmq.SUB, "")
@@ -171,11 +175,6 @@ class Hub:
     def request_stop(self) -> None:
         """Tell all publishers, and those yet to come, to end their streams."""
         self._stopping = True
-        self._waker.wake()
-
-    def release(self, stream: str) -> None:
-        """Note that the program that published a stream is dead, so that another may publish it at once."""
-        self._gone.append(stream)
         self._waker.wake()
 
     def close(self) -> None:
@@ -223,8 +222,6 @@ class Hub:
             ready = dict(poller.poll(200))
             if self._waker.fileno() in ready:
                 self._waker.clear()
-            while self._gone:
-                self._bury(self._gone.popleft())
             if self._stopping and not self._told_stop:
                 self._told_stop = True
                 self._tell_publishers(control.Stop())
@@ -364,15 +361,9 @@ class Hub:
         self._subscribers.pop(identity, None)
         for name, known in self._publishers.items():
             if known.identity == identity:
-                self._bury(name)
-
-    def _bury(self, name: str) -> None:
-        known = self._publishers.get(name)
-        if known is None:
-            return
-        if not known.ended:
-            self._report(name, known, left=True)
-        known.ended = known.silent = True
+                if not known.ended:
+                    self._report(name, known, left=True)
+                known.ended = known.silent = True
 
     def _report_silence(self) -> None:
         now_ns = time.monotonic_ns()

@@ -20,7 +20,7 @@ from drivers.errors import ConfigError
 if TYPE_CHECKING:
     import jsonargparse
 
-RIG_KEYS = ("streams.", "bus.", "name=", "vision=", "subject=", "task=", "metadata.", "markers.")
+RIG_KEYS = ("streams.", "bus.", "name=", "vision=", "subject=", "task=", "metadata.", "markers.", "recorder.")
 
 KINDS = {"float": "a number", "int": "a whole number", "bool": "true or false", "str": "text"}
 """Types of options in words."""

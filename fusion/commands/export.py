@@ -25,7 +25,7 @@ def export(
 
     Args:
         file: the session file (.h5).
-        to: csv, mcap, wav or mp4.
+        to: csv, mcap, wav, mp4 or motion-bids.
         output: the file or folder to make.
         streams: names with commas between; all that the format can take by default.
         raw_times: times of arrival in place of corrected session times.

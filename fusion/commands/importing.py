@@ -1,4 +1,4 @@
-"""``chorus import DATA_SET ROOT --output DIR``: a public data set as sessions."""
+"""``chorus import berkeley-mhad ROOT | xdf FILE --output DIR``: what others recorded, as sessions."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from fusion.commands.arguments import call
 
 
 def main(argv: list[str], program: str) -> int:
-    sets = {"berkeley-mhad": berkeley_mhad}
+    sets = {"berkeley-mhad": berkeley_mhad, "xdf": xdf}
     if not argv or argv[0] in ("-h", "--help"):
-        print(f"usage: {program} DATA_SET ROOT --output DIR\n\nData sets: {', '.join(sets)}")
+        print(f"usage: {program} WHAT PATH --output DIR\n\nWhat there is to import: {', '.join(sets)}")
         return 0 if argv else 2
     if argv[0] not in sets:
         raise ConfigError(f"there is no importer for {argv[0]!r}", mend=f"Choose of {', '.join(sets)}")
@@ -60,4 +60,26 @@ def berkeley_mhad(
         print(json_format.dumps(facts, indent=2))
     else:
         print_import(report)
+    return 0
+
+
+def xdf(file: str, output: str = "sessions", json: bool = False) -> int:
+    """Write an XDF file (Lab Streaming Layer, LabRecorder) as a session.
+
+    Args:
+        file: the file (.xdf).
+        output: the session (.h5), or a folder for it.
+        json: print JSON for other programs.
+    """
+    from rich.console import Console
+
+    from fusion.commands.view import print_xdf
+    from recordings.importers.xdf import import_xdf
+
+    with Console(stderr=True).status(f"importing {Path(file).name}"):
+        report = import_xdf(file, output)
+    if json:
+        print(json_format.dumps({**dataclasses.asdict(report), "file": str(report.file)}, indent=2))
+    else:
+        print_xdf(report)
     return 0

@@ -19,6 +19,7 @@ from recordings.status import RecordStatus, RecordSummary, StreamStatus
 if TYPE_CHECKING:
     from recordings.editing.repair import RepairReport
     from recordings.importers.berkeley_sessions import ImportReport
+    from recordings.importers.xdf import XdfReport
     from recordings.resync import ResyncReport
 
 
@@ -166,6 +167,27 @@ def print_import(report: ImportReport, console: Console | None = None) -> None:
     console.print(done)
     where = report.files[0].parent if report.files else ""
     console.print(f"{len(report.files)} sessions in {escape(str(where))}", highlight=False, soft_wrap=True)
+
+
+def print_xdf(report: XdfReport, console: Console | None = None) -> None:
+    """Print what became of each stream of an XDF file."""
+    console = console or plain_console()
+    done = table("stream", "type", "became", "rows", "lost", "clock offsets", "scatter [ms]")
+    for one in report.streams:
+        became = f"{one.became} {one.name}" if one.became != "nothing" else one.became
+        done.add_row(
+            escape(one.xdf_name),
+            escape(one.xdf_type),
+            became,
+            str(one.rows),
+            str(one.lost),
+            str(one.offsets),
+            f"{one.scatter_ms:.3f}" if one.offsets else "",
+        )
+    console.print(done)
+    for line in (*report.notes, *(f"{one.xdf_name}: {one.note}" for one in report.streams if one.note)):
+        console.print(escape(f"! {line}"), highlight=False, soft_wrap=True)
+    console.print(escape(str(report.file)), highlight=False, soft_wrap=True)
 
 
 def print_info(facts: dict[str, Any], console: Console | None = None) -> None:

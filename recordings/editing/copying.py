@@ -19,6 +19,7 @@ from drivers.base import NO_TIME, Batch, StreamInfo
 from drivers.bus.messages import Event, Probes
 from drivers.errors import RecordingError, RecordingExists
 from recordings import layout
+from recordings.encoding import Settings
 from recordings.labels import Label
 from recordings.latency import found
 from recordings.ledger import Ledger
@@ -102,7 +103,11 @@ class Copy:
         """
         withheld = withheld or stream.withheld
         made = self._writer.add_stream(
-            info or stream.info, withheld=withheld, required=stream.required, latency_ns=stream.latency_ns
+            info or stream.info,
+            withheld=withheld,
+            required=stream.required,
+            latency_ns=stream.latency_ns,
+            h264=Settings() if stream.codec else None,
         )
         for first, last in _runs(kept, stream.stamp_count):
             for stamps, rows in _pieces(stream, first, last):
@@ -112,6 +117,9 @@ class Copy:
                 stamps["time_device"][stamps["time_device"] != NO_TIME] += device_shift_ns
                 if withheld:
                     made.append_stamps(stamps, rows.stop - rows.start)
+                elif stream.codec:
+                    made.append_encoded(stamps, _packets(stream, rows, begins=rows.start == first))
+                    self._writer.poll()
                 else:
                     self._writer.append(Batch(made.info.name, stamps, _data(stream, rows)))
         rows = made.ledger.stored
@@ -197,6 +205,14 @@ def _data(stream: StreamReader, rows: slice) -> NDArray[Any] | tuple[bytes, ...]
     if stream.info.encoding == "array":
         return stream.data[rows]
     return tuple(stream.picture(row) for row in range(rows.start, rows.stop))
+
+
+def _packets(stream: StreamReader, rows: slice, *, begins: bool) -> Iterator[tuple[bytes, bool]]:
+    """Yield packets as they are; the first of a run brings all since its key frame, to decode alone."""
+    for row in range(rows.start, rows.stop):
+        alone = begins and row == rows.start
+        key = alone or bool(stream.columns["index"][row]["key"])
+        yield stream.encoded.alone(row) if alone else stream.encoded.packet(row), key
 
 
 def refuse_damage(recording: Recording) -> None:

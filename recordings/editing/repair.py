@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.errors import RecordingError, RecordingUnreadable
+from recordings import layout
 from recordings.editing.copying import Copy, history
 from recordings.reader import open_recording
 from recordings.stream_reader import StreamReader
@@ -87,7 +88,7 @@ def repair(path: Path | str, output: Path | str | None = None) -> RepairReport:
                 lost = dict(stream.ledger.lost)
                 if damaged:
                     lost["disk"] = lost.get("disk", 0) + damaged
-                ended = stream.ended if closed or stream.ended else "the recorder was interrupted"
+                ended = stream.ended if closed or stream.ended else layout.INTERRUPTED
                 rows = copy.stream(stream, kept, lost=lost, ended=ended)
                 streams[name] = StreamRepair(rows, damaged, 0 if closed else _unverified(stream))
             copy.rest(recording)
@@ -106,7 +107,22 @@ def _usable(stream: StreamReader) -> NDArray[np.bool_]:
                 usable &= (stream.block_rows[1:] <= first) | (stream.block_rows[:-1] >= last)
             else:
                 usable[first:last] = False
-    return usable
+    return usable & _decodable(stream, usable) if stream.codec else usable
+
+
+def _decodable(stream: StreamReader, usable: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(N,) whether all packets since a picture's key frame are usable."""
+    keys = np.zeros(len(usable), bool)
+    index = stream.columns["index"]
+    damaged = set(index.faults())
+    for chunk in range(index.chunks):
+        if chunk not in damaged:
+            begin, end = index.span(chunk)
+            keys[begin:end] = index.chunk(chunk)["key"]
+    rows = np.arange(len(usable))
+    last_key = np.maximum.accumulate(np.where(keys, rows, -1))
+    last_bad = np.maximum.accumulate(np.where(usable, -1, rows))
+    return last_key > last_bad
 
 
 def _pictures_in(stream: StreamReader, first: int, last: int) -> NDArray[np.bool_]:

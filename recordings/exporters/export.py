@@ -26,6 +26,7 @@ FORMATS = {
     "mcap": "recordings.exporters.mcap_file",
     "wav": "recordings.exporters.wav_files",
     "mp4": "recordings.exporters.mp4_files",
+    "motion-bids": "recordings.exporters.motion_bids",
 }
 """Format and the module that writes it, imported when asked for."""
 

@@ -108,7 +108,7 @@ def test_overrides_are_applied_checked_and_kept_in_the_text(rig_file):
         (("driver: imu.serial", "rate: 5"), "has an unknown key 'rate'|no 'driver'", "driver"),
         (("right_forearm", "right_forarm"), "no place on the body", "Did you mean 'right_forearm'"),
         (("latency_ms: 12", "latency_ms: 1e9"), "latency_ms", "milliseconds"),
-        (("required: false", "store: png"), "store is 'png'", "one of default, mjpeg, raw, none"),
+        (("required: false", "store: png"), "store is 'png'", "one of default, mjpeg, h264, raw, none"),
         (("wrist:", "Left-Wrist:"), "'Left-Wrist' cannot name a stream", "small letters"),
         (("wrist:", "camera:"), "'camera' stands twice", "line"),
         (("name: walk", "name: [a"), "line", "Correct that line"),

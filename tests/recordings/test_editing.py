@@ -55,8 +55,22 @@ def test_an_interrupted_session_is_repaired_into_a_sound_one(tmp_path: Path) -> 
         assert recording.streams["camera"].picture(49) == picture(49)
         assert [label.action for label in recording.labels] == ["wave"]
         assert json.loads(recording.session.edits[-1])["what"] == "repair"
-    problems = [line for line in examine(report.output).problems if "interrupted" not in line]
-    assert problems == []
+    checked = examine(report.output)
+    assert checked.problems == ()
+    assert not any("interrupted" in note for note in checked.notes)  # all drivers had said that they ended
+
+
+def test_a_stream_that_was_cut_off_is_a_remark_in_the_repaired_session(tmp_path: Path) -> None:
+    writer = SessionWriter(tmp_path / "a.h5", SessionAttributes(id="test", expected=("wrist",)), sync_s=0)
+    writer.add_stream(IMU)
+    rows = np.arange(200)
+    writer.append(Batch("wrist", stamps(rows * 10_000_000, rows), imu_rows(0, 200)))
+    writer.flush()
+    (tmp_path / "b.h5").write_bytes((tmp_path / "a.h5").read_bytes())
+    writer.close()
+    checked = examine(repair(tmp_path / "b.h5").output)
+    assert checked.problems == ()
+    assert any("interrupted" in note for note in checked.notes)
 
 
 @pytest.mark.parametrize("column", ["streams/wrist/data", "streams/room/data", "streams/camera/packets"])

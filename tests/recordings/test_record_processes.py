@@ -20,6 +20,7 @@ from recordings.check import examine
 from recordings.reader import open_recording
 from recordings.recorder import record
 from recordings.replay import replay
+from recordings.restarts import RESTARTS, Restarts
 from recordings.status import RecordStatus
 
 TWO = """
@@ -126,28 +127,79 @@ def test_a_worker_beside_the_drivers_adds_features(tmp_path: Path) -> None:
         assert height.ledger.unexplained == 0
 
 
-def test_a_killed_driver_is_noted_and_the_others_go_on(tmp_path: Path) -> None:
+def test_a_killed_driver_is_started_again_and_its_stream_goes_on(tmp_path: Path) -> None:
     stop = threading.Event()
     killed: list[int] = []
 
     def watch(status: RecordStatus) -> None:
         states = {stream.name: stream for stream in status.streams}
         if status.phase == "recording" and not killed and states["wrist"].rows > 20:
-            killed.append(_child("wrist"))
-            os.kill(killed[0], signal.SIGKILL)
-        if states["wrist"].state == "failed" and states["truth"].rows > 60:
+            killed.append(states["wrist"].rows)
+            os.kill(_child("wrist"), signal.SIGKILL)
+        if killed and states["wrist"].rows > killed[0] + 100:
             stop.set()
 
     summary = record(load_rig(rig_file(tmp_path)), tmp_path / "a.h5", 60.0, on_status=watch, stop=stop)
-    assert summary.duration_s < 30
+    assert summary.duration_s < 50
+    assert summary.problems == ()
+    with open_recording(tmp_path / "a.h5") as recording:
+        wrist = recording.streams["wrist"]
+        ledger, seq, time = wrist.ledger, wrist.row_seq, wrist.times
+        assert ledger.lost["device_gap"] > 0
+        assert ledger.unexplained == 0
+        assert (np.diff(seq) > 0).all()
+        assert (np.diff(time) > 0).all()
+        joint = int(np.argmax(np.diff(seq)))
+        assert np.diff(seq)[joint] - 1 == ledger.lost["device_gap"]
+        assert np.diff(time)[joint] * 1e-9 * 100 == pytest.approx(np.diff(seq)[joint], abs=1)
+        told = [
+            event.label for event in recording.events if event.source == "wrist" and event.kind == "device"
+        ]
+        assert any("SIGKILL; it is started again" in label for label in told)
+        assert recording.streams["truth"].ledger.lost == {}
+
+
+def test_a_driver_that_is_killed_again_and_again_is_given_up_and_the_others_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("recordings.restarts.RESTARTS", 1)
+    stop = threading.Event()
+    killed: set[int] = set()
+
+    def watch(status: RecordStatus) -> None:
+        states = {stream.name: stream for stream in status.streams}
+        if states["wrist"].state == "failed":
+            if states["truth"].rows > 60:
+                stop.set()
+        elif status.phase == "recording" and states["wrist"].rows > 20 and (child := _child("wrist")):
+            killed.add(child)
+            os.kill(child, signal.SIGKILL)
+
+    summary = record(load_rig(rig_file(tmp_path)), tmp_path / "a.h5", 60.0, on_status=watch, stop=stop)
+    assert summary.duration_s < 50
+    assert len(killed) == 2
     assert summary.exit_code == 1
     assert "SIGKILL" in summary.problems[0]
     with open_recording(tmp_path / "a.h5") as recording:
         assert recording.session.closed
-        assert len(recording.streams["wrist"]) > 20
         assert "SIGKILL" in recording.streams["wrist"].ended
         assert recording.streams["truth"].ended == "ended"
-        assert any(event.kind == "device" and event.source == "wrist" for event in recording.events)
+
+
+def test_a_driver_is_started_again_at_once_then_later_and_later_and_then_given_up() -> None:
+    restarts, now, waits = Restarts(), 100.0, []
+    for _ in range(RESTARTS):
+        assert restarts.died(now)
+        assert restarts.due_s is not None
+        waits.append(restarts.due_s - now)
+        assert not restarts.take(restarts.due_s - 0.01) or waits[-1] == 0
+        now = restarts.due_s
+        restarts.take(now)
+        assert not restarts.take(now)
+    assert waits == sorted(waits)
+    assert waits[0] == 0
+    assert not restarts.died(now)
+    assert restarts.died(now + 100.0)
 
 
 def test_a_missing_port_is_one_line_and_leaves_no_file(tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ except ImportError:  # Windows, which lets nobody else write a file that is open
 _HEAPS = (b"HEAP", b"GCOL", b"FRHP", b"FHDB", b"FHIB", b"FSHD", b"FSSE", b"SNOD", b"SMTB")
 _INDEXES = (b"BTHD", b"BTIN", b"BTLF", b"FAHD", b"EAHD")
 _HEADERS = (b"OCHK", b"OHDR")
+_REMEMBERED = 4096  # chunks; only the last of each dataset is written again
 _SUPERBLOCK = b"\x89HDF"
 _END = struct.Struct("<8sBBBB8x8xQ")
 """Superblock, versions 2 and 3: signature, version, sizes and flags, two addresses, end of the file."""
@@ -71,7 +72,7 @@ class OrderedFile(io.RawIOBase):
         self._at = 0
         self._size = size  # as HDF5 sees it
         self._committed = size  # end of what the file on the disk may point at
-        self._chunks: set[int] = set()
+        self._chunks: dict[int, None] = {}  # addresses, the oldest first
         self._pending: dict[int, bytes] = {}
         self._broken = False
 
@@ -116,7 +117,9 @@ class OrderedFile(io.RawIOBase):
         view = memoryview(data).cast("B")
         if self.through == len(view) and (self._at >= self._committed or self._at in self._chunks):
             if not self._broken:
-                self._chunks.add(self._at)
+                self._chunks[self._at] = None
+                if len(self._chunks) > _REMEMBERED:
+                    del self._chunks[next(iter(self._chunks))]
                 self._put(self._at, view)
         else:
             self._hold(self._at, bytes(view))

@@ -39,6 +39,10 @@ def reserve_bytes(total: int) -> int:
     return min(64 << 20, total // 10)
 
 
+_CACHE_BYTES = 64 << 10
+"""HDF5 keeps so much of each dataset that it writes itself; what was written is never read again."""
+
+
 class DiskFull(RecordingError):
     """The disk has no room for more; what was recorded is safe."""
 
@@ -81,7 +85,8 @@ class SessionWriter:
         self._under = reopen(self.path) if resume else create(self.path)
         # The oldest form with checksums on HDF5's own structures; newer ones refuse to open after a crash.
         try:
-            self._file = h5py.File(self._under, "r+" if resume else "w", libver=("v108", "v108"))
+            mode = "r+" if resume else "w"
+            self._file = h5py.File(self._under, mode, libver=("v108", "v108"), rdcc_nbytes=_CACHE_BYTES)
             self._resume() if resume else self._begin()
             self._commit()
         except layout.DAMAGE as error:

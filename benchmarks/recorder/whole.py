@@ -56,7 +56,7 @@ GOAL_CPU = 0.60
 """Of one core, for recorder and bus."""
 GOAL_RSS = 400.0
 """MB."""
-GRAIN = 4.0
+GRAIN = 2.0
 """Standard deviation of a camera's noise, grey levels: without it pictures would be far too small."""
 BLOCKS = 20
 """Neighbouring samples of memory are alike: the line goes through the means of so many blocks."""

@@ -29,6 +29,9 @@ FASTEST = 16.0
 
 MARGIN = 4.0
 
+SILENCE_NS = WINDOW_NS // 2
+"""Where no probe came for longer, those of a minute about a time in it are few or none."""
+
 CLOSE_NS = 10 * 10**9
 """A step shows among the probes so close to it."""
 
@@ -197,15 +200,22 @@ def _piece(probes: NDArray[Any]) -> _Piece:
     bound = np.empty(len(knots))
     slopes: list[tuple[float, float]] = []
     for k, knot in enumerate(knots.tolist()):
-        near = slice(
-            int(np.searchsorted(kept["t3"], knot - WINDOW_NS)),
-            int(np.searchsorted(kept["t3"], knot + WINDOW_NS, "right")),
-        )
+        near = _around(kept["t3"], knot)
         found = _widest(kept[near], knot, base)
         offset[k] = base + round(found.middle)
         bound[k] = max(0.0, found.high - found.middle, found.middle - found.low) + ROUNDING_NS
         slopes.append((found.slope, max(found.slope_high - found.slope, found.slope - found.slope_low)))
     return knots, knots + offset, bound, (slopes[0][0], slopes[-1][0]), (slopes[0][1], slopes[-1][1])
+
+
+def _around(stamps: NDArray[np.int64], knot: int) -> slice:
+    """Return the probes, by their t3, of a minute to either side; in a silence, of those at its ends."""
+    after = min(int(np.searchsorted(stamps, knot)), len(stamps) - 1)
+    ends = int(stamps[max(after - 1, 0)]), int(stamps[after])
+    low, high = (min(ends[0], knot), max(ends[1], knot)) if ends[1] - ends[0] > SILENCE_NS else (knot, knot)
+    first = int(np.searchsorted(stamps, low - WINDOW_NS))
+    last = int(np.searchsorted(stamps, high + WINDOW_NS, "right"))
+    return slice(first, last)
 
 
 def _widest(probes: NDArray[Any], knot: int, base: int) -> Any:

@@ -150,9 +150,10 @@ def _write(writer: SessionWriter, read: ReadStream, epoch: int) -> XdfStream:
 def _write_rows(writer: SessionWriter, read: ReadStream, epoch: int) -> None:
     assert read.info is not None
     rows = np.asarray(read.xdf["time_series"])[read.keep]
-    if read.means.converted:
-        rows = rows * np.array(read.means.factors)
-    rows = np.ascontiguousarray(rows.reshape(len(rows), -1), dtype=read.info.dtype)
+    with np.errstate(over="ignore", invalid="ignore"):  # no number, or too large a one, stays that
+        if read.means.converted:
+            rows = rows * np.array(read.means.factors)
+        rows = np.ascontiguousarray(rows.reshape(len(rows), -1), dtype=read.info.dtype)
     first = first_rows(read)
     stamps = np.empty(len(first), STAMP)
     stamps["time"], stamps["time_bound"] = read.time - epoch, read.bound

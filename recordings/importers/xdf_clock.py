@@ -40,6 +40,12 @@ FEWEST = 4
 STEP_S = 0.005
 """A lasting change of the offset by more, between two neighbours, is a step of a clock."""
 
+FARTHEST_S = 4e9
+"""A time of a clock: UNIX time until 2096, and twice as much still fits 64 bits of ns."""
+
+SHOW_STEP = 3
+"""Offsets between two steps, or a step and the end: fewer are left out, for recorders write bad last ones."""
+
 ABSURD_S = 1.0
 """An offset that is so far from its neighbours' line is left out."""
 
@@ -70,12 +76,17 @@ def offset_probes(
     Returns:
         (Q,) of PROBE, Q <= P, t0 and t3 on the sender's clock, in order; and the scatter, ns: 0 for none.
     """
-    near = (times_s >= span_s[0] - LONGEST_S) & (times_s <= span_s[1] + LONGEST_S) & (np.abs(offsets_s) < 9e9)
+    near = (
+        (times_s >= span_s[0] - LONGEST_S)
+        & (times_s <= span_s[1] + LONGEST_S)
+        & (np.abs(offsets_s) < FARTHEST_S)
+    )
     times, at = np.unique(times_s[near], return_index=True)
     offsets = offsets_s[near][at]
-    left = np.zeros(len(times))
+    left = np.full(len(times), np.inf)
     for start, stop in _segments(times, offsets):
-        left[start:stop] = _residuals(times[start:stop], offsets[start:stop])
+        if stop - start >= SHOW_STEP or len(times) < 2 * SHOW_STEP:
+            left[start:stop] = _residuals(times[start:stop], offsets[start:stop])
     good = np.abs(left) <= ABSURD_S
     times, offsets, left = times[good], offsets[good], np.abs(left[good]) * 1e9
     if not len(times):

@@ -132,7 +132,7 @@ def _sound(data: Any, tag: int, start: int, end: int, streams: dict[int, tuple[i
         return False
     number, start = int.from_bytes(data[start : start + 4], "little"), start + 4
     if tag == 2:
-        form = _form(_xml(data[start:end]))
+        form = _form(_xml(data[start:end].decode("utf-8", "replace").encode()))  # as pyxdf does
         if form is None or number in streams:
             return False
         streams[number] = form
@@ -152,7 +152,7 @@ def _xml(text: bytes) -> ElementTree.Element | None:
     if len(text) > MOST_XML or b"<!DOCTYPE" in text or b"<!ENTITY" in text:
         return None
     try:
-        return ElementTree.fromstring(text.decode("utf-8", "replace"))
+        return ElementTree.fromstring(text)
     except (ElementTree.ParseError, ValueError):
         return None
 

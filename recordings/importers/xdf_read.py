@@ -18,7 +18,7 @@ from drivers.base import NAME, NO_TIME, StreamInfo
 from drivers.clock import device
 from drivers.clock.host import HostTrack, smooth
 from drivers.errors import DataError, MissingDependency
-from recordings.importers.xdf_clock import nanoseconds, number_stamps, offset_probes
+from recordings.importers.xdf_clock import FARTHEST_S, nanoseconds, number_stamps, offset_probes
 from recordings.importers.xdf_guard import Parts, sound_parts
 from recordings.importers.xdf_streams import Meaning, meaning, text
 
@@ -104,7 +104,7 @@ def load(path: Path) -> tuple[list[dict[str, Any]], dict[str, Any], int, str]:
                     synchronize_clocks=False,
                     dejitter_timestamps=False,
                 )
-    except (ValueError, LookupError, TypeError, struct.error, MemoryError) as error:
+    except (ValueError, LookupError, TypeError, SyntaxError, struct.error, MemoryError) as error:
         raise DataError(
             f"{path} can't be read ({type(error).__name__}: {error})",
             mend="Copy it again from where it was recorded",
@@ -130,7 +130,7 @@ def read_all(streams: list[dict[str, Any]], clock: str) -> list[ReadStream]:
         name = _name(text(info, "name"), names)
         names.add(name)
         seconds = np.asarray(stream["time_stamps"], np.float64)
-        keep = np.isfinite(seconds) & (np.abs(seconds) < 9e9)
+        keep = np.isfinite(seconds) & (np.abs(seconds) < FARTHEST_S)
         if keep.any():
             keep &= np.abs(seconds - np.median(seconds[keep])) <= LONGEST_S
         span = (float(seconds[keep].min()), float(seconds[keep].max())) if keep.any() else (0.0, 0.0)

@@ -57,6 +57,22 @@ def test_the_bound_contains_the_truth_in_any_order_and_time_rises(seed, skew, le
     assert one == (time[7], bound[7])
 
 
+@pytest.mark.parametrize("silence", [100, 130, 600])
+@pytest.mark.parametrize("skew", [-80e-6, 0.0, 80e-6])
+def test_over_a_silence_of_minutes_the_bound_holds_from_both_sides(silence, skew):
+    rng = np.random.default_rng(silence)
+    probes = taken(rng, 120 + silence, skew=skew)
+    probes = probes[(probes["t0"] < 60 * S) | (probes["t0"] >= (60 + silence) * S)]
+    track = smooth(probes)
+    host = np.arange(0, (120 + silence) * S, S // 3)
+    time, bound = track.to_session(host)
+    truth = host + 77 * S + np.rint(skew * host).astype(np.int64)
+    assert np.all(np.abs(time - truth) <= bound)
+    assert np.all(np.diff(time) >= 0)
+    assert bound.max() < 15_000_000
+    assert len(track.steps) == 0
+
+
 def test_both_directions_of_time_are_better_than_one():
     online, after = [], []
     for seed in range(6):

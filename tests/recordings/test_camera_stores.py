@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from recording_samples import CAMERA, stamps
 from drivers.base import Batch, StreamInfo
 from drivers.bus.messages import Ended, Missed
 from drivers.errors import RecordingError, RecordingUnreadable
-from drivers.rig import load_rig
+from drivers.rig import H264Config, load_rig
 from recordings.check import check, examine
 from recordings.editing.copying import Copy
 from recordings.editing.repair import repair
@@ -288,3 +289,23 @@ def test_what_follows_waits_its_turn_and_no_picture_is_kept_after_a_failure() ->
     encoder.mark("end")
     encoder.finish()
     assert encoder.take() == [Dropped()] * 5 + ["end"]
+
+
+def test_a_recording_goes_on_without_a_camera_whose_encoder_fails(tmp_path: Path) -> None:
+    file = rig_file(tmp_path, "h264, required: false")
+    file.write_text(file.read_text() + "  wrist: {driver: simulator.imu, worn_on: right_forearm}\n")
+    rig = load_rig(file)
+    camera = dataclasses.replace(rig.streams["camera"], h264=H264Config(preset="nope"))  # type: ignore[arg-type]
+    path = tmp_path / "eye.h5"
+    summary = record(dataclasses.replace(rig, streams=rig.streams | {"camera": camera}), path, 1.5)
+    assert "encoding its pictures failed" in summary.streams["camera"].error
+    assert summary.streams["camera"].rows == 0
+    with open_recording(path) as recording:
+        assert [event.source for event in recording.events if "encoding" in event.label] == ["camera"]
+        lost = recording.streams["camera"].ledger
+        assert list(lost.lost) == ["encoder"]
+        assert lost.unexplained == 0
+        wrist = recording.streams["wrist"]
+        assert len(wrist) > 100
+        assert wrist.ledger.unexplained == 0
+        assert wrist.ledger.lost == {}

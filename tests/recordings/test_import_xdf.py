@@ -198,6 +198,19 @@ def test_a_clock_that_was_set_steps_in_the_session_too(tmp_path: Path) -> None:
         assert abs(moved[-100] - 5.0) < 1e-3
 
 
+@pytest.mark.parametrize(
+    "bad", [(1045.0, 900.0), (4000.0, 3.0), (9e12, 3.0), (1045.0, -4e9), (1045.0, 1e300)]
+)
+def test_a_last_offset_that_is_wrong_moves_nothing(tmp_path: Path, bad: tuple[float, float]) -> None:
+    parts, _ = imu(1, 4000)
+    chunks = [clock_offset(1, 1000.0 + 5 * i, 3.0) for i in range(8)]
+    path = write(tmp_path / "a.xdf", *parts, *chunks, clock_offset(1, *bad))
+    with open_recording(import_xdf(path, tmp_path).file) as recording:
+        stamps = recording.streams["my_imu"].stamps
+        moved = (stamps["time"] - stamps["time_host"].astype(np.int64) + recording.session.epoch_ns) * 1e-9
+        assert np.abs(moved - 3.0).max() < 1e-3
+
+
 def test_gaps_are_counted_and_late_rows_are_none(tmp_path: Path) -> None:
     count = np.concatenate((np.arange(300), np.arange(325, 700)))
     stamps = 50.0 + count / 100
@@ -277,12 +290,16 @@ def test_damage_costs_its_chunk_and_the_footer_tells_of_it(tmp_path: Path) -> No
 def test_changed_bytes_are_refused_in_one_line_or_read(tmp_path: Path) -> None:
     parts, _ = imu(1, 80)
     marks = [stream_header(2, "M", "Markers", 1, 0, "string"), samples(2, "string", [1000.2], [["go"]])]
-    good = xdf(file_header(), *parts, *marks, clock_offset(1, 1000.0, 2.0), boundary(), footer(1, 80))
+    offset = clock_offset(1, 1000.0, 2.0)
+    others = [clock_offset(1, 1000.0 + i, 2.0) for i in range(1, 6)]
+    good = xdf(file_header(), *parts, *marks, offset, *others, boundary(), footer(1, 80))
     generator = np.random.default_rng(3)
     for number in range(150):
         data = bytearray(good)
         for at in generator.integers(4, len(data), 1 + number % 3):
             data[at] = generator.integers(256)
+        if number % 3 == 0:  # the clock offset itself
+            data[good.index(offset) + generator.integers(8, 24)] = generator.integers(256)
         path = tmp_path / f"{number}.xdf"
         path.write_bytes(data)
         said = ""

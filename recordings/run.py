@@ -288,7 +288,9 @@ class Run:
             self._writer.event(Event(self._now(), "device", error, stream))
 
     def _check_processes(self) -> None:
-        """Take note of drivers that are over without having said so on the bus."""
+        """Take note of drivers that are over without having said so on the bus, and see to a spare."""
+        if self._processes is not None and self.phase == "recording" and not self._coming_back:
+            self._processes.prepare()
         for over in self._processes.check() if self._processes is not None else ():
             if over.stream in self._errors or self._comes_back(over):
                 continue

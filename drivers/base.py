@@ -174,6 +174,12 @@ class Driver(abc.ABC, Generic[C]):
         self.config = config
         self.context = context
 
+    def prepare(self) -> None:
+        """Import, and work out, what :meth:`open` will need and no device is needed for.
+
+        A process that waits to take over a driver's work calls it early.
+        """
+
     @abc.abstractmethod
     def open(self) -> StreamInfo:
         """Take hold of the device and say what it will send.

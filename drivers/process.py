@@ -7,11 +7,15 @@ Run one alone, on any host::
 A child ignores Ctrl-C: its parent stops it in order, through the hub. It also stops when the hub
 goes, and, where it was started with ``--guarded``, when its standard input closes, which is when
 its parent dies.
+
+A spare (``--spare``) has all that the rig's drivers need imported and waits on its standard input for the
+name of the stream to drive: a driver that died is replaced without the time that a program takes to start.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import logging
 import os
@@ -134,6 +138,7 @@ class DriverProcesses:
     def __init__(self, rig: Rig, address: str, streams: Iterable[str] | None = None) -> None:
         names = rig.streams if streams is None else streams
         self._children: dict[str, _Child] = {}
+        self._spare: subprocess.Popen[str] | None = None
         self._rig, self._address = rig, address
         self._folder = tempfile.TemporaryDirectory(prefix="chorus-")
         try:
@@ -177,7 +182,29 @@ class DriverProcesses:
             if pipe is not None:
                 over.reader.join(1.0)
                 pipe.close()
-        self._children[stream] = self._start(self._rig, self._path, stream, self._address)
+        self._children[stream] = self._from_spare(stream) or self._start(
+            self._rig, self._path, stream, self._address
+        )
+
+    def prepare(self) -> None:
+        """Start a spare, for :meth:`restart`, if there is none."""
+        if self._spare is not None and self._spare.poll() is not None:
+            _close(self._spare)
+            self._spare = None
+        if self._spare is None:
+            self._spare = _spawn(self._rig, self._path, ["--spare"], self._address)
+
+    def _from_spare(self, stream: str) -> _Child | None:
+        spare, self._spare = self._spare, None
+        if spare is None or spare.stdin is None:
+            return None
+        try:
+            spare.stdin.write(f"{stream}\n")
+            spare.stdin.flush()
+        except OSError:  # it is dead too
+            _close(spare)
+            return None
+        return _Child(stream, spare)
 
     def stop(self, timeout_s: float = STOP_S) -> list[Exit]:
         """Stop all in order, and after ``timeout_s`` in any case; can be called twice.
@@ -185,6 +212,9 @@ class DriverProcesses:
         Ask the hub to stop first (``hub.request_stop()``), and go on receiving meanwhile: a driver
         stays until its subscribers have all of its rows.
         """
+        if self._spare is not None:
+            _close(self._spare)
+            self._spare = None
         for child in self._children.values():
             if child.process.stdin is not None:
                 child.process.stdin.close()
@@ -209,17 +239,30 @@ class DriverProcesses:
 
     @staticmethod
     def _start(rig: Rig, path: Path, stream: str, address: str) -> _Child:
-        command = [sys.executable, "-m", "drivers.process", str(path), "--only", stream]
-        command += ["--connect", address, "--folder", rig.folder, "--guarded"]
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-        )
-        return _Child(stream, process)
+        return _Child(stream, _spawn(rig, path, ["--only", stream], address))
+
+
+def _spawn(rig: Rig, path: Path, which: Sequence[str], address: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "drivers.process", str(path), *which]
+    command += ["--connect", address, "--folder", rig.folder, "--guarded"]
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+    )
+
+
+def _close(spare: subprocess.Popen[str]) -> None:
+    """End a spare that drives nothing."""
+    spare.kill()
+    spare.wait()
+    for pipe in (spare.stdin, spare.stderr):
+        if pipe is not None:
+            with contextlib.suppress(OSError):
+                pipe.close()
 
 
 def _file_name(name: str) -> str:
@@ -253,23 +296,45 @@ class _Guard:
         self._asked = True
 
 
+def _wait_as_spare(rig: Rig) -> str:
+    """Import what the rig's drivers need; return the stream to drive, or an empty text if the parent died."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for name, stream in rig.streams.items():
+        if not stream.remote:
+            with contextlib.suppress(Exception):  # who drives it will tell
+                create_driver(rig, name, 0).prepare()
+    name = b""
+    while not name.endswith(b"\n"):
+        letter = os.read(0, 1)  # no more: the guard reads on from here
+        if not letter:
+            return ""
+        name += letter
+    return name.decode().strip()
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one driver; the same as ``chorus drive``. Return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m drivers.process", description="Run one driver of a rig.")
     parser.add_argument("rig", help="the rig's YAML file")
-    parser.add_argument("--only", required=True, metavar="NAME", help="the stream to drive")
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("--only", metavar="NAME", help="the stream to drive")
+    which.add_argument("--spare", action="store_true", help="read its name from standard input")
     parser.add_argument("--connect", required=True, metavar="ADDRESS", help="address of the bus")
     parser.add_argument("--folder", help="folder that relative paths of the rig refer to")
     parser.add_argument("--guarded", action="store_true", help="end when standard input closes")
     parser.add_argument("overrides", nargs="*", help="--streams.camera.fps=30 and the like, after --")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
-    guard = _Guard(stdin=options.guarded)
+    guard = None if options.spare else _Guard(stdin=options.guarded)
     try:
         rig = load_rig(options.rig, options.overrides)
         if options.folder is not None:
             rig = dataclasses.replace(rig, folder=options.folder)
-        run_driver(rig, options.only, options.connect, stop=guard)
+        if guard is None:
+            options.only = _wait_as_spare(rig)
+            guard = _Guard(stdin=options.guarded)
+        if options.only:
+            run_driver(rig, options.only, options.connect, stop=guard)
     except ChorusError as error:
         why = str(error)
     except Exception as error:

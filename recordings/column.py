@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from recordings.layout import CHECKSUM, INTEGRITY, checksum
+from recordings.layout import CHECKSUM, INTEGRITY, checksum, dataset
 from recordings.ordered_file import OrderedFile
 
 
@@ -27,7 +27,11 @@ class Column:
         name: name of the dataset.
         dtype: of one element.
         shape: of one row.
-        chunk_rows: rows per chunk.
+        chunk_rows: rows per chunk of a new dataset.
+        rows: the dataset is there, and goes on behind so many rows; None: it is new.
+
+    Raises:
+        KeyError, ValueError: it is not there, or lacks rows or checksums of them.
     """
 
     def __init__(
@@ -38,17 +42,35 @@ class Column:
         dtype: np.dtype[Any],
         shape: tuple[int, ...],
         chunk_rows: int,
+        rows: int | None = None,
     ) -> None:
         self._file = file
+        if rows is not None:
+            self._resume(group, name, rows)
+            return
         self._dataset = group.create_dataset(
             name, (0, *shape), maxshape=(None, *shape), chunks=(chunk_rows, *shape), dtype=dtype
         )
         self._sums = group.require_group(INTEGRITY).create_dataset(
             name, (0,), maxshape=(None,), chunks=(256,), dtype=CHECKSUM
         )
-        self._tail = np.zeros((chunk_rows, *shape), dtype)
-        self._filled = 0  # rows in use in the tail
-        self._chunks = 0  # whole chunks written
+        self._begin(np.zeros((chunk_rows, *shape), dtype), 0)
+
+    def _resume(self, group: h5py.Group, name: str, rows: int) -> None:
+        self._dataset, self._sums = dataset(group, name), dataset(group, f"{INTEGRITY}/{name}")
+        chunk_rows, *shape = self._dataset.chunks or (1,)
+        whole = rows // chunk_rows
+        if len(self._dataset) < rows or len(self._sums) < whole:
+            raise ValueError(f"{name} has {len(self._dataset)} rows and {len(self._sums)} checksums")
+        self._dataset.resize(rows, axis=0)
+        self._sums.resize(whole, axis=0)  # a file that was closed has that of the unfinished chunk too
+        self._begin(np.zeros((chunk_rows, *shape), self._dataset.dtype), rows)
+        self._tail[: self._filled] = self._dataset[whole * chunk_rows :]
+        self._dirty = bool(self._filled)
+
+    def _begin(self, tail: NDArray[Any], rows: int) -> None:
+        self._tail = tail
+        self._chunks, self._filled = divmod(rows, len(tail))  # whole chunks written; rows in use in the tail
         self._dirty = False
         self._new_sums: list[tuple[int, int]] = []
 

@@ -62,8 +62,28 @@ CHECKSUM = np.dtype([("rows", "<u8"), ("xxh3_64", "<u8")])
 
 REASONS: tuple[str, ...] = (*LOSS_REASONS, "other")
 
-LEDGER = np.dtype([("produced", "<i8"), ("stored", "<i8"), *((reason, "<i8") for reason in REASONS)])
-"""Rows: produced = stored + the losses by reason. What does not add up is unexplained: a bug of ours."""
+LEDGER = np.dtype(
+    [
+        ("produced", "<i8"),
+        ("stored", "<i8"),
+        *((reason, "<i8") for reason in REASONS),
+        ("run", "<u8"),
+        ("run_message", "<u8"),
+        ("run_row", "<u8"),
+        ("run_shift", "<i8"),
+        *((f"run_{reason}", "<i8") for reason in REASONS),
+    ]
+)
+"""Rows: produced = stored + the losses by reason. What does not add up is unexplained: a bug of ours.
+
+``run`` is the start of the driver that the newest rows come from (see ``docs/wire.md``), ``run_message`` and
+``run_row`` are its next ones, ``run_<reason>`` what it had lost until there, ``run_shift`` what was added to
+its ``seq``: a recorder that goes on with the file asks for what follows. One structure, so that a killed
+recorder leaves all of it changed or nothing.
+"""
+
+DAMAGE = (KeyError, OSError, RuntimeError, ValueError, TypeError, msgspec.ValidationError)
+"""What h5py raises on a damaged file."""
 
 _TEXT = h5py.string_dtype()
 

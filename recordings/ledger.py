@@ -18,11 +18,13 @@ class Ledger:
         produced: rows the device says it produced.
         stored: rows in the file.
         lost: rows lost, by reason.
+        since_stored: rows counted as lost since one was stored last.
     """
 
     produced: int = 0
     stored: int = 0
     lost: dict[str, int] = dataclasses.field(default_factory=dict)
+    since_stored: int = 0
     _run_produced: int = 0  # of produced, what this run contributed so far
     _run_lost: dict[str, int] = dataclasses.field(default_factory=dict)  # of lost, as its batches told
 
@@ -34,18 +36,21 @@ class Ledger:
     def take(self, rows: int, lost: dict[str, int]) -> None:
         """Count a batch that was stored, and the losses before it."""
         self.stored += rows
+        self.since_stored = 0 if rows else self.since_stored + sum(lost.values())
         self._produce(rows + sum(lost.values()))
         _add(self._run_lost, lost)
         _add(self.lost, lost)
 
     def lose(self, reason: str, rows: int) -> None:
         """Count rows that were published and are gone."""
+        self.since_stored += rows
         self._produce(rows)
         _add(self.lost, {reason: rows})
 
     def gap(self, reason: str, rows: int) -> None:
         """Count rows that nobody saw between two runs; neither run tells of them."""
         self.produced += rows
+        self.since_stored += rows
         _add(self.lost, {reason: rows} if rows else {})
 
     def end(self, produced: int, lost: dict[str, int]) -> None:

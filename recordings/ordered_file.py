@@ -20,18 +20,33 @@ from __future__ import annotations
 
 import io
 import os
+import struct
 from pathlib import Path
 from typing import Any
+
+try:
+    import fcntl
+except ImportError:  # Windows, which lets nobody else write a file that is open
+    fcntl = None
 
 _HEAPS = (b"HEAP", b"GCOL", b"FRHP", b"FHDB", b"FHIB", b"FSHD", b"FSSE", b"SNOD", b"SMTB")
 _INDEXES = (b"BTHD", b"BTIN", b"BTLF", b"FAHD", b"EAHD")
 _HEADERS = (b"OCHK", b"OHDR")
 _REMEMBERED = 4096  # chunks; only the last of each dataset is written again
 _SUPERBLOCK = b"\x89HDF"
+_END = struct.Struct("<8sBBBB8x8xQ")
+"""Superblock, versions 2 and 3: signature, version, sizes and flags, two addresses, end of the file."""
 
 
 class OrderedFile(io.RawIOBase):
-    """A new file for ``h5py.File(OrderedFile(path), "w")``.
+    """A new file for ``h5py.File(OrderedFile(path), "w")``; or one that is there, with ``"r+"``.
+
+    No other program that writes sessions can open it meanwhile; reading is free.
+
+    Args:
+        path: the file.
+        existing: it must be there, and is not emptied. What lies behind the end that it gives itself is cut
+            off: a recorder was killed before anything pointed there.
 
     Attributes:
         through: bytes of the chunk of rows that is handed over now, 0 while there is none.
@@ -39,18 +54,24 @@ class OrderedFile(io.RawIOBase):
 
     Raises:
         FileExistsError, OSError: it can't be created.
+        FileNotFoundError, BlockingIOError: it is not there, or being written by another program.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, existing: bool = False) -> None:
         super().__init__()
         self.through = 0
         self.last: set[int] = set()
-        self._descriptor = os.open(
-            path, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o644
-        )
+        flags = os.O_RDWR | getattr(os, "O_BINARY", 0) | (0 if existing else os.O_CREAT | os.O_EXCL)
+        self._descriptor = os.open(path, flags, 0o644)
+        try:
+            self._lock()
+            size = self._cut() if existing else 0
+        except BaseException:
+            os.close(self._descriptor)
+            raise
         self._at = 0
-        self._size = 0  # as HDF5 sees it
-        self._committed = 0  # end of what the file on the disk may point at
+        self._size = size  # as HDF5 sees it
+        self._committed = size  # end of what the file on the disk may point at
         self._chunks: dict[int, None] = {}  # addresses, the oldest first
         self._pending: dict[int, bytes] = {}
         self._broken = False
@@ -144,6 +165,21 @@ class OrderedFile(io.RawIOBase):
             OSError: it can't be brought there.
         """
         getattr(os, "fdatasync", os.fsync)(self._descriptor)
+
+    def _lock(self) -> None:
+        if fcntl is not None:  # a POSIX lock: HDF5's own, which readers ask for, is of the other sort
+            fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def _cut(self) -> int:
+        """Return the size of the file, what lies behind its own end cut off."""
+        size = os.fstat(self._descriptor).st_size
+        head = os.read(self._descriptor, _END.size)
+        if len(head) == _END.size:
+            signature, version, *_, end = _END.unpack(head)
+            if signature[:4] == _SUPERBLOCK and version in (2, 3) and end < size:
+                os.ftruncate(self._descriptor, end)
+                return end
+        return size
 
     def _hold(self, at: int, data: bytes) -> None:
         """Remember bytes; what they cover of others is changed there, so that none of them overlap."""

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import h5py
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -33,8 +32,6 @@ from recordings.stream_reader import StreamReader
 log = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
-_DAMAGE = (KeyError, OSError, RuntimeError, ValueError, TypeError, msgspec.ValidationError)
-"""What h5py raises on a damaged file."""
 
 
 def open_recording(path: Path | str, *, verify: bool = True) -> Recording:
@@ -70,7 +67,7 @@ class Recording:
         self._file = _open(self.path)
         try:
             self._read()
-        except _DAMAGE as error:
+        except layout.DAMAGE as error:
             self._file.close()
             words = " ".join(str(error).split())
             raise RecordingUnreadable(
@@ -103,7 +100,7 @@ class Recording:
     def _part(self, part: str, read: Callable[[], _T], nothing: _T) -> _T:
         try:
             return read()
-        except _DAMAGE as error:
+        except layout.DAMAGE as error:
             self._damaged(part, f"the {part} are damaged and can't be read", str(error))
             return nothing
 
@@ -167,7 +164,7 @@ class Recording:
         for name in map(str, group):
             try:
                 streams[name] = StreamReader(layout.subgroup(group, name), closed=closed, verify=self._verify)
-            except (*_DAMAGE, RecordingError) as error:
+            except (*layout.DAMAGE, RecordingError) as error:
                 self._damaged(name, f"stream {name} is damaged and can't be read", str(error))
                 continue
             if streams[name].damaged:

@@ -24,7 +24,9 @@ from drivers.errors import RecordingExists
 from drivers.interrupt import orderly_interrupt
 from drivers.rig import Rig, hub_options
 from recordings import layout
+from recordings.continuity import Continuity
 from recordings.metadata import check_metadata
+from recordings.resuming import session_info, session_to_resume
 from recordings.run import Run, Worker
 from recordings.status import RecordStatus, RecordSummary
 from recordings.writer import DiskFull, SessionWriter
@@ -43,6 +45,7 @@ def record(
     output: Path | str | None = None,
     duration: float | None = None,
     *,
+    resume: Path | str | None = None,
     on_status: Callable[[RecordStatus], None] | None = None,
     workers: Sequence[Callable[[str], Worker]] = (),
     stop: threading.Event | None = None,
@@ -57,6 +60,8 @@ def record(
         rig: the rig.
         output: the file; by default :func:`default_output`.
         duration: s, or None for until Ctrl-C, ``stop``, or the end of all streams.
+        resume: instead of ``output``, a session file to go on with, closed or not, in its session time.
+            Drivers that still run elsewhere send what was missed; what none kept is a gap on the ledger.
         on_status: called about twice a second.
         workers: each is called with the hub's address and starts a program.
         stop: set it to stop in order.
@@ -65,11 +70,15 @@ def record(
     Raises:
         RecordingExists: the output is there already; nothing was started.
         RecordingError: a required stream did not start, and nothing was kept; or the disk is full,
-            and what was recorded is safe.
+            and what was recorded is safe; or the file to resume can't be gone on with.
         BusError: the bus can't be opened.
     """
     path = Path(output) if output is not None else default_output(rig)
-    if path.exists():
+    session = None
+    if resume is not None:
+        path = Path(resume)
+        session = session_to_resume(path, rig)
+    elif path.exists():
         raise RecordingExists(
             f"{path} exists already and is not overwritten", mend="give another name with --output"
         )
@@ -77,18 +86,27 @@ def record(
     stop = stop or threading.Event()
     with contextlib.ExitStack() as stack:
         stack.enter_context(orderly_interrupt(stop))
-        hub = stack.enter_context(Hub(**hub_options(rig.bus)))
+        known = None if session is None else session_info(session)
+        hub = stack.enter_context(Hub(**hub_options(rig.bus), session=known))
         stack.enter_context(noted(hub.address, f"records {path}"))
-        subscriber = stack.enter_context(Subscriber(hub))
-        writer = stack.enter_context(SessionWriter(path, _attributes(rig, hub), sync_s=rig.recorder.sync_s))
-        run = Run(rig, hub, subscriber, writer, duration, on_status, stop)
+        writer = stack.enter_context(
+            SessionWriter(
+                path,
+                session or _attributes(rig, hub),
+                sync_s=rig.recorder.sync_s,
+                resume=session is not None,
+            )
+        )
+        continuity = Continuity(writer)
+        subscriber = stack.enter_context(Subscriber(hub, positions=continuity.positions()))
+        run = Run(rig, hub, subscriber, writer, continuity, duration, on_status, stop)
         try:
             run.start(workers, start_s)
             run.record()
         except DiskFull:
             raise
         except BaseException:
-            if run.phase == "starting":
+            if run.phase == "starting" and session is None:
                 writer.discard()
             raise
         finally:

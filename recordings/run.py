@@ -19,6 +19,7 @@ from drivers.bus.messages import Announcement, Ended, Event, Failed, Message, Mi
 from drivers.errors import Fault, RecordingError
 from drivers.rig import Rig, StreamConfig
 from recordings.clock_watch import ClockWatch
+from recordings.continuity import Continuity, stopped_for_s
 from recordings.encoding import Settings
 from recordings.growth import Growth, disk_warning
 from recordings.pulse import Pulse
@@ -63,6 +64,7 @@ class Run:
         hub: Hub,
         subscriber: Subscriber,
         writer: SessionWriter,
+        continuity: Continuity,
         duration: float | None,
         on_status: Callable[[RecordStatus], None] | None,
         stop: threading.Event,
@@ -72,6 +74,8 @@ class Run:
         self._hub = hub
         self._subscriber = subscriber
         self._writer = writer
+        self._continuity = continuity
+        self._before = {name: stream.ledger.stored for name, stream in writer.streams.items()}
         self._duration = duration
         self._on_status = on_status
         self._stop = stop
@@ -91,7 +95,7 @@ class Run:
         self._disk_warning = ""
         self._started = self._stopped = 0.0
         self._status_due = 0.0
-        self._status_rows: dict[str, int] = {}
+        self._status_rows = dict(self._before)
         self._status_at = time.monotonic()
         self._cpu = _cpu()
 
@@ -103,6 +107,9 @@ class Run:
             self._processes = DriverProcesses(self._rig, self._hub.address)
         self._workers = [worker(self._hub.address) for worker in workers]
         self._fed = {made for worker in self._workers for made in _feeds(worker).values()}
+        if self._before:
+            words = f"the recording goes on after {stopped_for_s(self._writer, self._now()):.1f} s"
+            self._writer.event(Event(self._now(), "recorder", words, ""))
         deadline = time.monotonic() + start_s
         while waiting := self._waiting():
             if self._stop.is_set():
@@ -118,7 +125,8 @@ class Run:
                     self._refuse(name, self._errors[name])
         self.phase = "recording"
         self._started = time.monotonic()
-        self._writer.mark(start_ns=self._now())
+        if self._writer.session.start_ns < 0:
+            self._writer.mark(start_ns=self._now())
 
     def record(self) -> None:
         """Record until the duration is over, somebody stops it, or nothing is left to record."""
@@ -159,11 +167,16 @@ class Run:
         mend = f"streams.{stream}.required: false to record without it"
         if cameras:
             mend = f"streams.{cameras[0]}.store: default to record its pictures instead"
-        raise RecordingError(f"nothing was recorded: {error.rstrip('.')}", mend=f"Or set {mend}")
+        what = "nothing more was recorded" if self._before else "nothing was recorded"
+        raise RecordingError(f"{what}: {error.rstrip('.')}", mend=f"Or set {mend}")
 
     def _waiting(self) -> list[str]:
         """Required streams, and those made of required cameras, of which no row is there."""
-        there = {name for name, stream in self._writer.streams.items() if stream.ledger.stored}
+        there = {
+            name
+            for name, stream in self._writer.streams.items()
+            if stream.ledger.stored > self._before.get(name, 0)
+        }
         waiting = [name for name, one in self._rig.streams.items() if one.required and name not in there]
         for worker in self._workers:
             for of, made in _feeds(worker).items():
@@ -210,6 +223,7 @@ class Run:
                 self._alive.discard(stream)
                 self._clocks.over(stream)
             case Failed(stream):
+                self._continuity.broke_off(stream, message.error)
                 self._writer.failed(message)
                 if stream in self._coming_back:  # it is the run before that has no end
                     self._clocks.over(stream)
@@ -222,10 +236,13 @@ class Run:
                 self._writer.event(message)
                 if kind == "clock":
                     self._clocks.told(message, time.monotonic())
+        if not isinstance(message, Batch):
+            self._continuity.passed(self._subscriber.position)
 
     def _append(self, batch: Batch) -> None:
         try:
-            self._writer.append(batch)
+            self._continuity.begins(batch, self._subscriber.position)
+            self._writer.append(batch, self._subscriber.position)
             self._pulses[batch.stream].take(batch, time.monotonic())
         except DiskFull:
             raise
@@ -240,16 +257,19 @@ class Run:
         self._coming_back.discard(info.name)
         self._clocks.announced(info, time.monotonic())
         self._pulses.setdefault(info.name, Pulse(info, time.monotonic()))
+        stream = self._rig.streams.get(info.name)
+        h264 = self._h264(stream, info)
         if info.name in self._writer.streams:
+            if h264 is not None:
+                self._writer.streams[info.name].encode_with(h264)
             self._writer.announced_again(info)
             return
-        stream = self._rig.streams.get(info.name)
         self._writer.add_stream(
             info,
             withheld=stream is not None and stream.store == "none",
             required=stream is not None and stream.required,
             latency_ns=round(stream.latency_ms * 1e6) if stream is not None else 0,
-            h264=self._h264(stream, info),
+            h264=h264,
         )
 
     @staticmethod
@@ -268,7 +288,9 @@ class Run:
             self._writer.event(Event(self._now(), "device", error, stream))
 
     def _check_processes(self) -> None:
-        """Take note of drivers that are over without having said so on the bus."""
+        """Take note of drivers that are over without having said so on the bus, and see to a spare."""
+        if self._processes is not None and self.phase == "recording" and not self._coming_back:
+            self._processes.prepare()
         for over in self._processes.check() if self._processes is not None else ():
             if over.stream in self._errors or self._comes_back(over):
                 continue
@@ -369,7 +391,7 @@ class Run:
         error = self._errors.get(name, "")
         stream = self._writer.streams.get(name)
         required = name in self._rig.streams and self._rig.streams[name].required
-        if stream is None:
+        if stream is None or name not in self._pulses:
             return StreamStatus(name, "failed" if error else "waiting", error=error, required=required)
         rows = stream.ledger.stored
         state = "failed" if error else "running" if name in self._alive else "ended"
@@ -421,6 +443,10 @@ class Run:
             if stream.unexplained
         ]
         problems += [f"{name}: did not say that it ended" for name in sorted(self._alive)]
+        problems += [
+            f"{name}: did not come back"
+            for name in sorted(self._before.keys() - self._pulses.keys() - self._errors.keys())
+        ]
         problems += [
             f"{name}: sent nothing any more when the recording was stopped"
             for name in sorted(self._silent)

@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.base import STAMP, Batch, StreamInfo
+from drivers.bus.order import Position
 from drivers.errors import RecordingError
 from recordings import layout
 from recordings.column import Column
 from recordings.encoding import Dropped, Encoded, EncoderThread, Settings
+from recordings.kept import Kept, account_of
 from recordings.ledger import Ledger
 from recordings.ordered_file import OrderedFile
 from recordings.rates import effective_rate
@@ -24,7 +26,11 @@ class EncoderFailed(RecordingError):
 
 
 class StreamWriter:
-    """One stream's group. Made by :meth:`SessionWriter.add_stream`."""
+    """One stream's group. Made by :meth:`SessionWriter.add_stream`.
+
+    Attributes:
+        position: how far the run that is being stored was taken, or None where that is not known.
+    """
 
     def __init__(
         self,
@@ -35,64 +41,95 @@ class StreamWriter:
         withheld: bool,
         attributes: dict[str, Any],
         h264: Settings | None = None,
+        kept: Kept | None = None,
     ) -> None:
         self.info = info
         self._under = under
-        self.ledger = Ledger()
+        self._kept = kept.rows if kept is not None else {}
+        self.ledger = kept.ledger if kept is not None else Ledger()
+        self.position = kept.position if kept is not None else None
         self.failure = ""
         self.bytes = 0
         self.withheld = withheld
-        self._joins = False  # the next rows are the first of another run
-        self._shift = 0  # what is added to their numbers
-        self._last: tuple[int, int, int] | None = None  # number, time and rows of the newest stamp
-        self.group = file.create_group(layout.group_name(info))
+        self._shift = kept.shift if kept is not None else 0  # what is added to their numbers
+        self._last = kept.last if kept is not None else None  # number, time and rows of the newest stamp
         self._encoder: EncoderThread | None = None
         self._h264 = None if withheld else h264
         self.codec = layout.H264 if self._h264 is not None else ""
-        layout.write_info(self.group, info, self.codec)
-        for name, value in {**attributes, "withheld": withheld, "rate_effective_hz": 0.0}.items():
-            self.group.attrs[name] = value
-        self._account = self.group.create_dataset("ledger", (), layout.LEDGER)
+        if kept is not None:
+            self.group, self._account = kept.group, layout.dataset(kept.group, "ledger")
+        else:
+            self.group = file.create_group(layout.group_name(info))
+            layout.write_info(self.group, info, self.codec)
+            for name, value in {**attributes, "withheld": withheld, "rate_effective_hz": 0.0}.items():
+                self.group.attrs[name] = value
+            self._account = self.group.create_dataset("ledger", (), layout.LEDGER)
         self._stamps = {name: self._column(name, STAMP[name]) for name in layout.STAMP_COLUMNS}
         self._rows = self._column("row", np.dtype("<u8")) if info.stamping == "block" else None
         self._data = self._packets = self._index = None
         if self.codec or (not withheld and info.encoding == "jpeg"):
             chunk = layout.H264_CHUNK if self.codec else layout.PACKET_CHUNK
-            self._packets = Column(under, self.group, "packets", np.dtype("|u1"), (), chunk)
+            self._packets = self._column("packets", np.dtype("|u1"), chunk_rows=chunk)
             self._index = self._column("index", layout.INDEX)
+            self.bytes = len(self._packets)
         elif not withheld:
             self._data = self._column("data", np.dtype(info.dtype), info.shape)
+            self.bytes = len(self._data) * _row_bytes(np.dtype(info.dtype), info.shape)
 
-    def _column(self, name: str, dtype: np.dtype[Any], shape: tuple[int, ...] = ()) -> Column:
-        row_bytes = dtype.itemsize * int(np.prod(shape, dtype=np.int64))
-        return Column(self._under, self.group, name, dtype, shape, layout.chunk_rows(row_bytes))
+    def _column(
+        self, name: str, dtype: np.dtype[Any], shape: tuple[int, ...] = (), chunk_rows: int = 0
+    ) -> Column:
+        chunk_rows = chunk_rows or layout.chunk_rows(_row_bytes(dtype, shape))
+        return Column(self._under, self.group, name, dtype, shape, chunk_rows, self._kept.get(name))
+
+    @property
+    def last_ns(self) -> int | None:
+        """Session time of the newest stamp."""
+        return None if self._last is None else self._last[1]
+
+    def encode_with(self, settings: Settings) -> None:
+        """Choose how an H.264 stream that was resumed is encoded; before its first picture."""
+        self._h264 = settings if self.codec else None
 
     @property
     def _columns(self) -> Iterable[Column]:
         optional = (self._rows, self._data, self._packets, self._index)
         return (*self._stamps.values(), *(column for column in optional if column is not None))
 
-    def begin_run(self) -> None:
-        """Note that the driver was started again: its rows are counted on from where those before ended."""
-        self.ledger.abandon()
-        self._joins = True
+    def at(self, position: Position) -> None:
+        """Note how far the run was taken, now that what leads there was handed in."""
+        self.after_all(lambda: setattr(self, "position", position))
 
-    def _join(self, stamps: NDArray[Any]) -> NDArray[Any]:
-        """Return stamps of a later run with its numbers continued; what was missed is on the ledger.
+    def begin_run(self, first: Batch, *, counted: bool) -> tuple[int, float]:
+        """Note that the driver was started again, right before its first rows are handed in.
 
-        How much that is, nobody counted: it is taken from the time between, at the nominal rate.
+        Args:
+            first: those rows.
+            counted: what was missed goes on the ledger, and rows are numbered on from those before. How much
+                it is, nobody saw: it is taken from the time between, at the nominal rate.
+
+        Returns:
+            rows that were missed, and the time between, s.
         """
-        if self._joins and len(stamps):
-            self._joins = False
-            if self._last is not None:
-                seq, time_ns, rows = self._last
-                between = (int(stamps["time"][0]) - time_ns) * 1e-9 * self.info.rate_hz
-                missed = max(round(between) - rows, 0)
-                self.ledger.gap("device_gap", missed)
-                self._shift = seq + rows + missed - int(stamps["seq"][0])
+        self.drain()
+        self.ledger.abandon()
+        self._shift = 0
+        if self._last is None:
+            return 0, 0.0
+        seq, time_ns, rows = self._last
+        between_s = (int(first.stamps["time"][0]) - time_ns) * 1e-9
+        if not counted:
+            return 0, between_s
+        known = self.ledger.since_stored + sum(first.lost.values())
+        missed = max(round(between_s * self.info.rate_hz) - rows - known, 0)
+        self.ledger.gap("device_gap", missed)
+        self._shift = seq + rows + known + missed - int(first.stamps["seq"][0])
+        return missed, between_s
+
+    def _numbered_on(self, stamps: NDArray[Any]) -> NDArray[Any]:
         if self._shift:
             stamps = stamps.copy()
-            stamps["seq"] += np.uint64(self._shift)
+            stamps["seq"] = stamps["seq"].astype(np.int64) + self._shift
         return stamps
 
     def append(self, batch: Batch) -> None:
@@ -104,7 +141,7 @@ class StreamWriter:
             self.ledger.take(0, batch.lost)
             return
         self._check(batch)
-        stamps = self._join(batch.stamps)
+        stamps = self._numbered_on(batch.stamps)
         last = stamps[-1]
         self._last = int(last["seq"]), int(last["time"]), len(batch) if self._rows is not None else 1
         if self._h264 is not None:
@@ -204,8 +241,7 @@ class StreamWriter:
         self._collect()
         for column in self._columns:
             column.write()
-        lost = (self.ledger.lost.get(reason, 0) for reason in layout.REASONS)
-        self._account[()] = np.array((self.ledger.produced, self.ledger.stored, *lost), layout.LEDGER)
+        self._account[()] = account_of(self.ledger, self.position, self._shift)
         self._under.last.add(self._account.id.get_offset())
 
     def close(self) -> None:
@@ -223,3 +259,7 @@ class StreamWriter:
         seq, time = self._stamps["seq"].read(every), self._stamps["time"].read(every)
         self.group.attrs.modify("rate_effective_hz", effective_rate(seq, time))
         layout.seal(self.group)
+
+
+def _row_bytes(dtype: np.dtype[Any], shape: tuple[int, ...]) -> int:
+    return dtype.itemsize * int(np.prod(shape, dtype=np.int64))

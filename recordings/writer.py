@@ -13,7 +13,6 @@ import contextlib
 import dataclasses
 import os
 import shutil
-import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -24,12 +23,15 @@ import numpy as np
 
 from drivers.base import Batch, StreamInfo
 from drivers.bus.messages import PROBE, Ended, Event, Failed, Missed, Probes
-from drivers.errors import RecordingError, RecordingExists
+from drivers.bus.order import Position
+from drivers.errors import RecordingError
 from recordings import layout
 from recordings.encoding import Settings
+from recordings.kept import find
 from recordings.labels import Label, labels_of
-from recordings.ordered_file import OrderedFile
+from recordings.opening import create, reopen
 from recordings.stream_writer import StreamWriter
+from recordings.syncer import Syncer
 
 
 def reserve_bytes(total: int) -> int:
@@ -53,13 +55,14 @@ class SessionWriter:
         session: attributes of the session.
         flush_s: a crash loses at most this much, s.
         sync_s: a power failure loses at most about this much, s; 0 never forces the disk.
+        resume: the file is there, as another recorder left it, and goes on; ``session`` is what it says.
 
     Attributes:
         labels: those to write, in place of those that the events make.
 
     Raises:
         RecordingExists: the file is there already; nothing was touched.
-        RecordingError: it can't be created.
+        RecordingError: it can't be created; or gone on with, as it is damaged or another program writes it.
     """
 
     def __init__(
@@ -69,6 +72,7 @@ class SessionWriter:
         *,
         flush_s: float = 0.2,
         sync_s: float = 1.0,
+        resume: bool = False,
     ) -> None:
         self.path = Path(path)
         self.session = session
@@ -78,21 +82,71 @@ class SessionWriter:
         self._flush_s = flush_s
         self._next_flush = time.monotonic() + flush_s
         self._made = [folder for folder in self.path.parents if not folder.exists()]
-        self._under = _create(self.path)
+        self._under = reopen(self.path) if resume else create(self.path)
         # The oldest form with checksums on HDF5's own structures; newer ones refuse to open after a crash.
-        self._file = h5py.File(self._under, "w", libver=("v108", "v108"), rdcc_nbytes=_CACHE_BYTES)
-        layout.write_session(self._file, dataclasses.replace(session, closed=False))
+        try:
+            mode = "r+" if resume else "w"
+            self._file = h5py.File(self._under, mode, libver=("v108", "v108"), rdcc_nbytes=_CACHE_BYTES)
+            self._resume() if resume else self._begin()
+            self._commit()
+        except layout.DAMAGE as error:
+            self._under.give_up()
+            with contextlib.suppress(AttributeError, OSError, RuntimeError):
+                self._file.close()
+            self._under.close()
+            if not resume:
+                raise
+            raise RecordingError(
+                f"{self.path} can't be gone on with ({' '.join(str(error).split())})",
+                mend="Record into another file; chorus repair makes a sound copy of this one",
+            ) from error
+        self._syncer = Syncer(self._under, sync_s) if sync_s > 0 else None
+
+    def _begin(self) -> None:
+        layout.write_session(self._file, dataclasses.replace(self.session, closed=False))
         self._event_columns = _text_columns(self._file.create_group(layout.EVENTS), layout.EVENT_COLUMNS)
         self._label_columns = _text_columns(self._file.create_group(layout.LABELS), layout.LABEL_COLUMNS)
         self._file.create_group(layout.STREAMS)
-        self._commit()
-        self._syncer = _Syncer(self._under, sync_s) if sync_s > 0 else None
+
+    def _resume(self) -> None:
+        self._file.attrs.modify("closed", False)
+        self.mark(stop_ns=-1)
+        for folder in (layout.STREAMS, layout.FEATURES):
+            group = layout.subgroup(self._file, folder) if folder in self._file else {}
+            for name in map(str, group):
+                kept = find(layout.subgroup(self._file, f"{folder}/{name}"))
+                self.streams[name] = StreamWriter(
+                    self._file,
+                    self._under,
+                    kept.info,
+                    withheld=kept.withheld,
+                    attributes={},
+                    h264=Settings() if kept.codec else None,
+                    kept=kept,
+                )
+        events, labels = (layout.subgroup(self._file, name) for name in (layout.EVENTS, layout.LABELS))
+        self._event_columns = {name: layout.dataset(events, name) for name in layout.EVENT_COLUMNS}
+        self._label_columns = {name: layout.dataset(labels, name) for name in layout.LABEL_COLUMNS}
+        # A killed recorder may have written an event in some of its columns only.
+        count = min(len(column) for column in self._event_columns.values())
+        table = [
+            np.asarray((column.asstr() if layout.EVENT_COLUMNS[name] is None else column)[:count]).tolist()
+            for name, column in self._event_columns.items()
+        ]
+        self._events = [Event(*row) for row in zip(*table, strict=True)]
+        for column in self._label_columns.values():
+            column.resize(0, axis=0)
 
     def __enter__(self) -> SessionWriter:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """The events so far."""
+        return tuple(self._events)
 
     @property
     def closed(self) -> bool:
@@ -132,17 +186,20 @@ class SessionWriter:
     def announced_again(self, info: StreamInfo) -> None:
         """Note what a stream now tells of itself; if its driver had failed, it was started again."""
         stream = self.streams[info.name]
-        if stream.failure:
-            stream.drain()
-            stream.begin_run()
-            stream.failure = ""
-            stream.group.attrs.modify("ended", "")
-        if msgspec.structs.replace(stream.info, **_news(info)) == info:
+        stream.failure = ""
+        known = stream.info
+        if stream.codec:  # the encoder takes pixels and JPEG; a resumed file does not tell which
+            known = msgspec.structs.replace(known, encoding=info.encoding)
+        if msgspec.structs.replace(known, **_news(info)) == info:
             stream.info = info
             layout.write_info(stream.group, info, stream.codec)
 
-    def append(self, batch: Batch) -> None:
+    def append(self, batch: Batch, position: Position | None = None) -> None:
         """Store a batch of a stream that was added.
+
+        Args:
+            batch: the batch.
+            position: of its stream on the bus behind it, for a recorder that goes on with the file.
 
         Raises:
             RecordingError: the batch does not fit its stream; it was refused whole.
@@ -155,6 +212,8 @@ class SessionWriter:
             )
         try:
             stream.append(batch)
+            if position is not None:
+                stream.at(position)
         except OSError as error:
             raise self._disk_failed(error) from error
         self.poll()
@@ -307,42 +366,6 @@ class SessionWriter:
             f"{self.path}: writing failed ({reason}); what was flushed before is safe",
             mend="free some space or record to another disk with --output",
         )
-
-
-class _Syncer:
-    """Forces the file to the disk about each ``every_s`` in a thread: it can take long."""
-
-    def __init__(self, file: OrderedFile, every_s: float) -> None:
-        self._file = file
-        self._stop = threading.Event()
-        self._every_s = every_s
-        self._thread = threading.Thread(target=self._run, name="sync", daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        while not self._stop.wait(self._every_s):
-            with contextlib.suppress(OSError):
-                self._file.sync()
-
-    def close(self) -> None:
-        self._stop.set()
-        self._thread.join()
-
-
-def _create(path: Path) -> OrderedFile:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return OrderedFile(path)
-    except FileExistsError:
-        raise RecordingExists(
-            f"{path} exists already and is not overwritten", mend="give another name with --output"
-        ) from None
-    except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else str(error)
-        raise RecordingError(
-            f"{path} can't be created ({reason})",
-            mend="give a name in a folder you may write to with --output",
-        ) from error
 
 
 def _news(info: StreamInfo) -> dict[str, object]:

@@ -202,6 +202,10 @@ class Heard(Control, tag="heard", frozen=True):
     listeners: Natural
 
 
+class Again(Control, tag="again", frozen=True):
+    """To a publisher that this hub does not know: say hello again. The hub was started anew."""
+
+
 class Stop(Control, tag="stop", frozen=True):
     """To publishers: end your streams."""
 
@@ -224,6 +228,7 @@ FromHub = (
     | Silent
     | Marked
     | Heard
+    | Again
     | Stop
     | Closing
 )

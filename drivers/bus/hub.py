@@ -65,6 +65,7 @@ class Hub:
         keys: the same for an address that only this machine reaches: other users are kept out.
         silence_ns: time without a sign of life after which another may publish a publisher's stream, ns.
         outage_ns: time after which it is reported as lost, ns; until then it may come back with all it has.
+        session: goes on with this session, of a hub that was killed, on this clock; None begins one.
 
     Raises:
         BusError: the address cannot be listened on, or needs keys and this machine has none.
@@ -78,10 +79,11 @@ class Hub:
         keys: bool = False,
         silence_ns: int = SILENCE_NS,
         outage_ns: int = OUTAGE_NS,
+        session: SessionInfo | None = None,
     ) -> None:
         host, port = split_address(listen, wildcard=True)
         own = keys_for(listen, insecure=insecure, keys=keys)
-        self.session = SessionInfo.begin()
+        self.session = session or SessionInfo.begin()
         self._silence_ns = silence_ns
         self._outage_ns = outage_ns
         self._publishers: dict[str, _Publisher] = {}
@@ -244,6 +246,9 @@ class Hub:
             except WireError as error:
                 log.warning("%s", error)
                 continue
+            if isinstance(message, control.Announce) and not self._knows(identity, message):
+                self._send(identity, control.Again())
+                continue
             if self._guard is not None and not self._guard.permits(user, message, frames):
                 continue
             self._hear(identity, received_ns)
@@ -268,9 +273,7 @@ class Hub:
                 told = control.Told(t0=t0, t1=received_ns, t2=time.monotonic_ns(), stopping=self._stopping)
                 self._send(identity, told)
             case control.Announce(stream=announced):
-                known = self._publishers.get(announced.info.name)
-                if known is not None and known.identity == identity:
-                    known.announced = announced
+                self._publishers[announced.info.name].announced = announced
             case control.Which():
                 self._send(identity, control.Listing(streams=self._listing()))
             case control.Want(stream=stream, run=run, first=first, last=last):
@@ -333,6 +336,10 @@ class Hub:
             streams=streams,
             stopping=self._stopping,
         )
+
+    def _knows(self, identity: bytes, announce: control.Announce) -> bool:
+        known = self._publishers.get(announce.stream.info.name)
+        return known is not None and known.identity == identity
 
     def _listing(self) -> list[AnnouncedHeader]:
         return [

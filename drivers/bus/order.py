@@ -23,6 +23,25 @@ Held = tuple[wire.AnyHeader, wire.Frames]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Position:
+    """How far one run of a stream was handed out: what comes next.
+
+    Attributes:
+        stream: its name.
+        run: the publisher's run.
+        number: of the next message.
+        row: of the next row within the run.
+        lost: rows that the driver had lost before, since its run began, by reason.
+    """
+
+    stream: str
+    run: int
+    number: int
+    row: int
+    lost: dict[str, int]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Due:
     """A numbered message whose turn it is; ``lost`` are the rows lost since the one before."""
 
@@ -40,9 +59,18 @@ class StreamOrder:
         from_start: the stream began after we joined: everything from number 0 is ours. Otherwise
             what came before the first message we see is not counted, neither as produced nor as lost.
         patience_s: see :data:`PATIENCE_S`.
+        position: of the same run: what came before was had by another subscriber, and is not counted.
     """
 
-    def __init__(self, stream: str, run: int, *, from_start: bool, patience_s: float = PATIENCE_S) -> None:
+    def __init__(
+        self,
+        stream: str,
+        run: int,
+        *,
+        from_start: bool,
+        patience_s: float = PATIENCE_S,
+        position: Position | None = None,
+    ) -> None:
         self.stream = stream
         self.run = run
         self.finished = False
@@ -62,6 +90,17 @@ class StreamOrder:
         self._progress: float | None = None  # when the gap opened, or last became smaller
         self._asked = float("-inf")
         self._asked_last = -1
+        if position is not None:
+            self._next = self._known = position.number
+            self._row = self._row_joined = self._known_row = position.row
+            self._lost, self._lost_joined = dict(position.lost), dict(position.lost)
+
+    @property
+    def position(self) -> Position | None:
+        """Where it is; None before the first message."""
+        if self._next is None:
+            return None
+        return Position(self.stream, self.run, self._next, self._row, self._lost)
 
     def offer(self, header: wire.AnyHeader, frames: wire.Frames, now: float) -> bool:
         """Take in a message of this run; False if it was known already."""

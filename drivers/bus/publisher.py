@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import random
 import threading
 import time
@@ -30,6 +31,8 @@ from drivers.bus.socket import Waker, bare, client_socket
 from drivers.bus.spool import Spool
 from drivers.clock.host import HostClock, clock_identity
 from drivers.errors import WireError
+
+log = logging.getLogger(__name__)
 
 OUTBOX = 1000  # messages handed to the sending thread at most; the resend buffer holds what it drops
 RESEND_BYTES = 96 << 20
@@ -98,23 +101,23 @@ class Publisher:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._thread: threading.Thread | None = None
         try:
-            hello = control.Hello(
+            self._hello = control.Hello(
                 version=wire.VERSION, role="publisher", host=self.host, stream=self.stream, run=self._run
             )
-            self._link = Link(self._context, address, hello, timeout_s)
+            self._link = Link(self._context, address, self._hello, timeout_s)
             welcome = self._link.welcome
             self.session: SessionInfo = welcome.session
             self._stop = welcome.stopping
             self.host_clock = HostClock(self.session.epoch_ns, same=self.session.clock == self.host)
             self._prober = Prober(self._link, self.host_clock)
             self._prober.burst(timeout_s)
-            data_address = self._link.data_address(welcome.publish_port)
-            self._socket = client_socket(self._context, zmq.XPUB, data_address)
+            self._data_address = self._link.data_address(welcome.publish_port)
+            self._socket = client_socket(self._context, zmq.XPUB, self._data_address)
             self._socket.setsockopt(zmq.XPUB_VERBOSE, 1)
             self._socket.setsockopt(
                 zmq.IMMEDIATE, 1
             )  # what waits for a lost connection waits in our buffer alone
-            self._socket.connect(bare(data_address))
+            self._socket.connect(bare(self._data_address))
         except BaseException:
             self._context.destroy(linger=0)
             raise
@@ -363,10 +366,31 @@ class Publisher:
             case control.Acked(who=who):
                 self._acked.add(who)
                 self._note_acks()
+            case control.Again():
+                self._link.send(self._hello)
+            case control.Welcome():
+                self._join_again(message)
+            case control.Refused(what=what):
+                log.warning("%s: %s", self.stream, what)
+                self.hub_lost = self._stop = True
             case control.Stop():
                 self._stop = True
             case control.Closing():
                 self.hub_lost = self._stop = True
+
+    def _join_again(self, welcome: control.Welcome) -> None:
+        """Go on at a hub that was started anew, if it goes on with the session."""
+        if welcome.session != self.session:
+            log.warning("%s: another session was begun at %s", self.stream, bare(self._link.address))
+            self.hub_lost = self._stop = True
+            return
+        address = self._link.data_address(welcome.publish_port)
+        if address != self._data_address:
+            self._socket.disconnect(bare(self._data_address))
+            self._socket.connect(bare(address))
+            self._data_address = address
+        self._stop = self._stop or welcome.stopping
+        self._announce_now = True
 
     def _note_acks(self) -> None:
         if self._interested is not None and self._interested <= self._acked:

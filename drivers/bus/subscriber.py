@@ -6,7 +6,7 @@ import logging
 import random
 import time
 from collections import deque
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from types import TracebackType
 
 import zmq
@@ -16,7 +16,7 @@ from drivers.bus import control, wire
 from drivers.bus.client import Link
 from drivers.bus.hub import Hub
 from drivers.bus.messages import Announcement, Ended, Event, Failed, Message, Missed
-from drivers.bus.order import RETRY_S, Due, StreamOrder
+from drivers.bus.order import RETRY_S, Due, Position, StreamOrder
 from drivers.bus.session import SessionInfo
 from drivers.bus.socket import bare, client_socket
 from drivers.clock.host import clock_identity
@@ -28,6 +28,10 @@ _MOUTHFUL = 256  # messages read at once, so that a flood cannot keep receive() 
 _LAST_ROWS_S = 0.3  # news over the control socket overtake rows on the data socket by less
 
 
+_Placed = tuple[Due | Missed | Ended, Position | None]
+"""What is handed out, and where the stream is then."""
+
+
 class _Stream:
     """What is known of one stream."""
 
@@ -36,7 +40,8 @@ class _Stream:
         self.info: StreamInfo | None = None
         self.order: StreamOrder | None = None
         self.past: deque[int] = deque(maxlen=16)  # runs that are over
-        self.waiting: deque[Due | Missed | Ended] = deque()  # rows that came before the announcement
+        self.waiting: deque[_Placed] = deque()  # rows that came before the announcement
+        self.resumed: Position | None = None  # where another subscriber was, until its run is heard
         self.left_at: float | None = None  # when the publisher was reported gone
 
 
@@ -50,9 +55,12 @@ class Subscriber:
         reliable: fill gaps from the publishers' resend buffers, and wait for that. Otherwise gaps
             are reported at once (a live view).
         timeout_s: how long to wait for the hub to answer.
+        positions: where another subscriber was in streams, by name; goes on there, where a run still lasts.
 
     Attributes:
         session: the session of the hub.
+        position: of its stream behind the message that :meth:`receive` returned last; None where that is not
+            one of a run.
         streams: the announced streams by name.
         refused: malformed messages, each refused whole.
         hub_closed: the hub said goodbye: nothing more will come.
@@ -70,7 +78,9 @@ class Subscriber:
         reliable: bool = True,
         timeout_s: float = 5.0,
         patience_s: float = 3.0,
+        positions: Mapping[str, Position] | None = None,
     ) -> None:
+        self.position: Position | None = None
         self.streams: dict[str, StreamInfo] = {}
         self.refused = 0
         self.hub_closed = False
@@ -78,7 +88,10 @@ class Subscriber:
         self._patience_s = patience_s if reliable else 0.0
         self._reliable = reliable
         self._known: dict[str, _Stream] = {}
-        self._ready: deque[Message] = deque()
+        for name, position in (positions or {}).items():
+            self._known[name] = _Stream(from_start=True)
+            self._known[name].resumed = position
+        self._ready: deque[tuple[Message, Position | None]] = deque()
         self._asked_which = float("-inf")
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         try:
@@ -135,7 +148,8 @@ class Subscriber:
             if remaining <= 0:
                 return None
             self._poller.poll(max(1, int(min(remaining, self._patience()) * 1000)))
-        return self._ready.popleft()
+        message, self.position = self._ready.popleft()
+        return message
 
     def latest(self, stream: str) -> Batch | None:
         """Return the newest batch of a stream that is here, or None; older ones are let go.
@@ -145,12 +159,12 @@ class Subscriber:
         while self._drain():
             pass
         newest: Batch | None = None
-        kept: deque[Message] = deque()
-        for message in self._ready:
+        kept: deque[tuple[Message, Position | None]] = deque()
+        for message, position in self._ready:
             if isinstance(message, Batch) and message.stream == stream:
                 newest = message if len(message) else newest
             else:
-                kept.append(message)
+                kept.append((message, position))
         self._ready = kept
         return newest
 
@@ -206,7 +220,7 @@ class Subscriber:
             case control.Silent(stream=stream, run=run, left=left):
                 self._note_silence(stream, run, left=left)
             case control.Marked(time=time_ns, label=label, source=source):
-                self._ready.append(Event(time_ns, "mark", label, source))
+                self._ready.append((Event(time_ns, "mark", label, source), None))
             case control.Closing():
                 self.hub_closed = True
 
@@ -257,10 +271,15 @@ class Subscriber:
                 self._lose(stream, known)
             known.past.append(known.order.run)
             known.info, known.left_at = None, None
+        resumed = known.resumed if known.resumed is not None and known.resumed.run == run else None
         known.order = StreamOrder(
-            stream, run, from_start=known.from_start and self._reliable, patience_s=self._patience_s
+            stream,
+            run,
+            from_start=known.from_start and self._reliable,
+            patience_s=self._patience_s,
+            position=resumed,
         )
-        known.from_start = True
+        known.from_start, known.resumed = True, None
 
     def _learn(self, header: wire.AnnouncedHeader, *, from_start: bool) -> None:
         info = _checked(header)
@@ -277,23 +296,27 @@ class Subscriber:
         if known.info != info:
             known.info = info
             self.streams[info.name] = info
-            self._ready.append(Announcement(info))
+            self._ready.append((Announcement(info), None))
         if known.waiting:
             waiting, known.waiting = known.waiting, deque()
-            self._hand_out(info.name, known, waiting)
+            for item, position in waiting:
+                self._hand_out_one(info.name, known, item, position)
 
     def _hand_out(self, stream: str, known: _Stream, items: Iterable[Due | Missed | Ended]) -> None:
         for item in items:
-            rows = isinstance(item, Due) and isinstance(item.header, wire.DataHeader)
-            if known.waiting or (rows and known.info is None):
-                known.waiting.append(item)
-                continue
-            if isinstance(item, Due):
-                self._ready.append(self._decode(stream, known, item))
-                continue
-            self._ready.append(item)
-            if isinstance(item, Ended) and known.order is not None:
-                self._link.send(control.Done(stream=stream, run=known.order.run))
+            self._hand_out_one(stream, known, item, known.order.position if known.order else None)
+
+    def _hand_out_one(
+        self, stream: str, known: _Stream, item: Due | Missed | Ended, position: Position | None
+    ) -> None:
+        rows = isinstance(item, Due) and isinstance(item.header, wire.DataHeader)
+        if known.waiting or (rows and known.info is None):
+            known.waiting.append((item, position))
+            return
+        message = self._decode(stream, known, item) if isinstance(item, Due) else item
+        self._ready.append((message, position))
+        if isinstance(item, Ended) and known.order is not None:
+            self._link.send(control.Done(stream=stream, run=known.order.run))
 
     def _decode(self, stream: str, known: _Stream, due: Due) -> Message:
         header = due.header
@@ -318,7 +341,7 @@ class Subscriber:
         if left:
             known.left_at = time.monotonic()  # its last rows may still be on their way
         else:
-            self._ready.append(_vanished(stream, "its driver shows no sign of life"))
+            self._ready.append((_vanished(stream, "its driver shows no sign of life"), None))
 
     def _lose(self, stream: str, known: _Stream) -> None:
         """The publisher is gone for good: hand out what there is, and say so."""
@@ -326,7 +349,7 @@ class Subscriber:
         known.left_at = None
         self._hand_out(stream, known, list(known.order.abandon()))
         known.order.finished = True
-        self._ready.append(_vanished(stream, "its driver left without ending the stream"))
+        self._ready.append((_vanished(stream, "its driver left without ending the stream"), None))
 
     def _close_gaps(self) -> None:
         now = time.monotonic()

@@ -58,6 +58,10 @@ class SimulatedImu(Driver[ImuConfig]):
         self._driver: SerialImuDriver | None = None
         self.clock: SimulatedClock | None = None
 
+    def prepare(self) -> None:
+        """Plan the body's motion."""
+        self.config.body().inertial([0.0, 60.0])
+
     def open(self) -> StreamInfo:
         """Plug the sensor in and open its port.
 

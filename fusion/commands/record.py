@@ -1,15 +1,16 @@
-"""``chorus record RIG [--duration S] [--output FILE.h5]``: record a rig into a session file."""
+"""``chorus record RIG [--duration S] [--output FILE.h5 | --resume FILE.h5]``: record into a session file."""
 
 from __future__ import annotations
 
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from drivers.errors import ChorusError
+from drivers.errors import ChorusError, RecordingError
 from drivers.rig import Rig, load_rig
-from fusion.commands.arguments import call, check_positive, split_overrides
+from fusion.commands.arguments import UsageError, call, check_positive, split_overrides
 from fusion.commands.keyboard import Keyboard
 from recordings.recorder import Worker
 from recordings.status import RecordStatus
@@ -21,25 +22,71 @@ START_S, REMOTE_START_S = 30.0, 600.0
 def main(argv: list[str], program: str) -> int:
     own, overrides = split_overrides(argv)
 
-    def record(rig: str, duration: float | None = None, output: str | None = None) -> int:
+    def record(
+        rig: str, duration: float | None = None, output: str | None = None, resume: str | None = None
+    ) -> int:
         """Record a rig into a session file.
 
         Ctrl-C stops in order. Keys of the rig can be set: --streams.camera.fps=60. Exits 0 when all required
         streams are in the file, 1 otherwise.
 
         Args:
-            rig: the rig, a YAML file.
+            rig: the rig, a YAML file; with --resume, by default as the session file keeps it.
             duration: seconds; without it, until Ctrl-C or the end of all streams.
             output: the session file; by default sessions/RIG-TIME.h5. Never overwritten.
+            resume: a session file to go on with, after the recorder was stopped or killed.
         """
         check_positive("--duration", duration, "seconds")
-        return run(load_rig(rig, overrides), rig, overrides, duration, output)
+        if output is not None and resume is not None:
+            raise UsageError(
+                "--output and --resume name two files", mend="Give --resume alone: it goes on in that file"
+            )
+        return run(load_rig(rig, overrides), rig, overrides, duration, output, resume)
 
-    return call(record, own, program)
+    kept = _kept_rig(own)
+    if kept is None:
+        return call(record, own, program)
+    with tempfile.TemporaryDirectory(prefix="chorus-") as folder:
+        path = Path(folder, "rig.yaml")
+        path.write_text(kept, encoding="utf-8")
+        return call(record, [str(path), *own], program)
+
+
+def _kept_rig(words: Sequence[str]) -> str | None:
+    """Return the rig that a session file keeps, where the command names that and no rig.
+
+    Raises:
+        RecordingError: the file can't be read, or keeps no rig.
+    """
+    from recordings.reader import open_recording
+
+    resume, value_of = "", ""
+    for word in words:
+        if value_of:
+            resume, value_of = (word if value_of == "--resume" else resume), ""
+        elif not word.startswith("--"):
+            return None
+        elif word.startswith("--resume="):
+            resume = word.partition("=")[2]
+        elif "=" not in word and word != "--help":
+            value_of = word
+    if not resume:
+        return None
+    with open_recording(resume) as recording:
+        if not recording.rig_text:
+            raise RecordingError(
+                f"{resume} keeps no rig", mend=f"Name it: chorus record RIG.yaml --resume {resume}"
+            )
+        return recording.rig_text
 
 
 def run(
-    rig: Rig, rig_path: str, overrides: Sequence[str], duration: float | None, output: str | Path | None
+    rig: Rig,
+    rig_path: str,
+    overrides: Sequence[str],
+    duration: float | None,
+    output: str | Path | None,
+    resume: str | Path | None = None,
 ) -> int:
     """Record with a view on the console; return the exit status."""
     from fusion.commands.view import RecordView, print_summary
@@ -59,6 +106,7 @@ def run(
             rig,
             output,
             duration,
+            resume=resume,
             on_status=show,
             stop=stop,
             workers=vision_workers(rig, rig_path, overrides),

@@ -195,3 +195,41 @@ def test_bad_input_is_one_line_and_a_status(rig_file, capfd):
     error = capfd.readouterr().err.strip()
     assert "two.yamlx" in error
     assert "\n" not in error
+
+
+def test_a_spare_takes_over_for_a_driver_that_died_and_another_waits_no_longer_than_its_parent(rig_file):
+    with Hub() as hub, Subscriber(hub.address) as subscriber:
+        with DriverProcesses(load_rig(rig_file), hub.address, ["endless"]) as processes:
+            for how in ("a spare", "a spare that died", "none"):
+                receive(subscriber, Batch, "endless")
+                spare = None
+                if how != "none":
+                    processes.prepare()
+                    processes.prepare()  # one is enough
+                    spare = processes._spare
+                    assert spare is not None
+                    assert processes.running == ("endless",)  # it drives nothing
+                if how == "a spare that died":
+                    spare.kill()
+                    spare.wait()
+                old = processes.pids["endless"]
+                os.kill(old, signal.SIGKILL)
+                gone(os.pidfd_open(old))
+                hub.release("endless")
+                processes.restart("endless")
+                assert (processes.pids["endless"] == (spare.pid if spare else 0)) == (how == "a spare")
+                assert receive(subscriber, Failed, "endless")  # the run before has no end
+            processes.prepare()
+            last = os.pidfd_open(processes._spare.pid)
+            hub.request_stop()
+            receive(subscriber, Ended, "endless")
+            assert [one.code for one in processes.stop()] == [0]
+        assert gone(last)
+
+
+def test_a_spare_ends_with_its_parent(rig_file):
+    command = [sys.executable, "-m", "drivers.process", str(rig_file), "--spare", "--guarded"]
+    command += ["--connect", "tcp://127.0.0.1:9"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as spare:
+        spare.stdin.close()
+        assert spare.wait(30) == 0

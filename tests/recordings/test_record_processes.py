@@ -7,7 +7,9 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ import pytest
 from drivers.bus import Hub, Subscriber
 from drivers.bus.messages import Ended
 from drivers.errors import RecordingError
+from drivers.process import DriverProcesses
 from drivers.rig import load_rig
 from recordings.check import examine
 from recordings.reader import open_recording
@@ -127,7 +130,23 @@ def test_a_worker_beside_the_drivers_adds_features(tmp_path: Path) -> None:
         assert height.ledger.unexplained == 0
 
 
-def test_a_killed_driver_is_started_again_and_its_stream_goes_on(tmp_path: Path) -> None:
+@pytest.fixture
+def pids(monkeypatch: pytest.MonkeyPatch) -> Callable[[], dict[str, int]]:
+    """Return what tells the process ids of the drivers that a recording in this process started."""
+    made: list[DriverProcesses] = []
+
+    class Known(DriverProcesses):
+        def __init__(self, *arguments: Any) -> None:
+            made.append(self)
+            super().__init__(*arguments)
+
+    monkeypatch.setattr("drivers.process.DriverProcesses", Known)
+    return lambda: made[-1].pids
+
+
+def test_a_killed_driver_is_started_again_and_its_stream_goes_on(
+    tmp_path: Path, pids: Callable[[], dict[str, int]]
+) -> None:
     stop = threading.Event()
     killed: list[int] = []
 
@@ -135,7 +154,7 @@ def test_a_killed_driver_is_started_again_and_its_stream_goes_on(tmp_path: Path)
         states = {stream.name: stream for stream in status.streams}
         if status.phase == "recording" and not killed and states["wrist"].rows > 20:
             killed.append(states["wrist"].rows)
-            os.kill(_child("wrist"), signal.SIGKILL)
+            os.kill(pids()["wrist"], signal.SIGKILL)
         if killed and states["wrist"].rows > killed[0] + 100:
             stop.set()
 
@@ -160,7 +179,7 @@ def test_a_killed_driver_is_started_again_and_its_stream_goes_on(tmp_path: Path)
 
 
 def test_a_driver_that_is_killed_again_and_again_is_given_up_and_the_others_go_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pids: Callable[[], dict[str, int]]
 ) -> None:
     monkeypatch.setattr("recordings.restarts.RESTARTS", 1)
     stop = threading.Event()
@@ -171,9 +190,9 @@ def test_a_driver_that_is_killed_again_and_again_is_given_up_and_the_others_go_o
         if states["wrist"].state == "failed":
             if states["truth"].rows > 60:
                 stop.set()
-        elif status.phase == "recording" and states["wrist"].rows > 20 and (child := _child("wrist")):
-            killed.add(child)
-            os.kill(child, signal.SIGKILL)
+        elif status.phase == "recording" and states["wrist"].rows > 20 and pids()["wrist"] not in killed:
+            killed.add(pids()["wrist"])
+            os.kill(pids()["wrist"], signal.SIGKILL)
 
     summary = record(load_rig(rig_file(tmp_path)), tmp_path / "a.h5", 60.0, on_status=watch, stop=stop)
     assert summary.duration_s < 50
@@ -250,16 +269,3 @@ def test_a_replayed_stream_can_be_recorded_again(recorded: Path, tmp_path: Path)
             for r in (first, again)
         ]
         assert abs(between[0] - between[1]) < 30e6  # kept aligned, to what the clock model adds
-
-
-def _child(stream: str) -> int:
-    """Return the process id of a driver this process started."""
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = path.read_bytes().split(b"\0")
-            parent = int((path.parent / "stat").read_text().rpartition(")")[2].split()[1])
-        except (OSError, ValueError):
-            continue
-        if parent == os.getpid() and stream.encode() in words:
-            return int(path.parent.name)
-    raise AssertionError(f"no process drives {stream}")

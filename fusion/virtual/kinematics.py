@@ -1,0 +1,160 @@
+"""From segment rotations, bone lengths and the pelvis' place to joints: linear, batched, differentiable.
+
+A body is 15 rigid segments, each with a frame: x forward, y left, z up along the segment when the body stands
+upright and looks along world x with its arms hanging, thumbs forward. Rotations map such a frame to the world
+(z up). Every joint hangs on one segment by an offset that never changes, so the joints are a linear function
+of the rotations, and bone lengths are exact by construction. Two joints are defined by others, for every
+source alike: ``neck`` lies midway between the shoulders, ``spine`` at 40 % of the line from pelvis to neck.
+
+The shoulder girdle is the one part of a body that is no chain of rigid segments: shoulders slide over the
+ribs, and a real spine bends in more than one place. What that comes to is ``girdle``: how far the base of the
+neck, the left and the right shoulder are off their place in the chest, in the chest's frame. Zeros are a body
+without it.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from drivers.joints import BODY20
+from drivers.places import PLACES
+
+SEGMENTS: tuple[str, ...] = PLACES[:-1]
+"""The rigid segments in the order of :data:`drivers.places.PLACES`, which adds ``unspecified``."""
+
+SEGMENT: dict[str, int] = {name: index for index, name in enumerate(SEGMENTS)}
+JOINT: dict[str, int] = {name: index for index, name in enumerate(BODY20)}
+
+SPINE_FRACTION = 0.4
+"""Of the line from pelvis to neck; as ``fusion.skeletons`` takes it for joint sets without a spine."""
+
+HANGS: dict[str, tuple[str, str]] = {
+    "spine": ("pelvis", "pelvis"),
+    "neck": ("chest", "spine"),
+    "head": ("head", "neck"),
+    **{f"{side}_shoulder": ("chest", "spine") for side in ("left", "right")},
+    **{f"{side}_hip": ("pelvis", "pelvis") for side in ("left", "right")},
+    **{
+        f"{side}_{joint}": (f"{side}_{segment}", f"{side}_{parent}")
+        for side in ("left", "right")
+        for joint, segment, parent in (
+            ("elbow", "upper_arm", "shoulder"),
+            ("wrist", "forearm", "elbow"),
+            ("hand", "hand", "wrist"),
+            ("knee", "thigh", "hip"),
+            ("ankle", "shin", "knee"),
+            ("foot", "foot", "ankle"),
+        )
+    },
+}
+"""Segment in whose frame each row of a skeleton's offsets is given, and the row that it is an offset from.
+
+Row ``spine`` of the offsets is where the trunk bends (the joint ``spine`` itself is defined by others), row
+``neck`` where the neck stands on the chest. The pelvis has none.
+"""
+
+_BEGINS = {"pelvis": "pelvis", "chest": "spine", "head": "neck"} | {
+    f"{side}_{segment}": f"{side}_{joint}"
+    for side in ("left", "right")
+    for segment, joint in (
+        ("upper_arm", "shoulder"),
+        ("forearm", "elbow"),
+        ("hand", "wrist"),
+        ("thigh", "hip"),
+        ("shin", "knee"),
+        ("foot", "ankle"),
+    )
+}
+"""Row of the offsets at which each segment begins: its end nearer to the pelvis."""
+
+GIRDLE: tuple[str, ...] = ("neck", "left_shoulder", "right_shoulder")
+"""Rows that slide in the chest, in the order of ``girdle``."""
+
+OFFSET_SEGMENTS: tuple[int, ...] = tuple(SEGMENT[HANGS[name][0]] if name in HANGS else 0 for name in BODY20)
+"""(20,) number of the segment in whose frame each row of the offsets is given."""
+
+
+class Posed(NamedTuple):
+    """Where a body is.
+
+    Attributes:
+        joints: (..., 20, 3) m in the world, in the order of BODY20.
+        origins: (..., 15, 3) m in the world: where each segment begins, at its end nearer to the pelvis. A
+            point at p in a segment's frame lies at ``origins + rotations @ p``.
+    """
+
+    joints: Tensor
+    origins: Tensor
+
+
+@functools.lru_cache(maxsize=1)
+def _sums() -> Tensor:
+    """Return (35, 20): how joints and origins add up from the turned offsets."""
+    rows: dict[str, Tensor] = {"pelvis": torch.zeros(len(BODY20))}
+
+    def chain(name: str) -> Tensor:
+        if name not in rows:
+            rows[name] = chain(HANGS[name][1]) + torch.nn.functional.one_hot(
+                torch.tensor(JOINT[name]), len(BODY20)
+            )
+        return rows[name]
+
+    joints = torch.stack([chain(name) for name in BODY20])
+    origins = torch.stack([chain(_BEGINS[name]) for name in SEGMENTS])
+    joints[JOINT["neck"]] = 0.5 * (joints[JOINT["left_shoulder"]] + joints[JOINT["right_shoulder"]])
+    joints[JOINT["spine"]] = SPINE_FRACTION * joints[JOINT["neck"]]
+    return torch.cat([joints, origins])
+
+
+def forward(rotations: Tensor, offsets: Tensor, root: Tensor, girdle: Tensor | None = None) -> Posed:
+    """Return where the joints of posed bodies are.
+
+    Args:
+        rotations: (..., 15, 3, 3) segment to world, in the order of :data:`SEGMENTS`.
+        offsets: (..., 20, 3) m, see :data:`HANGS`; broadcasts against the rotations' leading axes: a skeleton
+            (20, 3) for all, or (N, 1, 20, 3) for rotations (N, T, 15, 3, 3).
+        root: (..., 3) m, the pelvis in the world.
+        girdle: (..., 3, 3) m, see the module; none by default.
+    """
+    local = offsets
+    if girdle is not None:
+        local = offsets.expand(*girdle.shape[:-2], *offsets.shape[-2:]).clone()
+        local[..., [JOINT[name] for name in GIRDLE], :] += girdle
+    turned = (rotations[..., list(OFFSET_SEGMENTS), :, :] @ local[..., None])[..., 0]
+    points = _sums().to(turned) @ turned + root[..., None, :]
+    return Posed(points[..., : len(BODY20), :], points[..., len(BODY20) :, :])
+
+
+def orientations(rotations: Tensor) -> Tensor:
+    """Return (..., 16, 3, 3), a frame per place of PLACES; ``unspecified`` is the right forearm's."""
+    return rotations[..., [*range(len(SEGMENTS)), SEGMENT["right_forearm"]], :, :]
+
+
+_HEEL_M = (-0.029, 0.0, -0.039)  # of stature, from the ankle
+_TOES_M = (0.0, 0.0, -0.010)  # of stature, from the foot joint
+
+
+def soles(posed: Posed, rotations: Tensor, stature: Tensor | float) -> Tensor:
+    """Return (..., 2, 2, 3): under the heel and the toes of the left and the right foot, m in the world.
+
+    The ankle stands 0.039 of stature above the ground (Winter, Biomechanics and Motor Control of Human
+    Movement, fig. 4.1) and the heel 0.029 behind it; the toes are 0.02 thick.
+
+    Args:
+        posed: the body.
+        rotations: (..., 15, 3, 3) as given to :func:`forward`.
+        stature: m; broadcasts against (..., 1, 1).
+    """
+    out = []
+    for side in ("left", "right"):
+        turn = rotations[..., SEGMENT[f"{side}_foot"], :, :]
+        points = []
+        for joint, offset in ((f"{side}_ankle", _HEEL_M), (f"{side}_foot", _TOES_M)):
+            local = torch.tensor(offset).to(turn) * stature
+            points.append(posed.joints[..., JOINT[joint], :] + (turn @ local[..., None])[..., 0])
+        out.append(torch.stack(points, dim=-2))
+    return torch.stack(out, dim=-3)

@@ -203,12 +203,12 @@ class Kinematics:
         """Return (T, 16, 3): on the skin over the segment, fixed to it."""
         out = np.empty((len(self.times), len(PLACES), 3))
         for index, place in enumerate(PLACES):
-            joint, offset = _MOUNTS[place]
+            joint, offset = MOUNTS[place]
             out[:, index] = self.joints[:, JOINT[joint]] + matvec(orientations[:, index], np.array(offset))
         return out
 
 
-_MOUNTS: dict[str, tuple[str, tuple[float, float, float]]] = {
+MOUNTS: dict[str, tuple[str, tuple[float, float, float]]] = {
     "pelvis": ("pelvis", (-0.11, 0.0, 0.06)),  # over the sacrum
     "chest": ("spine", (0.11, 0.0, 0.20)),  # on the breastbone
     "head": ("head", (0.10, 0.0, 0.06)),  # on the forehead
@@ -216,7 +216,7 @@ _MOUNTS: dict[str, tuple[str, tuple[float, float, float]]] = {
 }
 """Joint and offset in the segment's frame (m) of the sensor at each place."""
 for _side, _way in (("left", 1.0), ("right", -1.0)):
-    _MOUNTS |= {
+    MOUNTS |= {
         f"{_side}_upper_arm": (f"{_side}_elbow", (0.0, _way * 0.05, 0.14)),
         f"{_side}_forearm": (f"{_side}_wrist", (0.0, _way * 0.03, 0.04)),
         f"{_side}_hand": (f"{_side}_hand", (0.0, _way * 0.02, 0.0)),

@@ -3,8 +3,7 @@
 A batch is a dict of dicts of tensors with (B, T) in front::
 
     features   the features contract, see fusion.model.net.FEATURES
-    targets    joints3d (20, 3) m, joints3d_known (20), joints2d (20, 2) box-normalised, joints2d_known (20),
-               contact (2), contact_known (), action () int64, -1 unknown
+    targets    see TARGETS; where the value ``NAME_known`` is 0 the value NAME means nothing
     valid      (B, T) 1 where the tick exists, 0 where it pads
     segment    (B,) int64 action of the whole window, -1 where the window is not one action
 """
@@ -16,6 +15,7 @@ from typing import TypedDict
 import torch
 from torch import Tensor
 
+from drivers.places import PLACES
 from fusion.model.net import FEATURES
 from fusion.skeletons import BODY20
 
@@ -34,10 +34,36 @@ TARGETS: dict[str, tuple[int, ...]] = {
     "joints3d_known": (len(BODY20),),
     "joints2d": (len(BODY20), 2),
     "joints2d_known": (len(BODY20),),
+    "rotations": (len(PLACES) - 1, 3, 3),
+    "rotations_known": (),
+    "offsets": (len(BODY20), 3),
+    "offsets_known": (),
+    "root_velocity": (3,),
+    "root_velocity_known": (),
+    "heading": (len(PLACES),),
+    "heading_known": (len(PLACES),),
     "contact": (2,),
     "contact_known": (),
     "action": (),
 }
+"""Names and shapes of the targets of one tick; all float32 but ``action``, int64 with -1 unknown.
+
+Camera axes are x right, y down, z forward.
+
+=================  ==============================================================================
+``joints3d``       m from the pelvis, camera axes
+``joints2d``       true places in the picture from the box's centre, in box sizes
+``rotations``      segment (:data:`fusion.virtual.kinematics.SEGMENTS`) to camera axes
+``offsets``        m, the body: what hangs where in which segment (:data:`fusion.virtual.kinematics.HANGS`);
+                   their lengths are the bones'. ``forward(rotations, offsets, root)`` gives the joints, but
+                   for what shoulders slide
+``root_velocity``  of the pelvis, m/s, camera axes
+``heading``        deg in [-180, 180): by how much the orientation that a sensor tells is turned about the
+                   vertical, counter-clockwise from above, against the levelled world whose x points towards
+                   the camera (:mod:`fusion.virtual.imu`)
+``contact``        left and right foot on the ground
+=================  ==============================================================================
+"""
 
 
 def empty_features(batch: int, ticks: int, rate_hz: float) -> dict[str, Tensor]:

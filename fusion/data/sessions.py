@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 
 from drivers.errors import DataError
 from drivers.simulator.actions import ACTIONS
-from fusion.data.batches import TARGETS, Batch
+from fusion.data.batches import TARGETS, Batch, unknown_targets
 from fusion.features import FeatureSpec, features_of, targets_of
 from fusion.model.net import FEATURES
 from recordings.reader import open_recording
@@ -71,6 +71,9 @@ def read_track(
             recording, FeatureSpec(rate_hz=rate_hz), vision, cache=None if cache is None else Path(cache)
         )
         targets: dict[str, Any] = dict(targets_of(recording, features, actions))
+    ticks = len(features["time"])
+    unknown = {name: value[0].numpy() for name, value in unknown_targets(1, ticks).items()}
+    targets = unknown | targets
     track = Track(
         {name: torch.from_numpy(np.ascontiguousarray(features[name])) for name in FEATURES},
         {name: torch.from_numpy(np.ascontiguousarray(targets[name])) for name in TARGETS},

@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_CENTRE_S = 0.10
-_SIZE_S = 0.40
+CENTRE_S = 0.10
+SIZE_S = 0.40
 """Time constants: the centre follows a walking person, the size does not breathe with each gesture."""
 
-_JUMP = 0.6
+JUMP = 0.6
 """A centre that moves by so many sizes from frame to frame, or a size that changes by the factor
 1 + 0.6, belongs to another person or a new sighting: the box starts anew."""
 
-_STALE_S = 1.0
+STALE_S = 1.0
 
 
 def box_of(xy: NDArray[np.floating[Any]], present: NDArray[Any]) -> NDArray[np.float64]:
@@ -51,7 +51,7 @@ class BoxFilter:
             self._box = box
         else:
             dt = max(time - self._time, 0) / 1e9
-            gain = np.array([1 - math.exp(-dt / tau) for tau in (_CENTRE_S, _CENTRE_S, _SIZE_S)])
+            gain = np.array([1 - math.exp(-dt / tau) for tau in (CENTRE_S, CENTRE_S, SIZE_S)])
             self._box = self._box + gain * (box - self._box)
         self._time = time
         return self._box.copy()
@@ -61,4 +61,4 @@ class BoxFilter:
         assert old is not None
         moved = float(np.hypot(*(box[:2] - old[:2]))) / max(old[2], box[2])
         grown = max(box[2] / old[2], old[2] / box[2])
-        return moved > _JUMP or grown > 1 + _JUMP or (time - self._time) > _STALE_S * 1e9
+        return moved > JUMP or grown > 1 + JUMP or (time - self._time) > STALE_S * 1e9

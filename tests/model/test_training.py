@@ -11,13 +11,17 @@ import pytest
 import torch
 
 from drivers.errors import ConfigError, WeightsError
-from fusion.data.clips import Clips
-from fusion.data.simulated import SensorRanges, SimulatedBatches
+from drivers.simulator.actions import ACTIONS
+from fusion.data.virtual import VirtualBatches
 from fusion.model.checkpoint import DEFAULT, load_net, save_net
 from fusion.model.losses import LossWeights, fusion_losses
 from fusion.model.module import begin_from
 from fusion.model.net import FusionNet, NetConfig
 from fusion.model.train import command_line, main
+from fusion.virtual.camera import CameraRanges
+from fusion.virtual.frames import FrameRanges
+from fusion.virtual.sensing import SensorRanges
+from fusion.virtual.simulated import simulated
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = sorted((ROOT / "configs" / "experiment").glob("*.yaml")) + sorted(
@@ -25,18 +29,15 @@ CONFIGS = sorted((ROOT / "configs" / "experiment").glob("*.yaml")) + sorted(
 )
 SMALL = (
     "--data.train_clips=2", "--data.val_clips=1", "--data.seconds=2.0", "--data.window_s=0.5",
-    "--data.batch_size=2", "--data.windows_per_clip=1", "--model.net.width=16", "--model.net.layers=1",
+    "--data.batch_size=2", "--data.batches=2", "--data.val_batches=1", "--data.workers=0",
+    "--model.net.width=16", "--model.net.layers=1",
     "--model.net.heads=2", "--model.net.window=8",
 )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def clips() -> Clips:
-    return Clips(2, 2.0, 60.0, seed=1)
-
-
-def batches(clips: Clips, fixed: bool = True) -> SimulatedBatches:
-    return SimulatedBatches(clips, 60, 60.0, SensorRanges(), seed=0, fixed=fixed)
+def batches() -> VirtualBatches:
+    return VirtualBatches([simulated(seed, 2.5) for seed in (1, 2)], ACTIONS, 60, 2)
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
@@ -48,14 +49,14 @@ def test_every_configuration_builds(path: Path, tmp_path: Path, monkeypatch: pyt
     assert (cli.trainer.max_epochs or 0) > 0
 
 
-def test_a_batch_is_learnt_by_heart(clips: Clips) -> None:
+def test_a_batch_is_learnt_by_heart(batches: VirtualBatches) -> None:
     torch.manual_seed(0)
-    batch = batches(clips)([0, 1])
+    batch = batches[0]
     actions = tuple("abcdefgh")
     net = FusionNet(NetConfig(width=48, layers=2, heads=4, window=60, dropout=0.0, actions=actions))
     adam = torch.optim.Adam(net.parameters(), lr=3e-3)
     history = []
-    for _ in range(80):
+    for _ in range(130):
         outputs = net(batch["features"])
         terms = fusion_losses(outputs, batch["targets"], batch["valid"], batch["segment"], LossWeights())
         adam.zero_grad()
@@ -130,11 +131,11 @@ def test_a_wrong_call_gets_one_line_and_no_traceback(
     assert says in lines[0]
 
 
-def test_weights_come_back_exactly_and_halved_ones_nearly(tmp_path: Path, clips: Clips) -> None:
+def test_weights_come_back_exactly_and_halved_ones_nearly(tmp_path: Path, batches: VirtualBatches) -> None:
     net = FusionNet(NetConfig(width=32, layers=1, heads=2, window=16, actions=("a", "b"))).eval()
     save_net(net, tmp_path / "full.safetensors")
     save_net(net, tmp_path / "half.safetensors", half=True, notes={"trained_on": "nothing"})
-    features = batches(clips)([0])["features"]
+    features = batches[0]["features"]
     with torch.no_grad():
         expected = net(features)
         full = load_net(tmp_path / "full.safetensors")
@@ -190,32 +191,12 @@ def test_fine_tuning_keeps_the_rows_of_actions_that_both_know() -> None:
         begin_from(FusionNet(NetConfig(width=16, layers=1, heads=2)), source)
 
 
-def test_simulated_batches_follow_the_features_contract(clips: Clips) -> None:
-    from fusion.data.batches import TARGETS
-    from fusion.model.net import FEATURES
-
-    batch = batches(clips)([0, 1])
-    assert {name: tuple(value.shape[2:]) for name, value in batch["features"].items()} == FEATURES
-    assert {name: tuple(value.shape[2:]) for name, value in batch["targets"].items()} == TARGETS
-    features = batch["features"]
-    assert all(bool(torch.isfinite(value).all()) for value in features.values() if value.is_floating_point())
-    seen = features["vision_present"] > 0.5
-    error = (features["vision"][..., :2] - batch["targets"]["joints2d"]).norm(dim=-1)[seen]
-    assert float(error.median()) < 0.05
-    fresh = features["vision_age"] <= 0.5
-    assert not bool(seen[~fresh].any()), "nothing is seen in a frame that is too old"
-
-
-def test_fixed_batches_repeat_and_others_do_not(clips: Clips) -> None:
-    fixed, free = batches(clips), batches(clips, fixed=False)
-    assert torch.equal(fixed([0, 1])["features"]["vision"], fixed([0, 1])["features"]["vision"])
-    assert not torch.equal(free([0, 1])["features"]["vision"], free([0, 1])["features"]["vision"])
-
-
-def test_the_packaged_weights_are_small_and_follow_the_simulator(clips: Clips) -> None:
+def test_the_packaged_weights_are_small_and_follow_the_simulator() -> None:
     assert DEFAULT.stat().st_size <= 8_000_000
     net = load_net()
-    batch = SimulatedBatches(clips, 120, 60.0, SensorRanges(blackout=0.0), seed=5)([0, 1])
+    camera = CameraRanges(frames=FrameRanges(blackout=0.0), dark=0.0, furniture=0.0, prone=0.0, limb_swap=0.0)
+    motions = [simulated(seed, 4.0) for seed in (1, 2)]
+    batch = VirtualBatches(motions, ACTIONS, 120, 6, ranges=SensorRanges(camera=camera), seed=5)[0]
     with torch.no_grad():
         outputs = net(batch["features"])
     error = (outputs["joints3d"] - batch["targets"]["joints3d"]).norm(dim=-1)[:, 30:].mean()

@@ -134,27 +134,32 @@ def orientations(rotations: Tensor) -> Tensor:
     return rotations[..., [*range(len(SEGMENTS)), SEGMENT["right_forearm"]], :, :]
 
 
-_HEEL_M = (-0.029, 0.0, -0.039)  # of stature, from the ankle
-_TOES_M = (0.0, 0.0, -0.010)  # of stature, from the foot joint
+_HEEL_BEHIND = 0.029  # of stature, behind the ankle
+_TOES_ABOVE = 0.010  # of stature, from the sole to the middle of the toes
 
 
-def soles(posed: Posed, rotations: Tensor, stature: Tensor | float) -> Tensor:
+def soles(posed: Posed, rotations: Tensor, offsets: Tensor, stature: Tensor | float) -> Tensor:
     """Return (..., 2, 2, 3): under the heel and the toes of the left and the right foot, m in the world.
 
-    The ankle stands 0.039 of stature above the ground (Winter, Biomechanics and Motor Control of Human
-    Movement, fig. 4.1) and the heel 0.029 behind it; the toes are 0.02 thick.
+    The sole is the plane 0.010 of stature below the toes' middle in which a flat foot stands; the heel ends
+    0.029 of stature behind the ankle (a foot is 0.152 of stature long; Winter, Biomechanics and Motor Control
+    of Human Movement, fig. 4.1).
 
     Args:
         posed: the body.
         rotations: (..., 15, 3, 3) as given to :func:`forward`.
-        stature: m; broadcasts against (..., 1, 1).
+        offsets: (..., 20, 3) m as given to :func:`forward`.
+        stature: m; broadcasts against the leading axes.
     """
+    size = torch.as_tensor(stature).to(offsets)
     out = []
     for side in ("left", "right"):
         turn = rotations[..., SEGMENT[f"{side}_foot"], :, :]
-        points = []
-        for joint, offset in ((f"{side}_ankle", _HEEL_M), (f"{side}_foot", _TOES_M)):
-            local = torch.tensor(offset).to(turn) * stature
-            points.append(posed.joints[..., JOINT[joint], :] + (turn @ local[..., None])[..., 0])
+        toes = offsets[..., JOINT[f"{side}_foot"], :]
+        below = toes[..., 2] - _TOES_ABOVE * size
+        heel = torch.stack([-_HEEL_BEHIND * size + 0.0 * below, 0.0 * below, below], dim=-1)
+        sole = torch.stack([toes[..., 0], toes[..., 1], below], dim=-1)
+        ankle = posed.joints[..., JOINT[f"{side}_ankle"], :]
+        points = [ankle + (turn @ local[..., None])[..., 0] for local in (heel, sole)]
         out.append(torch.stack(points, dim=-2))
     return torch.stack(out, dim=-3)

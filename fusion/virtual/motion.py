@@ -157,7 +157,7 @@ class Motion:
     @property
     def soles(self) -> Tensor:
         """(T, 2, 2, 3) m in the world: under heel and toes of the left and the right foot."""
-        return soles(self.posed, self.rotations, self.skeleton.stature)
+        return soles(self.posed, self.rotations, self.skeleton.offsets, self.skeleton.stature)
 
     def actions(self, names: Sequence[str]) -> Tensor:
         """Return (T,) int64: where each row's action stands in ``names``, -1 where it does not."""
@@ -200,8 +200,8 @@ class Motions:
 
     def soles(self, posed: Posed | None = None) -> Tensor:
         """Return (N, T, 2, 2, 3): under heel and toes of the left and the right foot, m in the world."""
-        stature = stature_of(self.offsets)[:, None, None]
-        return soles(posed or self.posed(), self.rotations, stature)
+        offsets = self.offsets[:, None]
+        return soles(posed or self.posed(), self.rotations, offsets, stature_of(offsets))
 
     @classmethod
     def windows(

@@ -5,7 +5,7 @@
     python -m benchmarks.fusion.camera_noise --data $CHORUS_DATA --plot noise.png [--write FILE.yaml]
 
 The reference is where the other views say that a joint is (benchmarks/fusion/reference.py); the films are the
-two sets of four synchronised views of pose2sim, and Sports2D's for jitter alone. Key points are kept in --cache.
+two sets of four synchronised views of pose2sim, and Sports2D's for jitter alone. --cache keeps key points.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def about(people: list[Measured]) -> None:
         found = np.isfinite(one.seen.told[..., 0, 0])
         size = np.linalg.norm(one.error, axis=-1)
         print(
-            f"person {number}: found in {found.mean():.1%} of {found.size} pictures, left and right swapped in "
+            f"person {number}: found in {found.mean():.1%} of {found.size} pictures, sides swapped in "
             f"{one.reference.swapped.sum() / max(found.sum(), 1):.1%}; error against the other views: median "
             f"{np.nanmedian(size):.2%} of the box, 90 % below {np.nanpercentile(size, 90):.2%}, 99 % below "
             f"{np.nanpercentile(size, 99):.2%}"

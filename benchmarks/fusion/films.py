@@ -1,7 +1,8 @@
 """What BlazePose finds in the films of CHORUS_DATA, as they are and made darker or blurred, kept in a folder.
 
-Darkness is made in linear light: the picture is divided by 2 ** stops, then gets the shot noise of a sensor whose
-pixels hold 3000 electrons and a reading noise of 6. Blur is the mean along a line, as while a camera moves.
+Darkness is made in linear light: the picture is divided by 2 ** stops, then gets the shot noise of a sensor
+whose pixels hold 3000 electrons and a reading noise of 6. Blur is the mean along a line, as while a camera
+moves.
 """
 
 from __future__ import annotations

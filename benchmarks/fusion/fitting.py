@@ -1,4 +1,4 @@
-"""The parameters of the virtual pose network from measured key points: linear models, medians, autocorrelations."""
+"""The parameters of the virtual pose network from measured key points."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,8 @@ Array = NDArray[np.float64]
 
 _MAP = np.asarray(to_body20(BLAZEPOSE33).matrix, np.float64)
 _USES = _MAP != 0
+ELSEWHERE = 0.05
+"""Where the median joint is so far off, box sizes, the views did not look at the same person."""
 FIRST_STOP = 3
 """Darkness counts from here: three stops make no difference that could be measured."""
 
@@ -149,4 +152,8 @@ def measure(cameras: list[Camera], observed: Observed) -> Measured:
     _, velocity, _ = derivatives(flat, observed.rate_hz)
     speed = np.linalg.norm(velocity.numpy() * focal, axis=-1) / size
     error = reference.error / reference.inflation[..., None] / size[..., None]
+    with np.errstate(invalid="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # frames without any error
+        elsewhere = np.nanmedian(np.linalg.norm(error, axis=-1), axis=-1) > ELSEWHERE
+    error[elsewhere] = np.nan
     return Measured(seen, reference, true, error, hidden, speed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,7 +23,7 @@ _LAGS = np.array([1, 2, 3, 5, 8, 12, 18, 25])
 
 
 class Side(NamedTuple):
-    """Errors (R, T, 20, 2) in box sizes, standard deviations told (R, T, 20) in box sizes, scores (R, T, 20)."""
+    """Errors (R, T, 20, 2) and standard deviations told (R, T, 20) in box sizes, scores (R, T, 20)."""
 
     error: Array
     told: Array
@@ -48,7 +49,7 @@ def compare(
     print(f"\n{'standard deviation told':<30}{'real error (median, RMS)':>28}{'virtual':>22}")
     edges = np.quantile(_flat([s.told for s in real]), np.linspace(0, 1, 7))
     rows = []
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in itertools.pairwise(edges):
         row = []
         for sides in (real, virtual):
             length = np.concatenate([np.linalg.norm(s.error, axis=-1).ravel() for s in sides])

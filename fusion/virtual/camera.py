@@ -37,7 +37,7 @@ UNKNOWN: tuple[tuple[str, ...], ...] = (
 
 _MIRROR = [JOINT[name.replace("left", "*").replace("right", "left").replace("*", "right")] for name in BODY20]
 _SWAPPED_DEPTH = 0.35
-"""How much of the depth BlazePose goes on telling where it takes left for right (0.14 to 0.39 / 0.7 measured)."""
+"""What BlazePose goes on telling of the depth where it takes left for right: 0.2 and 0.5 were measured."""
 _LEGS = ("knee", "ankle", "foot")
 _ARMS = ("elbow", "wrist", "hand")
 _SEGMENT = {
@@ -78,6 +78,7 @@ class CameraRanges:
         box: standard deviation of an error of the box, least and most, box sizes.
         prone: probability that the network takes left for right now and then; how often it does then follows
             from the share in the noise model.
+        hide: joints that are never measured, whatever the network finds.
         limb_swap: probability that it does so with the legs or the arms alone, where they are near each
         other.
     """
@@ -96,6 +97,7 @@ class CameraRanges:
     flicker: float = 0.01
     box: tuple[float, float] = (0.0, 0.03)
     prone: float = 0.15
+    hide: tuple[str, ...] = ()
     limb_swap: float = 0.1
 
 
@@ -239,6 +241,7 @@ class VirtualCameras:
         chosen = unknown[torch.randint(len(UNKNOWN), (batch,), generator=g)]
         chosen = chosen & (torch.rand(batch, 1, generator=g) < ranges.unknown)
         present = (found.score >= spec.min_score) & ~chosen[:, None]
+        present[:, :, [JOINT[name] for name in ranges.hide]] = False
         present &= torch.rand(present.shape, generator=g) >= ranges.flicker
         lost = noise.lost + (1 - noise.lost) * torch.sigmoid(6.0 * (seeing.dark - noise.lost_stop))
         lost = torch.where(seeing.dark > 0, lost, torch.full_like(lost, noise.lost))

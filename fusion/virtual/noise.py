@@ -67,7 +67,8 @@ class KeypointNoise:
         depth_s: correlation time of the error of depth, s.
         depth_hidden: factor of the error of depth where a joint is hidden.
         depth_gain: how much of a true depth is told.
-        gross: effect on each column of losing a whole limb: it is put somewhere else, without much confidence.
+        gross: effect on each column of losing a whole limb: it is put somewhere else, without much
+        confidence.
         gross_share: share of frames in which that happens to an arm or a leg, each.
         gross_s: how long it lasts on average, s.
         swap_share: share of frames in which left is taken for right, the whole body.

@@ -86,7 +86,7 @@ class Library:
 
         Args:
             split: ``train``, ``val`` or ``test``. What is held out is in ``test`` alone, by its name.
-            kind: ``base``, for weights that are non-commercial, or ``free``: only what may be used for anything.
+            kind: ``base``, for weights that are non-commercial, or ``free``: what may be used for all.
             sources: sets to take; all by default.
 
         Raises:

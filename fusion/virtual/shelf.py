@@ -1,4 +1,4 @@
-"""A motion set, prepared once: read, put into one body, resampled and kept in the user's cache, keyed by content."""
+"""A motion set, prepared once: read, put into one body, resampled and kept in the user's cache by content."""
 
 from __future__ import annotations
 

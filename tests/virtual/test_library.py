@@ -210,7 +210,7 @@ def test_a_motion_of_another_rate_is_the_same_motion(folder):
     facts = sets.Facts("mine", "own")
     plain, fast = (sets.load(path, facts, "any", rate).motion for rate in (None, 120.0))
     assert (plain.rate_hz, fast.rate_hz) == (60.0, 120.0)
-    torch.testing.assert_close(fast.joints[::2], plain.joints, atol=1e-5, rtol=0)
+    torch.testing.assert_close(fast.joints[::2], plain.joints, atol=1e-3, rtol=0)
     turned = torch.linalg.det(fast.rotations)
     torch.testing.assert_close(turned, torch.ones_like(turned))
 
@@ -265,7 +265,7 @@ def test_real_sets_are_people_who_stand_on_the_ground(name, wanted, rig, unit, t
                     axis = torch.rad2deg(torch.atan2(z[bent, 1], way * z[bent, 0]))
                     assert float(axis.abs().median()) < 8.0, (upper, side)
         head = motion.joints[:, JOINT["head"]] - motion.joints[:, JOINT["neck"]]
-        assert 0.09 < float(head.norm(dim=-1).median()) / motion.skeleton.stature < 0.14
+        assert 0.085 < float(head.norm(dim=-1).median()) / motion.skeleton.stature < 0.14
 
 
 def test_the_dance_set_is_slower_than_its_headers_say(tmp_path):

@@ -11,7 +11,7 @@ from drivers.errors import ConfigError
 from drivers.places import PLACES
 from drivers.simulator.actions import ACTIONS
 from fusion.data.batches import Batch
-from fusion.data.virtual import VirtualBatches
+from fusion.data.virtual import Clips, VirtualBatches
 from fusion.virtual.camera import JOINT, CameraRanges
 from fusion.virtual.corrupt import LEG_JOINTS, LEG_PLACES, NAMES, SETS, corruption
 from fusion.virtual.frames import FrameRanges
@@ -27,7 +27,7 @@ RANGES = SensorRanges(
 
 
 def made(ranges: SensorRanges = RANGES, ticks: int = 300, size: int = 8) -> Batch:
-    return VirtualBatches(MOTIONS, ACTIONS, ticks, size, ranges=ranges, seed=3)[0]
+    return VirtualBatches(Clips(MOTIONS, ACTIONS), ticks, size, ranges, seed=3)[0]
 
 
 @pytest.fixture(scope="module")

@@ -5,12 +5,14 @@
     motions -> windows (N, lead + T) -> VirtualSensors -> Batch
                in worker processes: a batch depends on its number and the seed alone
 
-Simulated bodies by default; any motions at the grid's rate may be given instead.
+Simulated bodies by default; the motion sets of :mod:`fusion.virtual.library` where they are named.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
 
 import pytorch_lightning as pl
 import torch
@@ -20,6 +22,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from drivers.errors import DataError
 from drivers.simulator.actions import ACTIONS
 from fusion.data.batches import Batch
+from fusion.virtual.library import Library
 from fusion.virtual.motion import Motion, Motions
 from fusion.virtual.sensing import SensorRanges, VirtualSensors
 from fusion.virtual.simulated import simulated
@@ -28,57 +31,92 @@ Change = Callable[[Motions, torch.Generator], Motions]
 """What makes other windows of windows: other bodies, tempo, sides."""
 
 
+class Source(Protocol):
+    """Where windows of motion come from; :class:`fusion.virtual.library.Library` is one.
+
+    Attributes:
+        rate_hz: rows per second.
+        actions: names of the classes that windows speak of.
+    """
+
+    rate_hz: float
+    actions: tuple[str, ...]
+
+    def draw(self, count: int, rows: int, generator: torch.Generator) -> tuple[list[int], list[int]]:
+        """Draw places for ``count`` windows of ``rows`` rows: numbers of clips, first rows."""
+        ...
+
+    def windows(self, numbers: Sequence[int], starts: Sequence[int], rows: int) -> Motions:
+        """Cut windows out of clips."""
+        ...
+
+
+class Clips:
+    """Motions in memory as a source; a clip is drawn as often as it is long.
+
+    Raises:
+        DataError: there is no motion, or their rates differ.
+    """
+
+    def __init__(self, motions: Sequence[Motion], actions: Sequence[str]) -> None:
+        rates = {motion.rate_hz for motion in motions}
+        if len(rates) != 1:
+            raise DataError(f"clips at {sorted(rates)} Hz are no one source", mend="Resample them first")
+        self.rate_hz = rates.pop()
+        self.actions = tuple(actions)
+        self._motions = motions
+        self._weights = torch.tensor([float(len(motion)) for motion in motions])
+
+    def draw(self, count: int, rows: int, generator: torch.Generator) -> tuple[list[int], list[int]]:
+        """Draw places for windows."""
+        chosen = torch.multinomial(self._weights, count, replacement=True, generator=generator).tolist()
+        luck = torch.rand(count, generator=generator).tolist()
+        room = [max(1, len(self._motions[number]) - rows + 1) for number in chosen]
+        return chosen, [int(x * most) for x, most in zip(luck, room, strict=True)]
+
+    def windows(self, numbers: Sequence[int], starts: Sequence[int], rows: int) -> Motions:
+        """Cut windows out of clips."""
+        return Motions.windows([self._motions[number] for number in numbers], starts, rows, self.actions)
+
+
 class VirtualBatches(Dataset[Batch]):
     """Number -> a batch of windows at random places in the motions, by random sensors.
 
     Args:
-        motions: at ``rate_hz`` each.
-        actions: names of the classes.
+        source: of the motions.
         ticks: length of a window.
         batch_size: windows in a batch.
-        rate_hz: ticks per second.
         ranges: of the sensors.
         seed: of everything random.
+        actions: names of the classes, in the order of the network's; by default the source's. Actions that
+            are not among them are unknown.
         change: done to the windows before they are sensed.
-
-    Raises:
-        DataError: there is no motion, or one of another rate.
     """
 
     def __init__(
         self,
-        motions: Sequence[Motion],
-        actions: Sequence[str],
+        source: Source,
         ticks: int,
         batch_size: int,
-        rate_hz: float = 60.0,
         ranges: SensorRanges | None = None,
         seed: int = 0,
+        actions: Sequence[str] | None = None,
         change: Change | None = None,
     ) -> None:
-        if not motions or any(motion.rate_hz != rate_hz for motion in motions):
-            raise DataError(
-                f"windows at {rate_hz:g} Hz need motions at that rate, {len(motions)} were given at "
-                f"{sorted({motion.rate_hz for motion in motions})} Hz",
-                mend="Resample the motions, or set rate_hz to theirs",
-            )
-        self.motions = motions
-        self.actions = tuple(actions)
+        self.source = source
         self.ticks, self.batch_size = ticks, batch_size
-        self.sensors = VirtualSensors(ranges, rate_hz)
+        self.sensors = VirtualSensors(ranges, source.rate_hz)
         self.seed, self.change = seed, change
-        # A clip is drawn as often as it is long.
-        self._weights = torch.tensor([float(len(motion)) for motion in motions])
+        known = tuple(source.actions if actions is None else actions)
+        numbers = [known.index(name) if name in known else -1 for name in source.actions]
+        self._actions = torch.tensor([*numbers, -1])  # the last one is what -1 becomes
 
     def __getitem__(self, number: int) -> Batch:
         """Return batch ``number``: the same each time."""
         g = torch.Generator().manual_seed((self.seed * 1_000_003 + number) % (1 << 62))
         rows = self.sensors.lead + self.ticks
-        chosen = torch.multinomial(self._weights, self.batch_size, replacement=True, generator=g).tolist()
-        motions = [self.motions[index] for index in chosen]
-        luck = torch.rand(self.batch_size, generator=g).tolist()
-        starts = [int(x * max(1, len(m) - rows + 1)) for x, m in zip(luck, motions, strict=True)]
-        windows = Motions.windows(motions, starts, rows, self.actions)
+        windows = self.source.windows(*self.source.draw(self.batch_size, rows, g), rows)
+        windows = dataclasses.replace(windows, action=self._actions[windows.action])
         if self.change is not None:
             windows = self.change(windows, g)
         return self.sensors(windows, g)
@@ -107,9 +145,13 @@ class VirtualData(pl.LightningDataModule):
     """Virtual bodies and sensors as a data module.
 
     Args:
-        train_clips: simulated bodies to learn from.
+        sets: of motion, see :mod:`fusion.virtual.sets`; empty: simulated bodies, made anew.
+        root: where the sets are; by default the environment variable ``CHORUS_DATA``.
+        kind: of the weights that are trained: ``base`` or ``free``, see ``Library.select``.
+        actions: names of the classes; by default all that the motions have.
+        train_clips: simulated bodies to learn from, where no set is named.
         val_clips: other bodies to validate on.
-        seconds: length of a clip.
+        seconds: length of a simulated clip.
         window_s: length of a window.
         rate_hz: ticks per second.
         batch_size: windows in a batch.
@@ -123,6 +165,10 @@ class VirtualData(pl.LightningDataModule):
 
     def __init__(
         self,
+        sets: Sequence[str] = (),
+        root: str | None = None,
+        kind: str = "base",
+        actions: Sequence[str] | None = None,
         train_clips: int = 200,
         val_clips: int = 24,
         seconds: float = 24.0,
@@ -137,32 +183,47 @@ class VirtualData(pl.LightningDataModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
+        self.sets, self.root, self.kind = tuple(sets), root, kind
         self.counts = {"train": train_clips, "val": val_clips}
         self.seconds, self.window_s, self.rate_hz = seconds, window_s, rate_hz
         self.batch_size, self.batches, self.val_batches = batch_size, batches, val_batches
         self.ranges, self.workers = ranges or SensorRanges(), workers
         self.fixed, self.seed = fixed, seed
-        self.action_names: Sequence[str] = ACTIONS
+        self._library: Library | None = None
         self._data: dict[str, VirtualBatches] = {}
+        self.action_names: Sequence[str] | None = tuple(actions) if actions else None
+        if self.action_names is None and not self.sets:
+            self.action_names = ACTIONS
 
-    def motions(self, part: str) -> Sequence[Motion]:
-        """Return the motions of ``train`` or ``val``: simulated bodies, other ones in each."""
+    def source(self, part: str) -> Source:
+        """Return the motions of ``train``, ``val`` or ``test``: other bodies, or other clips, in each.
+
+        Raises:
+            DataError: a set is not there.
+        """
+        if self.sets:
+            if self._library is None:
+                self._library = Library.open(self.sets, self.root, self.rate_hz)
+            return self._library.select(part, self.kind)
+        part = "val" if part == "test" else part
         first = self.seed * 1_000_000 + (0 if part == "train" else 500_000)
-        return [simulated(first + n, self.seconds, self.rate_hz) for n in range(self.counts[part])]
+        motions = [simulated(first + n, self.seconds, self.rate_hz) for n in range(self.counts[part])]
+        return Clips(motions, ACTIONS)
 
     def setup(self, stage: str) -> None:
         """Let the bodies move."""
-        for part in ("train", "val"):
-            if part not in self._data and (part == "val" or stage == "fit"):
-                self._data[part] = VirtualBatches(
-                    self.motions(part),
-                    self.action_names,
-                    int(self.window_s * self.rate_hz),
-                    self.batch_size,
-                    self.rate_hz,
-                    self.ranges,
-                    self.seed if part == "train" else self.seed + 7_777_777,
-                )
+        parts = {"fit": ("train", "val"), "validate": ("val",)}.get(stage, ("test",))
+        for part in parts:
+            if part in self._data:
+                continue
+            source = self.source(part)
+            if self.action_names is None:
+                self.action_names = source.actions
+            seed = self.seed if part == "train" else self.seed + 7_777_777
+            ticks = int(self.window_s * self.rate_hz)
+            self._data[part] = VirtualBatches(
+                source, ticks, self.batch_size, self.ranges, seed, self.action_names
+            )
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """New windows by new sensors in each batch."""
@@ -173,8 +234,8 @@ class VirtualData(pl.LightningDataModule):
         return self._loader("val", Numbers(self.val_batches, again=True))
 
     def test_dataloader(self) -> DataLoader[Batch]:
-        """As for validation."""
-        return self.val_dataloader()
+        """As for validation, of what is held out of training."""
+        return self._loader("test", Numbers(self.val_batches, again=True))
 
     def _loader(self, part: str, numbers: Numbers) -> DataLoader[Batch]:
         workers = self.workers if part == "train" else 0

@@ -12,7 +12,6 @@ Units of the picture are those of the ``box`` feature: picture widths from the m
 from __future__ import annotations
 
 import dataclasses
-import math
 
 import torch
 from torch import Tensor
@@ -24,7 +23,7 @@ from fusion.virtual.frames import FrameRanges, Frames, draw_frames, smooth_boxes
 from fusion.virtual.keypoints import JOINT, Found, PoseNetwork, Seeing
 from fusion.virtual.noise import BLAZEPOSE
 from fusion.virtual.occlusion import furniture, self_occlusion
-from fusion.virtual.smooth import derivatives, sampled, wandering
+from fusion.virtual.smooth import derivatives, sampled, stretches, wandering
 from fusion.virtual.views import ViewRanges, Views, draw_views
 
 UNKNOWN: tuple[tuple[str, ...], ...] = (
@@ -37,6 +36,8 @@ UNKNOWN: tuple[tuple[str, ...], ...] = (
 """Sets of joints that some pose networks do not know."""
 
 _MIRROR = [JOINT[name.replace("left", "*").replace("right", "left").replace("*", "right")] for name in BODY20]
+_SWAPPED_DEPTH = 0.35
+"""What BlazePose goes on telling of the depth where it takes left for right: 0.2 and 0.5 were measured."""
 _LEGS = ("knee", "ankle", "foot")
 _ARMS = ("elbow", "wrist", "hand")
 _SEGMENT = {
@@ -77,6 +78,7 @@ class CameraRanges:
         box: standard deviation of an error of the box, least and most, box sizes.
         prone: probability that the network takes left for right now and then; how often it does then follows
             from the share in the noise model.
+        hide: joints that are never measured, whatever the network finds.
         limb_swap: probability that it does so with the legs or the arms alone, where they are near each
         other.
     """
@@ -95,6 +97,7 @@ class CameraRanges:
     flicker: float = 0.01
     box: tuple[float, float] = (0.0, 0.03)
     prone: float = 0.15
+    hide: tuple[str, ...] = ()
     limb_swap: float = 0.1
 
 
@@ -204,10 +207,8 @@ class VirtualCameras:
         ranges, noise = self.ranges, self.network.noise
         batch, count = found.score.shape[:2]
         share = noise.swap_share / max(ranges.prone, 1e-6)
-        # A wandering number above a threshold: stretches of the wanted share and length.
-        wander = wandering((batch, count), seeing.dt, noise.swap_s, g)
         prone = torch.rand(batch, 1, generator=g) < ranges.prone
-        whole = prone & (wander > _normal_above(min(share, 0.5)))
+        whole = prone & stretches((batch, count), seeing.dt, share, noise.swap_s, g)
         columns = torch.arange(len(BODY20)).expand(batch, count, -1)
         index = torch.where(whole[..., None], torch.tensor(_MIRROR), columns)
         for limb in (_LEGS, _ARMS):
@@ -215,8 +216,8 @@ class VirtualCameras:
             left, right = [a for a, _ in pairs], [b for _, b in pairs]
             apart = (seeing.places[:, :, left] - seeing.places[:, :, right]).norm(dim=-1).mean(dim=-1)
             near = apart < 0.08 * seeing.size
-            wander = wandering((batch, count), seeing.dt, noise.swap_s, g)
-            hit = (torch.rand(batch, 1, generator=g) < ranges.limb_swap) & near & (wander > 0.0) & ~whole
+            hit = stretches((batch, count), seeing.dt, 0.3, noise.swap_s, g) & near & ~whole
+            hit &= torch.rand(batch, 1, generator=g) < ranges.limb_swap
             index = torch.where(
                 hit[..., None] & torch.isin(columns, torch.tensor(left + right)), torch.tensor(_MIRROR), index
             )
@@ -225,7 +226,10 @@ class VirtualCameras:
             at = index.reshape(*index.shape, *[1] * (x.ndim - 3)).expand_as(x)
             return x.gather(2, at)
 
-        return Found(*(taken(getattr(found, field.name)) for field in dataclasses.fields(found)))
+        found = Found(*(taken(getattr(found, field.name)) for field in dataclasses.fields(found)))
+        # Who takes a back for a front is not sure what is near and what is far.
+        depth = torch.where(whole[..., None], _SWAPPED_DEPTH * found.depth, found.depth)
+        return dataclasses.replace(found, depth=depth)
 
     def _present(self, found: Found, seeing: Seeing, frames: Frames, g: torch.Generator) -> Tensor:
         """Return (N, F, 20) bool: what was measured in each frame; nothing where nobody was found."""
@@ -237,6 +241,7 @@ class VirtualCameras:
         chosen = unknown[torch.randint(len(UNKNOWN), (batch,), generator=g)]
         chosen = chosen & (torch.rand(batch, 1, generator=g) < ranges.unknown)
         present = (found.score >= spec.min_score) & ~chosen[:, None]
+        present[:, :, [JOINT[name] for name in ranges.hide]] = False
         present &= torch.rand(present.shape, generator=g) >= ranges.flicker
         lost = noise.lost + (1 - noise.lost) * torch.sigmoid(6.0 * (seeing.dark - noise.lost_stop))
         lost = torch.where(seeing.dark > 0, lost, torch.full_like(lost, noise.lost))
@@ -296,8 +301,3 @@ class VirtualCameras:
             joints2d_known=known[:, lead:],
             views=views,
         )
-
-
-def _normal_above(share: float) -> float:
-    """Return the value that a standard normal number exceeds with probability ``share``."""
-    return math.sqrt(2.0) * float(torch.erfinv(torch.tensor(1.0 - 2.0 * share)))

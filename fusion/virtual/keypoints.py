@@ -9,7 +9,7 @@ from torch import Tensor
 
 from fusion.skeletons import BODY20
 from fusion.virtual.noise import BLAZEPOSE, COLUMNS, CONDITIONS, KeypointNoise
-from fusion.virtual.smooth import wandering
+from fusion.virtual.smooth import stretches, wandering
 
 JOINT = {name: index for index, name in enumerate(BODY20)}
 _BEFORE = {
@@ -23,6 +23,11 @@ _BEFORE = {
 _HIPS, _SHOULDERS = (JOINT["left_hip"], JOINT["right_hip"]), (JOINT["left_shoulder"], JOINT["right_shoulder"])
 MADE: tuple[str, ...] = ("pelvis", "spine", "neck")
 """Joints that networks such as BlazePose do not find but hips and shoulders stand in for."""
+_LIMBS: list[list[int]] = [
+    [JOINT[f"{side}_{joint}"] for joint in joints]
+    for side in ("left", "right")
+    for joints in (("elbow", "wrist", "hand"), ("knee", "ankle", "foot"))
+]
 _OUTSIDE = {"score": -7.0, "peak": -4.0, "variance": 1.2, "error": 1.2}
 """Effects of lying beyond the picture's border: the network guesses, and says so."""
 
@@ -87,6 +92,7 @@ class PoseNetwork:
         self._depth = torch.tensor([j.depth_m for j in joints])
         self._effects = torch.tensor([[noise.effects[c][k] for k in CONDITIONS] for c in COLUMNS])  # (4, 4)
         self._outside = torch.tensor([_OUTSIDE[column] for column in COLUMNS])
+        self._gross = torch.tensor([noise.gross[column] for column in COLUMNS])
         self._spread = torch.tensor([noise.spread[column] for column in COLUMNS[:3]])
         self._follows = torch.tensor([noise.follows[column] for column in COLUMNS[:3]])
 
@@ -108,6 +114,7 @@ class PoseNetwork:
             [seeing.hidden, speed.clamp(max=6.0), blur.norm(dim=-1) / size, dark], dim=-1
         )
         shift = self._means + conditions @ self._effects.T + seeing.outside[..., None] * self._outside
+        shift = shift + self._lost_limbs(shape, seeing.dt, g)[..., None] * self._gross
         own = wandering((*shape, 3), seeing.dt, noise.spread_s, g)
         common = wandering((*shape, 1), seeing.dt, noise.spread_s, g)
         sign = torch.tensor([1.0, 1.0, -1.0])  # sure: high score, high peak, small variance
@@ -127,12 +134,20 @@ class PoseNetwork:
         found = Found(places, variance, told[..., 0].sigmoid(), told[..., 1].sigmoid(), depth)
         return _made(found, made)
 
+    def _lost_limbs(self, shape: torch.Size, dt: Tensor, generator: torch.Generator) -> Tensor:
+        """Return (N, F, 20), 1 where the joint is in a limb that the network lost."""
+        lost = stretches((*shape[:2], len(_LIMBS)), dt, self.noise.gross_share, self.noise.gross_s, generator)
+        out = torch.zeros(shape)
+        for number, joints in enumerate(_LIMBS):
+            out[..., joints] = lost[..., number, None].float()
+        return out
+
     def _unit(self, shape: torch.Size, dt: Tensor, generator: torch.Generator) -> Tensor:
-        """Return unit errors (N, F, 20, 2): wandering, a white part, shared along the limbs."""
+        """Return unit errors (N, F, 20, 2): wandering slowly and fast, shared along the limbs."""
         noise = self.noise
         slow = wandering((*shape, 2), dt, noise.error_s, generator)
-        fast = torch.randn(*shape, 2, generator=generator)
-        unit = (1 - noise.white) ** 0.5 * slow + noise.white**0.5 * fast
+        fast = wandering((*shape, 2), dt, noise.fast_s, generator)
+        unit = (1 - noise.fast) ** 0.5 * slow + noise.fast**0.5 * fast
         for joint, before in _BEFORE.items():
             for side in ("left", "right"):
                 name, one = f"{side}_{joint}", JOINT[f"{side}_{before}"]

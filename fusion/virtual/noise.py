@@ -7,7 +7,7 @@ scale (box sizes):
     told  = mean of the joint + effects @ (hidden, speed, blur, dark) + spread      (wanders in time)
     error = exp(scale of the joint + effects @ ... + follows @ spread + tail) * unit error
 
-The unit error is Gaussian, wanders in time but for a white part, and is shared along a limb. ``tail``
+The unit error is Gaussian, wanders in time, partly fast, and is shared along a limb. ``tail``
 wanders as well and makes errors heavy-tailed and bursts of them last.
 
 :data:`BLAZEPOSE` is fitted to what BlazePose does on real films by ``python -m
@@ -60,12 +60,17 @@ class KeypointNoise:
         follows: effect of the three spreads on the log of the error's scale.
         tail: standard deviation of what is left of the log of the error's scale.
         tail_s: its correlation time, s.
-        white: share of the error's variance that is new in each frame.
+        fast: share of the error's variance that wanders fast, within ``fast_s``.
+        fast_s: s.
         error_s: correlation time of the rest, s.
         limb: correlation of a joint's unit error with the one before it in the limb, by name of the joint.
         depth_s: correlation time of the error of depth, s.
         depth_hidden: factor of the error of depth where a joint is hidden.
         depth_gain: how much of a true depth is told.
+        gross: effect on each column of losing a whole limb: it is put somewhere else, without much
+        confidence.
+        gross_share: share of frames in which that happens to an arm or a leg, each.
+        gross_s: how long it lasts on average, s.
         swap_share: share of frames in which left is taken for right, the whole body.
         swap_s: how long that lasts on average, s.
         lost: share of frames in which nobody is found.
@@ -82,12 +87,16 @@ class KeypointNoise:
     follows: dict[str, float]
     tail: float
     tail_s: float
-    white: float
+    fast: float
+    fast_s: float
     error_s: float
     limb: dict[str, float]
     depth_s: float
     depth_hidden: float
     depth_gain: float
+    gross: dict[str, float]
+    gross_share: float
+    gross_s: float
     swap_share: float
     swap_s: float
     lost: float
@@ -105,6 +114,7 @@ class KeypointNoise:
             noise = cls(**{**values, "joints": joints})
             for column in COLUMNS:
                 _ = [float(noise.effects[column][condition]) for condition in CONDITIONS]
+                _ = float(noise.gross[column])
             for column in COLUMNS[:3]:
                 _ = float(noise.spread[column]) + float(noise.follows[column])
         except (KeyError, TypeError, ValueError) as error:

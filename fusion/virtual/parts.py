@@ -31,6 +31,7 @@ class ImuRanges:
 
     Attributes:
         places: exactly these are worn; empty: a random set.
+        without: none of these is ever worn.
         most: largest number of sensors in most random sets; none to so many are worn.
         many: probability that up to all 15 places are worn.
         common: probability that a random set comes from the common six places.
@@ -63,6 +64,7 @@ class ImuRanges:
     """
 
     places: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
     most: int = 6
     many: float = 0.12
     common: float = 0.4
@@ -125,6 +127,7 @@ class Parts:
         self._batch, self._ticks, self._places = batch, ticks, len(PLACES)
         shape = (batch, self._places)
         self.worn, self.source = self._wear()
+        self.worn &= ~torch.tensor([place in ranges.without for place in PLACES])[self.source]
         # The length of a vector of three normal numbers is 1.596 of their deviation on average.
         tilt = torch.randn(*shape, 3, generator=generator) * math.radians(ranges.mounting_deg / 1.5958)
         slip = uniform(shape, math.radians(ranges.slip_deg), generator)

@@ -98,3 +98,22 @@ def wandering(shape: tuple[int, ...], dt: Tensor | float, tau_s: float, generato
     fresh = (1.0 - keep.square()).clamp(min=0.0).sqrt()
     fresh[:, 0] = 1.0
     return linear_recurrence(keep, fresh * white)
+
+
+def stretches(
+    shape: tuple[int, ...], dt: Tensor, share: float | Tensor, mean_s: float, generator: torch.Generator
+) -> Tensor:
+    """Return (N, F, ...) bool: true in stretches of ``mean_s`` on average that make up ``share`` of the time.
+
+    A two-state Markov chain; a frame's state depends on the one before, ``dt`` (N, F) s ago.
+    """
+    share = torch.as_tensor(share).clamp(0.0, 0.99)
+    gap = dt.reshape(*dt.shape, *[1] * (len(shape) - 2))
+    stay = torch.exp(-gap / (mean_s * (1.0 - share)))  # both ways back to the share together
+    luck = torch.rand(shape, generator=generator)
+    # A state is drawn anew, from the share, where luck says so, and kept elsewhere.
+    anew = torch.rand(shape, generator=generator) >= stay
+    anew[:, 0] = True
+    frame = torch.arange(shape[1]).reshape(1, -1, *[1] * (len(shape) - 2)).expand(shape)
+    last = torch.where(anew, frame, 0).cummax(dim=1).values
+    return luck.gather(1, last) < share

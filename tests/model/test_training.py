@@ -12,7 +12,7 @@ import torch
 
 from drivers.errors import ConfigError, WeightsError
 from drivers.simulator.actions import ACTIONS
-from fusion.data.virtual import VirtualBatches
+from fusion.data.virtual import Clips, VirtualBatches
 from fusion.model.checkpoint import DEFAULT, load_net, save_net
 from fusion.model.losses import LossWeights, fusion_losses
 from fusion.model.module import begin_from
@@ -37,7 +37,7 @@ SMALL = (
 
 @pytest.fixture(scope="module")
 def batches() -> VirtualBatches:
-    return VirtualBatches([simulated(seed, 2.5) for seed in (1, 2)], ACTIONS, 60, 2)
+    return VirtualBatches(Clips([simulated(seed, 2.5) for seed in (1, 2)], ACTIONS), 60, 2)
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
@@ -196,7 +196,7 @@ def test_the_packaged_weights_are_small_and_follow_the_simulator() -> None:
     net = load_net()
     camera = CameraRanges(frames=FrameRanges(blackout=0.0), dark=0.0, furniture=0.0, prone=0.0, limb_swap=0.0)
     motions = [simulated(seed, 4.0) for seed in (1, 2)]
-    batch = VirtualBatches(motions, ACTIONS, 120, 6, ranges=SensorRanges(camera=camera), seed=5)[0]
+    batch = VirtualBatches(Clips(motions, ACTIONS), 120, 6, SensorRanges(camera=camera), seed=5)[0]
     with torch.no_grad():
         outputs = net(batch["features"])
     error = (outputs["joints3d"] - batch["targets"]["joints3d"]).norm(dim=-1)[:, 30:].mean()

@@ -10,7 +10,7 @@ import torch
 from drivers.errors import DataError
 from drivers.simulator.actions import ACTIONS
 from fusion.data.batches import TARGETS
-from fusion.data.virtual import Numbers, VirtualBatches, VirtualData
+from fusion.data.virtual import Clips, Numbers, VirtualBatches, VirtualData
 from fusion.model.net import FEATURES
 from fusion.virtual.kinematics import forward
 from fusion.virtual.simulated import simulated
@@ -18,7 +18,7 @@ from fusion.virtual.simulated import simulated
 
 @pytest.fixture(scope="module")
 def batches() -> VirtualBatches:
-    return VirtualBatches([simulated(seed, 4.0) for seed in (1, 2)], ACTIONS, 90, 6)
+    return VirtualBatches(Clips([simulated(seed, 4.0) for seed in (1, 2)], ACTIONS), 90, 6)
 
 
 def test_batches_have_the_names_and_shapes_of_the_contract(batches: VirtualBatches) -> None:
@@ -33,7 +33,7 @@ def test_batches_have_the_names_and_shapes_of_the_contract(batches: VirtualBatch
 
 
 def test_a_batch_depends_on_its_number_and_the_seed_alone(batches: VirtualBatches) -> None:
-    again = VirtualBatches(batches.motions, ACTIONS, 90, 6)
+    again = VirtualBatches(batches.source, 90, 6)
     batches[3]
     for name, value in batches[7]["features"].items():
         assert torch.equal(value, again[7]["features"][name]), name
@@ -63,9 +63,19 @@ def test_rotations_and_offsets_are_the_joints(batches: VirtualBatches) -> None:
     assert 0.0 < float(travelled.mean()) < 3.0
 
 
-def test_motion_of_another_rate_is_refused() -> None:
-    with pytest.raises(DataError, match="motions at that rate"):
-        VirtualBatches([simulated(1, 2.0, rate_hz=30.0)], ACTIONS, 60, 2)
+def test_motions_of_unequal_rates_are_refused() -> None:
+    with pytest.raises(DataError, match="no one source"):
+        Clips([simulated(1, 2.0), simulated(1, 2.0, rate_hz=30.0)], ACTIONS)
+
+
+def test_actions_are_told_in_the_order_of_the_network(batches: VirtualBatches) -> None:
+    names = ("nothing", "jump", "walk", "stand")
+    other = VirtualBatches(batches.source, 90, 6, actions=names)
+    here, there = batches[2]["targets"]["action"], other[2]["targets"]["action"]
+    told = set(zip(here.flatten().tolist(), there.flatten().tolist(), strict=True))
+    assert {ACTIONS[a]: (names[b] if b >= 0 else None) for a, b in told} == {
+        ACTIONS[a]: (ACTIONS[a] if ACTIONS[a] in names else None) for a, _ in told
+    }
 
 
 def test_each_pass_brings_new_batches_unless_they_are_fixed() -> None:
@@ -79,7 +89,9 @@ def test_each_pass_brings_new_batches_unless_they_are_fixed() -> None:
 
 def test_worker_processes_make_the_same_batches() -> None:
     def first(workers: int) -> torch.Tensor:
-        data = VirtualData(2, 1, seconds=3.0, window_s=0.5, batch_size=2, batches=2, workers=workers)
+        data = VirtualData(
+            train_clips=2, val_clips=1, seconds=3.0, window_s=0.5, batch_size=2, batches=2, workers=workers
+        )
         data.setup("fit")
         return torch.cat([batch["features"]["vision"] for batch in data.train_dataloader()])
 
@@ -87,12 +99,21 @@ def test_worker_processes_make_the_same_batches() -> None:
 
 
 def test_validation_sees_other_bodies_and_the_same_batches_each_time() -> None:
-    data = VirtualData(2, 2, seconds=3.0, window_s=0.5, batch_size=2, batches=2, val_batches=2, workers=0)
+    data = VirtualData(
+        train_clips=2,
+        val_clips=2,
+        seconds=3.0,
+        window_s=0.5,
+        batch_size=2,
+        batches=2,
+        val_batches=2,
+        workers=0,
+    )
     data.setup("fit")
     one, two = ([b["features"]["inertial"] for b in data.val_dataloader()] for _ in range(2))
     assert all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
-    train = {motion.clip for motion in data.motions("train")}
-    assert not train & {motion.clip for motion in data.motions("val")}
+    train, val = (data.source(part).windows([0, 1], [0, 0], 8).offsets for part in ("train", "val"))
+    assert not torch.equal(train, val)
 
 
 def test_ranges_are_frozen_all_the_way_down(batches: VirtualBatches) -> None:

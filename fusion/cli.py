@@ -28,6 +28,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "calibrate": ("fusion.commands.calibrate", "find constant latencies from claps: calibrate latency FILE"),
     "drive": ("fusion.commands.drive", "run one device of a rig on another host"),
     "keys": ("fusion.commands.keys", "the keys of this machine, and those its bus lets in"),
+    "data": ("fusion.commands.data", "say what data sets hold: data motion FOLDER"),
     "replay": ("fusion.commands.replay", "put a recording back onto a bus at its own pace"),
     "train": ("fusion.commands.train", "train the fusion network (same as train.py)"),
     "live": ("fusion.commands.live", "track a rig, or a recording, live (same as live.py)"),

@@ -16,6 +16,7 @@ opening
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -70,6 +71,20 @@ class Points:
     ankle: Array
     skull: Array
     toes: Array | None
+
+    def changed(self, places: Callable[[Array], Array], frames: Callable[[Array], Array]) -> Points:
+        """Return the points with all places and the frames changed by functions of (T, ...) arrays."""
+        return Points(
+            frames=frames(self.frames),
+            shoulder=places(self.shoulder),
+            elbow=places(self.elbow),
+            wrist=places(self.wrist),
+            hip=places(self.hip),
+            knee=places(self.knee),
+            ankle=places(self.ankle),
+            skull=places(self.skull),
+            toes=None if self.toes is None else places(self.toes),
+        )
 
 
 def unit_of(leg: float, file: str = "the file") -> tuple[str, float]:

@@ -20,6 +20,7 @@ from pathlib import Path
 from drivers.errors import ConfigError, DataError
 from fusion.virtual import bvh, deepmimic, resample
 from fusion.virtual.anatomy import Points, build
+from fusion.virtual.mend import mend
 from fusion.virtual.motion import Label, Motion
 from fusion.virtual.rig import Read, body_of
 from recordings.importers.archive import unpacked
@@ -181,7 +182,8 @@ def find(name: str, root: str | Path | None = None) -> Path:
         )
     base = Path(given).expanduser()
     if base.is_dir():
-        for folder in (base, base / wanted.archive.partition(".")[0], base.parent):
+        own = wanted.archive.partition(".")[0]
+        for folder in (base, base / own, *([base.parent] if base.name == own else [])):
             if any(folder.glob(wanted.pattern)):
                 return folder
     archive = base if base.is_file() else base / wanted.archive
@@ -202,11 +204,20 @@ def files(name: str, folder: Path) -> list[tuple[Path, Facts]]:
 
 @dataclasses.dataclass(frozen=True)
 class Loaded:
-    """A motion, how far its joints are from the file's at worst (m), and what the file was."""
+    """A motion.
+
+    Attributes:
+        motion: of the one body.
+        error_m: how far its joints are from the file's at worst, m.
+        read: what the file was; None for DeepMimic's.
+        bridged, dropped: rows that no body did, see :mod:`fusion.virtual.mend`.
+    """
 
     motion: Motion
     error_m: float
     read: Read | None
+    bridged: int = 0
+    dropped: int = 0
 
 
 def load(path: Path, facts: Facts, source: str, rate_hz: float | None = None) -> Loaded:
@@ -230,10 +241,11 @@ def load(path: Path, facts: Facts, source: str, rate_hz: float | None = None) ->
     own = facts.rate_hz or 1.0 / file.frame_time_s
     if abs(own - round(own)) < 0.01 * own:
         own = float(round(own))  # 0.0083333 and 0.0333333 are 120 and 30
-    points = read.points
+    points, bridged, dropped = mend(read.points, own)
     if rate_hz is not None and abs(rate_hz - own) > 1e-6:
         points = _at_rate(points, own, rate_hz)
-    return _built(points, rate_hz or own, facts, source, read)
+    made = _built(points, rate_hz or own, facts, source, read)
+    return dataclasses.replace(made, bridged=bridged, dropped=dropped)
 
 
 def _built(points: Points, rate: float, facts: Facts, source: str, read: Read | None) -> Loaded:
@@ -254,11 +266,9 @@ def _built(points: Points, rate: float, facts: Facts, source: str, read: Read | 
 def _at_rate(points: Points, own_hz: float, rate_hz: float) -> Points:
     times = resample.even_times((len(points.skull) - 1) / own_hz, own_hz)
     wanted = resample.even_times(float(times[-1]), rate_hz)
-    changed = {
-        field.name: None if value is None else resample.at_times(times, value, wanted)
-        for field in dataclasses.fields(points)
-        if field.name != "frames"
-        for value in (getattr(points, field.name),)
-    }
-    turns = resample.turns_at_times(times, resample.quaternions(points.frames), wanted)
-    return Points(frames=resample.matrices(turns), **changed)  # type: ignore[arg-type]
+    return points.changed(
+        lambda values: resample.at_times(times, values, wanted),
+        lambda frames: resample.matrices(
+            resample.turns_at_times(times, resample.quaternions(frames), wanted)
+        ),
+    )

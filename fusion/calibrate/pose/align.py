@@ -27,7 +27,7 @@ AGAIN_DEG = {"trunk": 9.0, "leg": 9.0, "upper_arm": 16.0, "forearm": 20.0, "hand
 """A pose that is taken again differs by less, unless the sensor slipped."""
 DRIFT_DEG = 20.0
 """The axis of a movement's two halves differs by less, unless the sensor slipped meanwhile."""
-SCORE = 3.6
+SCORE = 3.0
 """A direction that is off by more standard deviations contradicts the others."""
 ERROR_DEG = {"hand": 9.0}
 OTHER_ERROR_DEG = 6.5

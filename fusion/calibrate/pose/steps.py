@@ -57,7 +57,6 @@ STEPS: tuple[Step, ...] = (
         "Hands down. Bow forward with the whole trunk and come up again, three times.",
         (*TRUNK,),
     ),
-    Step("nods", 8.0, False, "Nod: chin to the chest and up again, three times.", ("head",)),
     Step(
         "left_knee",
         8.0,
@@ -109,6 +108,7 @@ STEPS: tuple[Step, ...] = (
         "Bend both knees, knees straight ahead, and come up again, three times.",
         (*TRUNK, *LEGS),
     ),
+    Step("nods", 8.0, False, "Nod: chin to the chest and up again, three times.", ("head",)),
     Step("march", 8.0, False, "March on the spot, lifting the knees.", (*LEGS,)),
     Step("t_pose_again", 6.0, True, "Raise both arms to the sides as before. Hold still.", (*ARMS,)),
     Step("n_pose_again", 5.0, True, "Stand as at first, arms hanging. Hold still.", (*TRUNK, *LEGS, *ARMS)),
@@ -176,9 +176,9 @@ def expectations(place: str) -> tuple[Expectation, ...]:
     way = {"left": 1.0, "right": -1.0}.get(side, 0.0)
     if part in TRUNK:
         upright = {"pelvis": 2.0, "chest": 2.0, "head": 3.0}[part]
-        out = [Expectation("n_pose", _Z, (upright,) * 3), Expectation("bows", _Y, (3.0,) * 3, turn_deg=30.0)]
+        out = [Expectation("n_pose", _Z, (upright,) * 3), Expectation("bows", _Y, (3.0,) * 3, turn_deg=30.0 if part == "pelvis" else 50.0)]
         if part == "head":  # in a squat it may turn either way
-            out.append(Expectation("nods", _Y, (3.0,) * 3, turn_deg=25.0))
+            out.append(Expectation("nods", _Y, (3.0,) * 3, turn_deg=35.0))
         else:
             out.append(Expectation("squats", _Y, (3.0,) * 3, turn_deg=15.0))
         return (*out, Expectation("n_pose_again", _Z, (upright,) * 3))
@@ -187,9 +187,9 @@ def expectations(place: str) -> tuple[Expectation, ...]:
         upright = (2.0, 2.5, 2.5)
         first, last = Expectation("n_pose", _Z, upright), Expectation("n_pose_again", _Z, upright)
         lift = "knee" if part == "thigh" else "heel"
-        turn = {"thigh": 45.0, "shin": 50.0, "foot": 40.0}[part]
+        turn = {"thigh": 50.0, "shin": 70.0, "foot": 65.0}[part]
         own = Expectation(f"{side}_{lift}", bend, (3.0,) * 3, turn_deg=turn)
-        squat = Expectation("squats", bend, (3.0,) * 3, turn_deg=20.0)
+        squat = Expectation("squats", bend, (3.0,) * 3, turn_deg=45.0 if part == "thigh" else 25.0)
         # A foot leaves the floor heel first; a shin may swing either way while the knee is lifted.
         turn = {"thigh": 30.0, "shin": 8.0, "foot": 12.0}[part]
         march = Expectation("march", bend, (3.0,) * 3, both_ways=part == "shin", turn_deg=turn)
@@ -205,14 +205,14 @@ def expectations(place: str) -> tuple[Expectation, ...]:
     )
     if part == "upper_arm":
         moves = (
-            Expectation("arms_forward", _BACK_Y, (3.0,) * 3, turn_deg=60.0),
-            Expectation("arm_turns", (0.0, 0.0, way), (3.0,) * 3, turn_deg=25.0),
+            Expectation("arms_forward", _BACK_Y, (3.0,) * 3, turn_deg=70.0),
+            Expectation("arm_turns", (0.0, 0.0, way), (3.0,) * 3, turn_deg=40.0),
         )
     else:
         looser = 1.0 if part == "forearm" else 1.5
         moves = (
-            Expectation("elbows", _BACK_Y, (3.0 * looser,) * 3, turn_deg=70.0),
-            Expectation("twists", _Z, (3.0 * looser,) * 3, both_ways=True, turn_deg=50.0),
+            Expectation("elbows", _BACK_Y, (3.0 * looser,) * 3, turn_deg=90.0),
+            Expectation("twists", _Z, (3.0 * looser,) * 3, both_ways=True, turn_deg=75.0),
         )
     return (poses[0], poses[1], *moves, poses[2], poses[3])
 

@@ -1,9 +1,10 @@
 """The units and axes checker on planted mistakes; ``python -m benchmarks.devices.axes``.
 
-Sensors of five kinds (other rates, noise, quantisation; with and without magnetometer, orientation and a clock of
-their own) are laid on the desk and turned as ``chorus calibrate axes`` asks, by a hand that turns by 70 to 110
-degrees about axes some degrees off, and shakes. Each of 20 mistakes is planted in each kind where it can be, over
-many seeds. Named: its code is among those told and no other is. Sound set-ups must be told sound.
+Sensors of five kinds (other rates, noise, quantisation; with and without magnetometer, orientation and a
+clock of
+their own) are laid on the desk and turned as ``chorus calibrate axes`` asks, by a hand that turns by 70 to
+110 degrees about axes some degrees off, and shakes. Each of 20 mistakes is planted in each kind where it can
+be, over many seeds. Named: its code is among those told and no other is. Sound set-ups must be told sound.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ Array = NDArray[np.float64]
 
 @dataclasses.dataclass(frozen=True)
 class Setup:
-    """A sound sensor: rate, least count of accelerometer (m/s²) and gyroscope (rad/s), and what else it sends."""
+    """A sound sensor: rate, least count of force (m/s²) and turning (rad/s), what else it sends."""
 
     rate_hz: float
     part: Part
@@ -57,9 +58,7 @@ def sound(setup: Setup, seed: int) -> ImuTrace:
     times = np.arange(0, turned.stop, 1 / setup.rate_hz)
     ideal = turned.inertial(times)
     errors = Errors.drawn(setup.part, rng)
-    force, rate = errors.measured(
-        ideal.specific_force[:, 0], ideal.angular_rate[:, 0], setup.rate_hz, rng
-    )
+    force, rate = errors.measured(ideal.specific_force[:, 0], ideal.angular_rate[:, 0], setup.rate_hz, rng)
     pose = turned.orientation(times)
     field = quaternion = None
     if setup.field:
@@ -129,12 +128,24 @@ MISTAKES: dict[str, tuple[str, str, Callable[[ImuTrace], ImuTrace]]] = {
     "deg/s, not rad/s": ("rate_unit", "in deg/s, not rad/s", _with(rate=lambda t: np.degrees(t.rate))),
     "accelerometer y inverted": ("force_axes", "axis y inverted", _columns("force", (0, 1, 2), (1, -1, 1))),
     "gyroscope z inverted": ("rate_axes", "axis z inverted", _columns("rate", (0, 1, 2), (1, 1, -1))),
-    "accelerometer x, y swapped": ("force_axes", "axes x and y swapped", _columns("force", (1, 0, 2), (1, 1, 1))),
+    "accelerometer x, y swapped": (
+        "force_axes",
+        "axes x and y swapped",
+        _columns("force", (1, 0, 2), (1, 1, 1)),
+    ),
     "left-handed (y of both)": ("left_handed", "left-handed: axis y inverted", _both((0, 1, 2), (1, -1, 1))),
     "left-handed (x, z swapped)": ("left_handed", "left-handed: axes x and z", _both((2, 1, 0), (1, 1, 1))),
-    "gyroscope turned on the chip": ("axes_disagree", "axes disagree", _columns("rate", (1, 0, 2), (1, -1, 1))),
+    "gyroscope turned on the chip": (
+        "axes_disagree",
+        "axes disagree",
+        _columns("rate", (1, 0, 2), (1, -1, 1)),
+    ),
     "gravity sign inverted": ("gravity_sign", "gravity sign inverted", _with(force=lambda t: -t.force)),
-    "quaternion wxyz": ("quaternion_order", "order is w, x, y, z", _columns("quaternion", (3, 0, 1, 2), (1,) * 4)),
+    "quaternion wxyz": (
+        "quaternion_order",
+        "order is w, x, y, z",
+        _columns("quaternion", (3, 0, 1, 2), (1,) * 4),
+    ),
     "quaternion conjugated": (
         "quaternion_conjugated",
         "conjugated",

@@ -1,6 +1,7 @@
 """What ``chorus calibrate imu`` finds of simulated sensors; ``python -m benchmarks.devices.imu``.
 
-Each sensor has the noise, biases (0.5 to 1 deg/s, 20 to 40 mg on each axis), scale and cross-axis errors (0.5 %) of a
+Each sensor has the noise, biases (0.5 to 1 deg/s, 20 to 40 mg on each axis), scale and cross-axis errors
+(0.5 %) of a
 consumer part. A hand lays it on its six sides and turns it once about each axis on edge, some degrees askew,
 shaking where it holds. Told is what is left of bias and scale, with the errors before; and whether the poor
 calibrations (moved all the time, too short, a side missing) say so.
@@ -32,7 +33,11 @@ GOAL = {"accelerometer bias, mg": 5.0, "gyroscope bias, deg/s": 0.02, "magnetome
 
 
 def turned(
-    errors: Errors, rate_hz: float, rng: np.random.Generator, turns: Sequence[Array] = SIDES, hand: Hand = HAND
+    errors: Errors,
+    rate_hz: float,
+    rng: np.random.Generator,
+    turns: Sequence[Array] = SIDES,
+    hand: Hand = HAND,
 ) -> tuple[ImuTrace, Array]:
     """Return what such a sensor sends while it is turned, and its magnetometer's iron (3,) uT."""
     body = Turned(np.array(turns), int(rng.integers(2**31)), hand, start_s=3.0, sides=hand is HAND)
@@ -67,7 +72,9 @@ def left(report: SensorReport, errors: Errors) -> dict[str, float]:
     bias = found.angular_rate.bias - errors.rate_bias
     scale = np.diag(found.angular_rate.matrix @ errors.rate_matrix)
     return {
-        "accelerometer bias, mg": float(np.abs(found.specific_force.bias - errors.force_bias).max() / 9.80665e-3),
+        "accelerometer bias, mg": float(
+            np.abs(found.specific_force.bias - errors.force_bias).max() / 9.80665e-3
+        ),
         "size of gravity, worst, mg": float(np.abs(size / 9.80665 - 1).max() * 1e3),
         "gyroscope bias, deg/s": float(np.degrees(np.abs(bias)).max()),
         "gyroscope scale, %": float(np.abs(scale - 1).max() * 100),
@@ -96,7 +103,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         told += 1
         restless = Hand(HAND.turn_deg, 10.0, 5.0, 12.0, HAND.rest_s, HAND.move_s)
         for name, other in (
-            ("moved all the time", turned(errors, 100.0, rng, [X + Y, Y, Z, X, Y], restless)[0].between(4, 60)),
+            (
+                "moved all the time",
+                turned(errors, 100.0, rng, [X + Y, Y, Z, X, Y], restless)[0].between(4, 60),
+            ),
             ("too short", trace.between(0, 6.0)),
             ("a side is missing", turned(errors, 100.0, rng, SIDES[:5])[0]),
         ):

@@ -82,9 +82,7 @@ def measure(run: Run, seed: int, part: Part, *, calibrated: bool, habits: Habits
     return traces
 
 
-def corrected(
-    errors: Errors, force: Array, rate: Array, rng: np.random.Generator
-) -> tuple[Array, Array]:
+def corrected(errors: Errors, force: Array, rate: Array, rng: np.random.Generator) -> tuple[Array, Array]:
     """Take off what ``chorus calibrate imu`` finds of this sensor."""
     from benchmarks.devices.imu import calibrated_triads
 
@@ -160,9 +158,7 @@ def slipped(run: Run) -> None:
     turn = np.radians(run.rng.uniform(25, 45)) * axis / np.linalg.norm(axis)
     first, last = run.windows["n_pose"][1] + 1.0, run.windows["t_pose_again"][0]
     when = float(run.rng.uniform(first, last))
-    run.mounts[place] = dataclasses.replace(
-        run.mounts[place], slip_s=when, slip=Rotation.from_rotvec(turn)
-    )
+    run.mounts[place] = dataclasses.replace(run.mounts[place], slip_s=when, slip=Rotation.from_rotvec(turn))
     run.concerned = (place,)
 
 
@@ -220,7 +216,9 @@ def residual_deg(found: Aligned, mount: Mount) -> float:
     return float(np.degrees((found.rotation * mount.at_end().inv()).magnitude()))
 
 
-def good_runs(seeds: Sequence[int], *, calibrated: bool, part: Part, habits: Habits) -> dict[str, list[Aligned]]:
+def good_runs(
+    seeds: Sequence[int], *, calibrated: bool, part: Part, habits: Habits
+) -> dict[str, list[Aligned]]:
     """Print the residuals by place of wearers without a fault; return what was found of whom is flagged."""
     residuals: dict[str, list[float]] = collections.defaultdict(list)
     predicted: dict[str, list[float]] = collections.defaultdict(list)
@@ -275,7 +273,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--wearers", type=int, default=100, help="without a fault")
     parser.add_argument("--poor", type=int, default=50, help="for each fault")
     parser.add_argument("--first", type=int, default=1000, help="first seed")
-    parser.add_argument("--told", action="store_true", help="tell each one that was missed or flagged falsely")
+    parser.add_argument(
+        "--told", action="store_true", help="tell each one that was missed or flagged falsely"
+    )
     options = parser.parse_args(argv)
     part, habits = Part(), Habits()
     seeds = range(options.first, options.first + options.wearers)

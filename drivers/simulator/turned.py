@@ -1,7 +1,7 @@
 """A sensor that somebody lays on the desk and turns, about as exactly as a hand does.
 
-Stands in for :class:`drivers.simulator.body.Body` wherever only ``inertial`` and ``impacts`` are asked for. World
-frame z up; at first the sensor lies flat, its axes along the world's.
+Stands in for :class:`drivers.simulator.body.Body` wherever only ``inertial`` and ``impacts`` are asked
+for. World frame z up; at first the sensor lies flat, its axes along the world's.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ class Turned:
     """A sensor that is turned about given axes of its own, and back after each turn if the axes say so.
 
     Args:
-        turns: (n, 3) axis of each quarter turn, right-handed, in the sensor's frame as it lies before the turn.
-        seed: of everything random.
+        turns: (n, 3) axis of each quarter turn, right-handed, in the sensor's frame as it lies before the
+        turn. seed: of everything random.
         hand: how exact.
         start_s: at rest until then, at least.
         sides: whether the sensor is laid on the desk on each side that a turn brings near to it, else only
@@ -108,7 +108,9 @@ class Turned:
             u = smoothstep((times - start) / (stop - start))
             after = times >= start
             out[after] = (self.poses[index] * Rotation.from_rotvec(u[after, None] * step)).as_quat()
-            flat = [np.abs(pose.as_matrix()[2]).max() > np.cos(np.radians(2)) for pose in self.poses[index:][:2]]
+            flat = [
+                np.abs(pose.as_matrix()[2]).max() > np.cos(np.radians(2)) for pose in self.poses[index:][:2]
+            ]
             held[after] = (1 - u[after]) * (not flat[0]) + u[after] * (not flat[1])
             held[after] += 4 * u[after] * (1 - u[after])
         for axis in range(3):
@@ -137,7 +139,5 @@ class Turned:
 def _levelled(pose: Rotation) -> Rotation:
     """Return the pose, laid on the side that is nearest to the ground."""
     up = pose.inv().apply([0.0, 0.0, 1.0])
-    side = np.round(up / np.abs(up).max())
-    side = side / np.linalg.norm(side)
-    turn, _ = Rotation.align_vectors(up[None], side[None])
-    return pose * turn
+    side = np.where(np.abs(up) == np.abs(up).max(), np.sign(up), 0.0)
+    return pose * Rotation.align_vectors(up[None], side[None])[0]

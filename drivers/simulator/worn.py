@@ -67,7 +67,9 @@ class Errors:
         """Return what it reads of true specific force and angular rate (N, 3) in its own frame."""
         root = np.sqrt(rate_hz / 2)
         return (
-            force @ self.force_matrix.T + self.force_bias + rng.normal(0, self.force_density * root, force.shape),
+            force @ self.force_matrix.T
+            + self.force_bias
+            + rng.normal(0, self.force_density * root, force.shape),
             rate @ self.rate_matrix.T + self.rate_bias + rng.normal(0, self.rate_density * root, rate.shape),
         )
 

@@ -146,7 +146,8 @@ def _prove(before: dict[str, object], text: str, key: str, values: Values, sourc
 
 
 def _unclear(source: str, key: str, value: str) -> ConfigError:
+    name = key.partition(".")[0]
     return ConfigError(
-        f"{source} writes streams.{key.partition('.')[0]} in a way that is not edited safely; nothing was written",
+        f"{source} writes streams.{name} in a way that is not edited safely; nothing was written",
         mend=f"Set streams.{key} to {value} by hand",
     )

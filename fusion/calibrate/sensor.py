@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Callable
 
 import numpy as np
@@ -22,7 +23,7 @@ REST_S = 2.0
 """A position is held for at least so long."""
 TOTAL_S = 10.0
 """Rests of less in all give no bias that is worth keeping."""
-NOISE_FLOOR = np.radians(0.3)
+NOISE_FLOOR = np.radians(0.5)
 """Unrest of a sensor that lies still is taken to be at least this, rad/s: quantised gyroscopes read zeros."""
 FULL = 9
 """Directions of rest from which cross-axis terms are fitted too; with six, biases and scales alone."""
@@ -39,9 +40,9 @@ class SensorReport:
         rests: how many there were.
         rest_s: their length in all, s.
         gyro_bias_deg_s, gyro_sigma_deg_s: (3,) and its standard deviation.
-        gyro_noise: deg/s per root Hz, from the Allan deviation at short times; of the worst axis.
-        gyro_instability_deg_h: least Allan deviation, deg/h, of the worst axis; NaN of less than 60 s at rest.
-        force: of the accelerometer, or None.
+        gyro_noise: density of the noise as data sheets give it, deg/s per root Hz; of the worst axis.
+        gyro_instability_deg_h: least Allan deviation, deg/h, of the worst axis; NaN of less than 60 s at
+        rest. force: of the accelerometer, or None.
         field: of the magnetometer, or None.
         turns_deg: root mean square error of turns between rests after the calibration; NaN where none were.
         advice: what is missing or poor, one sentence each; empty of a good calibration.
@@ -110,8 +111,9 @@ def calibrate_sensor(trace: ImuTrace) -> SensorReport:
 
 def resting(trace: ImuTrace) -> list[Rest]:
     """Return the rests of a trace; what is at rest is told from its quietest moments."""
-    threshold = max(NOISE_FLOOR, 3.0 * quietest(trace))
-    if threshold > np.radians(15):
+    quiet = quietest(trace)
+    threshold = max(NOISE_FLOOR, 4.0 * quiet)
+    if quiet > np.radians(5):
         return []  # it never lay still
     return rests(trace, threshold, REST_S)
 
@@ -131,11 +133,11 @@ def _bias(trace: ImuTrace, still: list[Rest]) -> tuple[Array, Array]:
 
 
 def _allan(trace: ImuTrace, still: list[Rest]) -> tuple[float, float]:
-    """Return white noise (deg/s per root Hz) and, of 60 s at rest or more, the least Allan deviation (deg/h)."""
+    """Return white noise (deg/s per root Hz) and, of 60 s or more, the least Allan deviation (deg/h)."""
     longest = max(still, key=lambda rest: rest.last - rest.first)
     rate = np.degrees(trace.rate[longest.first : longest.last])
     step = trace.step_s
-    noise = float(np.max(np.sqrt(0.5 * np.mean(np.diff(rate, axis=0) ** 2, axis=0) * step)))
+    noise = float(np.max(np.sqrt(np.mean(np.diff(rate, axis=0) ** 2, axis=0) * step)))
     if len(rate) * step < 60:
         return noise, float("nan")
     least = np.full(3, np.inf)
@@ -149,9 +151,7 @@ def _allan(trace: ImuTrace, still: list[Rest]) -> tuple[float, float]:
 def _force(still: list[Rest], advice: list[str]) -> Fitted | None:
     gone = missing(still)
     if gone:
-        advice.append(
-            f"positions are missing: {', '.join(gone)}; lay it on each of its six sides (accelerometer left as it is)"
-        )
+        advice.append(f"sides are missing: {', '.join(gone)}; lay it on all six (accelerometer not changed)")
         return None
     rows = np.array([rest.force for rest in still])
     weight = np.sqrt(np.array([rest.last - rest.first for rest in still], float))
@@ -159,11 +159,13 @@ def _force(still: list[Rest], advice: list[str]) -> Fitted | None:
     fitted = fit_size(rows, 9.80665, weight) if distinct >= FULL + 3 else fit_six(still)
     scale = np.diag(fitted.triad.matrix)
     if np.abs(scale - 1).max() > 0.15:
-        advice.append("the accelerometer's scale is off by more than 15 %: check its unit with chorus calibrate axes")
+        advice.append(
+            "the accelerometer's scale is off by more than 15 %: check its unit with chorus calibrate axes"
+        )
         return None
     if fitted.residual > 0.05:
         advice.append(
-            f"gravity differs by {fitted.worst:.2f} m/s² between positions: it was not quite at rest in all of them"
+            f"gravity differs by {fitted.worst:.2f} m/s² between positions: it was not at rest in all"
         )
     return fitted
 
@@ -188,8 +190,8 @@ def _field(trace: ImuTrace, advice: list[str]) -> Fitted | None:
     covered = coverage(rows - middle)
     if covered < FIELD_COVER:
         advice.append(
-            f"the magnetometer pointed to {100 * covered:.0f} % of all directions only: turn it slowly every way "
-            "(magnetometer left as it is)"
+            f"the magnetometer pointed to {100 * covered:.0f} % of all directions only: turn it every way "
+            "(magnetometer not changed)"
         )
         return None
     size = float(np.median(np.linalg.norm(rows - middle, axis=1)))
@@ -204,7 +206,7 @@ def _rate_scale(
     trace: ImuTrace, still: list[Rest], rate: Triad, force: Triad, advice: list[str]
 ) -> tuple[Triad, float]:
     """Refine the gyroscope's scales by gravity before and after each turn between rests."""
-    pairs = list(zip(still, still[1:], strict=False))
+    pairs = list(itertools.pairwise(still))
     ups = [(force(a.force), force(b.force)) for a, b in pairs]
     ups = [(a / np.linalg.norm(a), b / np.linalg.norm(b)) for a, b in ups]
     large = [index for index, (a, b) in enumerate(ups) if a @ b < np.cos(np.radians(40))]
@@ -235,7 +237,7 @@ def _rate_scale(
 def _turner(
     trace: ImuTrace, pairs: list[tuple[Rest, Rest]], bias: Array
 ) -> list[Callable[[Array], Rotation]]:
-    """Return, for each pair of rests, the rotation from the first to the second by scales of the gyroscope."""
+    """Return, for each pair of rests, the rotation from one to the other by scales of the gyroscope."""
     step = trace.step_s
 
     def make(rows: Array) -> Callable[[Array], Rotation]:
@@ -254,4 +256,3 @@ def _turner(
         middle = slice((a.first + a.last) // 2, (b.first + b.last) // 2)
         out.append(make(trace.rate[middle] - bias))
     return out
-

@@ -1,10 +1,15 @@
-"""Biases, scales and cross-axis terms of accelerometer, magnetometer and gyroscope, from rests in several positions.
+"""Biases, scales and cross-axis terms of accelerometer, magnetometer and gyroscope, from rests in several
+positions.
 
-At rest the accelerometer reads gravity, of one size in every position: nine numbers (three biases, three scales,
+At rest the accelerometer reads gravity, of one size in every position: nine numbers (three biases, three
+scales,
 three angles between the axes) are fitted so that it does (Levenberg-Marquardt). After Tedaldi, Pretto and
-Menegatti, "A robust and easy to implement method for IMU calibration without external equipments", ICRA 2014; of
-theirs, rests by a threshold on the scatter, the triangular model and the cost are used. The magnetometer's ellipsoid is
-fitted in the same way, over all rows. The gyroscope's scales follow from turns between rests, if there are enough.
+Menegatti, "A robust and easy to implement method for IMU calibration without external equipments", ICRA
+2014; of
+theirs, rests by a threshold on the scatter, the triangular model and the cost are used. The magnetometer's
+ellipsoid is
+fitted in the same way, over all rows. The gyroscope's scales follow from turns between rests, if there are
+enough.
 """
 
 from __future__ import annotations
@@ -63,7 +68,9 @@ def positions(rests: Sequence[Rest]) -> dict[tuple[int, int], list[Rest]]:
 def missing(rests: Sequence[Rest]) -> list[str]:
     """Return the positions of the six that no rest shows, as ``x up`` or ``x down``."""
     there = positions(rests)
-    return [f"{'xyz'[axis]} {'up' if sign > 0 else 'down'}" for axis, sign in AXES if (axis, sign) not in there]
+    return [
+        f"{'xyz'[axis]} {'up' if sign > 0 else 'down'}" for axis, sign in AXES if (axis, sign) not in there
+    ]
 
 
 def fit_size(rows: Array, size: float, weights: Array | None = None) -> Fitted:

@@ -1,9 +1,10 @@
 """Lay it on the desk and turn it: units, axes, signs, orientation and timing of an IMU.
 
-The direction of gravity that the accelerometer reads at rest is compared with the angular rate integrated from rest
+The direction of gravity that the accelerometer reads at rest is compared with the angular rate integrated
+from rest
 to rest, and both with what the person was asked to do, over all 48 signed permutations of the axes. Of one
-person's turns, by 60 to 120 degrees about axes held within some 20 degrees, each is told from the next, which is
-90 degrees away.
+person's turns, by 60 to 120 degrees about axes held within some 20 degrees, each is told from the next,
+which is 90 degrees away.
 """
 
 from __future__ import annotations
@@ -132,7 +133,9 @@ def _axes(seen: Played, removed: bool, notes: list[str]) -> list[Mistake]:
     same = np.array_equal(rate, force)
     if same and not frames.left_handed(force):
         if words := frames.told(force):
-            notes.append(f"it lay another way than asked, or its axes are others than its print says: {words}")
+            notes.append(
+                f"it lay another way than asked, or its axes are others than its print says: {words}"
+            )
         return []
     if same:
         return [Mistake("left_handed", f"left-handed: {frames.told(force)}, in accelerometer and gyroscope")]
@@ -149,7 +152,7 @@ def _apart(force: Array, rate: Array) -> list[Mistake]:
         out = [
             Mistake(
                 "gravity_sign",
-                "gravity sign inverted: at rest it reads -9.81 m/s² upwards, acceleration and not specific force",
+                "gravity sign inverted: at rest it reads -9.81 m/s² upwards: no specific force",
             )
         ]
         force = np.eye(3)
@@ -178,7 +181,8 @@ def _disagrees(seen: Played) -> bool:
 def _physics(seen: Played, matrix: Array) -> float:
     """Return the root mean square angle between gravity as read and as the turns predict, degrees.
 
-    Turns are taken as 90 degrees about the axis that the gyroscope shows, if that is ``matrix`` times the truth.
+    Turns are taken as 90 degrees about the axis that the gyroscope shows, if that is ``matrix`` times the
+    truth.
     """
     from scipy.spatial.transform import Rotation
 
@@ -195,7 +199,8 @@ def _disagreement(seen: Played) -> Mistake:
     fits = [_physics(seen, matrix) for matrix in frames.ALL]
     matrix = frames.ALL[int(np.argmin(fits))]
     return Mistake(
-        "axes_disagree", f"gyroscope and accelerometer axes disagree: to the accelerometer's, {frames.told(matrix)}"
+        "axes_disagree",
+        f"gyroscope and accelerometer axes disagree: to the accelerometer's, {frames.told(matrix)}",
     )
 
 
@@ -214,7 +219,9 @@ def _rate_unit(seen: Played, removed: bool) -> list[Mistake]:
         return []
     for factor, words in _RATE_UNITS:
         if abs(scale / factor - 1) < close:
-            return [Mistake("rate_unit", f"angular rate is {words}: a quarter turn reads {90 * scale:.3g} deg")]
+            return [
+                Mistake("rate_unit", f"angular rate is {words}: a quarter turn reads {90 * scale:.3g} deg")
+            ]
     return [Mistake("rate_scale", f"angular rate is {scale:.3g} times what it should be")]
 
 

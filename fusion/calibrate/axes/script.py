@@ -1,6 +1,7 @@
 """What the person does with the sensor, and how its rows fall into rests and turns.
 
-The sensor lies flat, its z up; it is turned by about 90 degrees about x, y and z in turn (right-handed), and back
+The sensor lies flat, its z up; it is turned by about 90 degrees about x, y and z in turn (right-handed),
+and back
 after each. Frames: sensor x, y, z; ``up`` is the direction away from the ground in the sensor's frame.
 """
 

@@ -27,14 +27,14 @@ class Mistake:
 
 
 MENDS: dict[str, str] = {
-    "gravity_removed": "Switch 'linear acceleration' off in the sensor; Chorus needs specific force, gravity in",
+    "gravity_removed": "Switch 'linear acceleration' off in the sensor; specific force has gravity in",
     "force_unit": "Correct the unit of specific force in the rig, or the scale of the driver",
     "force_scale": "Correct the range that the driver assumes, or run chorus calibrate imu",
     "gravity_sign": "Negate the three axes: a sensor at rest reads +9.81 m/s² along the axis that points up",
     "force_axes": "Change the order or sign of these columns in the rig or the driver",
     "rate_unit": "Correct the unit of angular rate in the rig, or the scale of the driver",
     "rate_scale": "Correct the range that the driver assumes",
-    "rate_axes": "Change the order or sign of these columns in the rig or the driver; turning is right-handed",
+    "rate_axes": "Change the order or sign of these columns in the rig or the driver; turns are right-handed",
     "left_handed": "Change the sign of one axis, of both accelerometer and gyroscope",
     "axes_disagree": "Give gyroscope and accelerometer the same axes in the driver",
     "rate_dead": "Switch the gyroscope on, or correct its columns",

@@ -57,7 +57,7 @@ class Aligned:
     worn_on: str
     rotation: Rotation | None
     error_deg: float
-    sigma_deg: tuple[float, float, float]
+    sigma_deg: tuple[float, ...]
     evidence: tuple[Evidence, ...]
     problems: tuple[Problem, ...]
     other_deg: float = 0.0
@@ -185,9 +185,7 @@ def _weighed(seen: Sequence[Evidence]) -> list[Evidence]:
         elif one.turn_deg:
             apart = np.degrees(np.arctan(ASIDE_DEG / one.turn_deg))
             x, y, z = (float(np.hypot(sigma, apart)) for sigma in (x, y, z))
-        out.append(
-            dataclasses.replace(one, expected=dataclasses.replace(one.expected, sigma_deg=(x, y, z)))
-        )
+        out.append(dataclasses.replace(one, expected=dataclasses.replace(one.expected, sigma_deg=(x, y, z))))
     return out
 
 

@@ -17,7 +17,7 @@ Array = NDArray[np.float64]
 POSE_S = 2.0
 """A pose is read where it is held best for so long."""
 STILL_DEG_S = 5.0
-"""More scatter of the angular rate than this, tremor left out, is no held pose: people sway by 1 to 3 deg/s."""
+"""More scatter of the angular rate, tremor left out, is no held pose: people sway by 1 to 3 deg/s."""
 LOW_PASS_HZ = 2.5
 """Movements are slower, the wobble of soft tissue and tremor are faster."""
 SMALL = 0.5

@@ -40,9 +40,9 @@ class Problem:
 
 WORDS: dict[str, str] = {
     "too_short": "{place}: too few samples in the {step}; check that the sensor is connected, and repeat",
-    "pose_not_held": "{place}: the {step} was not held still ({much:.0f} deg/s); hold it until told otherwise",
-    "movement_missing": "{place}: the {step} moved it by {much:.0f} deg only; was it another limb or movement, "
-    "or is the sensor worn elsewhere?",
+    "pose_not_held": "{place}: the {step} was not held still ({much:.0f} deg/s); hold it to its end",
+    "movement_missing": "{place}: the {step} moved it by {much:.0f} deg only; was it another limb or "
+    "movement, or is the sensor worn elsewhere?",
     "movement_small": "{place}: the movement of the {step} was too small ({much:.0f} deg); make it larger",
     "not_one_axis": "{place}: the {step} turned it about several axes (only {much:.0f} % about one); "
     "move straight there and back",

@@ -36,6 +36,7 @@ class Step:
 
 
 STEPS: tuple[Step, ...] = (
+    # What is done again comes late, so that a sensor that slipped meanwhile shows.
     Step(
         "n_pose",
         5.0,
@@ -101,16 +102,16 @@ STEPS: tuple[Step, ...] = (
         "Arms hanging: turn the palms forward and back to the thighs, four times.",
         ("forearm", "hand"),
     ),
+    Step("t_pose_again", 6.0, True, "Raise both arms to the sides as before. Hold still.", (*ARMS,)),
     Step(
         "squats",
         9.0,
         False,
         "Bend both knees, knees straight ahead, and come up again, three times.",
-        (*TRUNK, *LEGS),
+        ("pelvis", "chest", "thigh", "shin"),
     ),
     Step("nods", 8.0, False, "Nod: chin to the chest and up again, three times.", ("head",)),
     Step("march", 8.0, False, "March on the spot, lifting the knees.", (*LEGS,)),
-    Step("t_pose_again", 6.0, True, "Raise both arms to the sides as before. Hold still.", (*ARMS,)),
     Step("n_pose_again", 5.0, True, "Stand as at first, arms hanging. Hold still.", (*TRUNK, *LEGS, *ARMS)),
 )
 
@@ -157,7 +158,7 @@ class Expectation:
 
     step: str
     toward: tuple[float, float, float]
-    sigma_deg: tuple[float, float, float]
+    sigma_deg: tuple[float, ...]
     both_ways: bool = False
     turn_deg: float = 0.0
 
@@ -176,7 +177,10 @@ def expectations(place: str) -> tuple[Expectation, ...]:
     way = {"left": 1.0, "right": -1.0}.get(side, 0.0)
     if part in TRUNK:
         upright = {"pelvis": 2.0, "chest": 2.0, "head": 3.0}[part]
-        out = [Expectation("n_pose", _Z, (upright,) * 3), Expectation("bows", _Y, (3.0,) * 3, turn_deg=30.0 if part == "pelvis" else 50.0)]
+        out = [
+            Expectation("n_pose", _Z, (upright,) * 3),
+            Expectation("bows", _Y, (3.0,) * 3, turn_deg=30.0 if part == "pelvis" else 50.0),
+        ]
         if part == "head":  # in a squat it may turn either way
             out.append(Expectation("nods", _Y, (3.0,) * 3, turn_deg=35.0))
         else:

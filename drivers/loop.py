@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from drivers.base import STAMP, Batch, Driver, EndOfStream, Samples, StreamInfo
 from drivers.bus.messages import Ended, Event, Failed
 from drivers.bus.publisher import Publisher
+from drivers.checked import checked_info, checked_samples
 from drivers.clock.device import Clock, device_clock
 from drivers.clock.host import HostClock
 from drivers.count import RowCount
@@ -93,7 +94,7 @@ def pump(
     count = RowCount()
     failure: ChorusError | None = None
     try:
-        info = driver.open()
+        info = checked_info(driver.open(), publisher.stream)
         info = _complete(info, publisher, worn_on)
         publisher.announce(info)
         _run(driver, info, publisher, Stamper(info, publisher.host_clock, latency_ms), count, stop)
@@ -101,7 +102,10 @@ def pump(
         log.debug("%s stopped by Ctrl-C", publisher.stream)
     except ChorusError as error:
         failure = error
-    except Exception as error:  # a driver is other people's code: it must not take anything down
+    except (
+        Exception,
+        SystemExit,
+    ) as error:  # a driver is other people's code: it must not take anything down
         log.debug("%s failed", publisher.stream, exc_info=True)
         failure = DeviceError(
             publisher.stream,
@@ -136,7 +140,7 @@ def _run(
 ) -> None:
     while not (publisher.stop_requested or stop()):
         try:
-            samples = driver.read(READ_S)
+            samples = checked_samples(driver.read(READ_S), info)
         except EndOfStream:
             _publish_events(driver, publisher)
             return

@@ -212,7 +212,16 @@ def create_driver(rig: Rig, name: str, epoch_ns: int) -> Driver[Any]:
     context = DriverContext(
         stream=name, worn_on=stream.worn_on, epoch_ns=epoch_ns, folder=rig.folder, store=stream.store
     )
-    return driver_class(stream.driver)(stream.options, context)
+    driver = driver_class(stream.driver)
+    try:
+        return driver(stream.options, context)
+    except ChorusError:
+        raise
+    except Exception as error:  # a driver is other people's code
+        raise ConfigError(
+            f"{name}: driver '{stream.driver}' cannot be made: {type(error).__name__}: {error}"[:300],
+            mend="Report it to the driver's author",
+        ) from error
 
 
 class _Loader(yaml.SafeLoader):

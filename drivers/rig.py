@@ -6,7 +6,7 @@
     streams:
       camera:                    # the stream's name
         driver: camera.webcam    # keys that every stream has: driver, worn_on, store,
-        device: 0                #   required, remote, latency_ms
+        device: 0                #   required, remote, latency_ms, calibration
         fps: 30                  # all other keys belong to the driver's own Config
       wrist:
         driver: imu.serial
@@ -101,6 +101,7 @@ class StreamConfig:
         required: a session does not start without it.
         remote: another host runs it with ``chorus drive``.
         latency_ms: constant delay of the device, ms, taken off its times; ``chorus calibrate`` finds it.
+        calibration: file of :mod:`drivers.calibration`, relative to the current folder or the rig's.
         options: the driver's own Config.
     """
 
@@ -111,6 +112,7 @@ class StreamConfig:
     required: bool = True
     remote: bool = False
     latency_ms: float = 0.0
+    calibration: str = ""
     h264: H264Config = dataclasses.field(default_factory=H264Config)
     options: Any = None
 
@@ -161,6 +163,7 @@ class _Common:
     required: bool = True
     remote: bool = False
     latency_ms: float = 0.0
+    calibration: str = ""
 
 
 def load_rig(path: str | Path, overrides: Sequence[str] = ()) -> Rig:

@@ -2,11 +2,11 @@
 
     python -m benchmarks.devices.streams [--cuts 10] [--up 3] [--down 1.5]
 
-Four cameras on the loopback in one recording: Motion-JPEG over HTTP whose parts tell their number, their time
-or nothing, and H.264 over RTSP. Each picture shows its number, so that what is stored is known to the picture.
-Each camera is cut and restored: with a reset, in order, or without a word. Goals: it goes on within 2 s of its
-return, and no picture is unaccounted for: exactly so where the camera numbers or stamps its pictures; else what
-was missed is reckoned from the time, and may be off by a picture or two for each cut.
+Four cameras on the loopback in one recording: Motion-JPEG over HTTP whose parts tell their number, their
+time or nothing, and H.264 over RTSP. Each picture shows its number, so that what is stored is known to the
+picture. Each camera is cut and restored: with a reset, in order, or without a word. Goals: it goes on
+within 2 s of its return, and no picture is unaccounted for: exactly so where the camera numbers or stamps
+its pictures; else what was missed is reckoned from the time, and may be off by a picture or two a cut.
 """
 
 from __future__ import annotations
@@ -160,9 +160,9 @@ def main() -> int:
         rest, most = one.made - one.stored - one.counted, max(map(abs, one.off))
         goal = "0" if exact else f"<= {RECKONED}"
         print(
-            f"{name:9} made {one.made} = stored {one.stored} + counted {one.counted} {rest:+d}; off by {most} at "
-            f"most a cut ({goal}); unexplained {one.unexplained} (0); back after {np.median(one.back_s):.2f} s, "
-            f"{max(one.back_s):.2f} s at most (<= {BACK_S:g} s)"
+            f"{name:9} made {one.made} = stored {one.stored} + counted {one.counted} {rest:+d}; "
+            f"off by {most} at most a cut ({goal}); unexplained {one.unexplained} (0); "
+            f"back after {np.median(one.back_s):.2f} s, {max(one.back_s):.2f} s at most (<= {BACK_S:g} s)"
         )
     return 0 if good else 1
 

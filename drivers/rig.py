@@ -146,6 +146,11 @@ class Rig:
     folder: str = "."
     text: str = ""
 
+    @property
+    def private(self) -> tuple[str, ...]:
+        """Streams of which nothing may touch a disk, if they are a camera's."""
+        return tuple(name for name, stream in self.streams.items() if stream.store == "none")
+
 
 @dataclasses.dataclass(frozen=True)
 class _Head:

@@ -12,6 +12,7 @@ A count or a clock that went on agrees with the time between; one that began ane
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,11 +100,33 @@ class Reckoner:
                 self._device_ns += self._last.device - self._begin.device
         self._begin = None
 
-    def missed(self, samples: Samples, stamps: NDArray[np.void], counter: tuple[int, int] | None) -> Missed:
-        """Return what is missing before the first rows of a device that is back; as for
-        :meth:`note`."""
+    @property
+    def improves(self) -> bool:
+        """Whether the rows that follow the first tell more of when that was."""
+        return self._info.regular and self._info.rate_hz > 0 and self._info.properties.get(CLOCK) != HOST
+
+    def first_ns(self, held: Sequence[Samples]) -> int:
+        """Return when the first of some rows came, host ns, had it come as soon as the soonest of them."""
+        seq = np.concatenate([one.seq.astype(np.int64) for one in held])
+        host = np.concatenate([one.time_host for one in held])
+        return int((host - (seq - seq[0]) * (1e9 / self._info.rate_hz)).min())
+
+    def missed(
+        self,
+        samples: Samples,
+        stamps: NDArray[np.void],
+        counter: tuple[int, int] | None,
+        first_ns: int | None = None,
+    ) -> Missed:
+        """Return what is missing before the first rows of a device that is back.
+
+        Args:
+            samples, stamps, counter: as for :meth:`note`.
+            first_ns: session time of the first row, where that is known better than by its stamp.
+        """
         assert self._last is not None
         first = self._row(samples, stamps, 0)
+        first.time = first.time if first_ns is None else first_ns
         away_ns = max(first.time - self._last.time, 0)
         by_time = away_ns * self._rate() * 1e-9 - self._last.rows
         known = self._trailing + lost_before(samples, block=self._block)

@@ -34,6 +34,8 @@ READ_S = 0.1
 """Longest wait of one read: how fast a driver obeys a stop."""
 WAITS_S = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5)
 """Before each attempt to open a device again; the last holds for all that follow."""
+HOLD_NS = 400_000_000
+"""Rows of a regular device that is back are held so long: their least delay tells when the first was."""
 STEADY_S = 1.0
 """A device that is there for less before it fails again is waited for longer and longer."""
 TOLD_S = 2.0
@@ -104,6 +106,7 @@ class _Running:
         self._latency_ms, self._worn_on, self._stop = latency_ms, worn_on, stop
         self._shift = 0  # what is added to the driver's row numbers since it was opened again
         self._away: ChorusError | None = None  # why the device is away
+        self._held: list[tuple[Samples, tuple[int, int] | None]] = []  # since it is back
         self._there_s = 0.0  # since when it is there, monotonic
         self._tries = 0
 
@@ -143,6 +146,12 @@ class _Running:
         Raises:
             _Gone: the device failed.
         """
+        try:
+            self._read_on()
+        finally:
+            self._release()
+
+    def _read_on(self) -> None:
         while not self._stopped:
             try:
                 samples = self._driver.read(READ_S)
@@ -150,6 +159,7 @@ class _Running:
                 events = self._driver.events()
             except EndOfStream:
                 self._tell(self._driver.events())
+                self._release()
                 self._away = None
                 return
             except Exception as error:
@@ -157,17 +167,36 @@ class _Running:
                     raise  # no device: a recording that is replayed, an option
                 raise _Gone(_typed(error, self._publisher.stream)) from error
             if samples is not None and (len(samples) or samples.lost):
-                self._hand_on(samples, counter)
+                self._take(samples, counter)
             self._tell(events)
 
-    def _hand_on(self, samples: Samples, counter: tuple[int, int] | None) -> None:
+    def _take(self, samples: Samples, counter: tuple[int, int] | None) -> None:
+        if self._away is None:
+            self._hand_on(samples, counter)
+        elif len(samples) or self._held:  # what is lost before the first row is part of the gap
+            self._held.append((samples, counter))
+            first, newest = self._held[0][0], samples.time_host
+            held_ns = int(newest[-1] - first.time_host[0]) if len(newest) else 0
+            if not self._reckoner.improves or held_ns >= HOLD_NS:
+                self._release()
+
+    def _release(self) -> None:
+        """Hand on what was held back."""
+        held, self._held = self._held, []
+        first_ns = None
+        if held and self._reckoner.improves:
+            first_ns = self._stamper.arrival(self._reckoner.first_ns([samples for samples, _ in held]))
+        for samples, counter in held:
+            self._hand_on(samples, counter, first_ns)
+
+    def _hand_on(
+        self, samples: Samples, counter: tuple[int, int] | None, first_ns: int | None = None
+    ) -> None:
         stamps = self._stamper(samples)
         lost = dict(samples.lost)
         back = None
         if self._away is not None:
-            if not len(samples):
-                return  # what is lost before the first row is part of the gap
-            missed = self._reckoner.missed(samples, stamps, counter)
+            missed = self._reckoner.missed(samples, stamps, counter, first_ns)
             if missed.rows:
                 lost["device_gap"] = lost.get("device_gap", 0) + missed.rows
             before = lost_before(samples, block=self._block) + missed.rows

@@ -31,6 +31,10 @@ class Stamper:
         """Forget the device's clock: it was switched off, or is another device; time goes on rising."""
         self._device = device_clock(info)
 
+    def arrival(self, host_ns: int) -> int:
+        """Return the session time of an arrival, ns, the constant latency taken off."""
+        return int(self._host.to_session(host_ns)[0]) - self._latency_ns
+
     def __call__(self, samples: Samples) -> NDArray[Any]:
         """Return the stamps (N,) of :data:`drivers.base.STAMP`; ``time`` always rises."""
         stamps = np.empty(len(samples.time_host), STAMP)

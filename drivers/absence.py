@@ -133,7 +133,7 @@ class Reckoner:
         rows, how = round(by_time), "by its rate" if self._rate() else "it has no steady rate"
         for count, words in (
             (self._by_counter(samples, counter, by_time), "by its own count"),
-            (self._by_numbers(first, by_time), "by its own count"),
+            (self._by_numbers(first, by_time, known), "by its own count"),
             (self._by_clock(first, away_ns), "by its own clock"),
         ):
             if count is not None:
@@ -171,9 +171,11 @@ class Reckoner:
             return rows if rows >= 0 else None
         return rows if rows >= 0 and abs(rows - by_time) <= slack else None
 
-    def _by_numbers(self, first: _Row, by_time: float) -> int | None:
+    def _by_numbers(self, first: _Row, by_time: float, known: int) -> int | None:
         assert self._last is not None
         rows = first.seq - self._last.seq - self._last.rows
+        if rows == known > 0:  # the driver numbered on, and told the gap itself
+            return rows
         slack = NEAR_S * self._info.rate_hz + NEAR_SHARE * by_time + 2
         return rows if rows >= 0 and self._info.rate_hz and abs(rows - by_time) <= slack else None
 

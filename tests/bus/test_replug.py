@@ -197,7 +197,7 @@ def test_a_driver_that_breaks_with_any_exception_is_opened_again(hub, until_ende
 
 
 def test_another_form_of_rows_is_told_and_the_right_device_waited_for(hub, until_ended, closing, monkeypatch):
-    monkeypatch.setattr("drivers.loop.TOLD_S", 0.3)
+    monkeypatch.setattr("drivers.running.TOLD_S", 0.3)
     stop = threading.Event()
     plugs = Plugs(stretches=(30, 0, 0, 0, 0, 30), shapes=((2,), (3,), (3,), (3,), (3,), (2,)), refusals=0)
     driver, failure, got = drive(hub, plugs, until_ended, closing, stop=stop.is_set)

@@ -26,6 +26,8 @@ BUILT_IN: dict[str, str] = {
     "camera.webcam": "drivers.camera.webcam:WebcamDriver",
     "camera.file": "drivers.camera.file:VideoFileDriver",
     "camera.url": "drivers.camera.url:UrlCameraDriver",
+    "imu.ble": "drivers.imu.ble:BleImuDriver",
+    "imu.movella_dot": "drivers.imu.movella_dot:MovellaDotDriver",
     "imu.serial": "drivers.imu.serial:SerialImuDriver",
     "microphone.portaudio": "drivers.microphone.portaudio:PortAudioDriver",
     "microphone.file": "drivers.microphone.file:SoundFileDriver",

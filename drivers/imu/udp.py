@@ -4,8 +4,8 @@
 
     phone: {driver: imu.udp, listen: "0.0.0.0:5555", app: sensorstream, sender: 192.168.1.20}
 
-Datagrams are plain text from anybody: ``sender`` takes those of one address only: that keeps out mistakes, but
-no attacker on the same network. Whatever comes is bounded, and read as numbers or refused.
+Datagrams are plain text from anybody: ``sender`` takes those of one address only, against mistakes and not
+against attackers on that network. Whatever comes is bounded, and read as numbers or refused.
 """
 
 from __future__ import annotations
@@ -57,6 +57,8 @@ APPS: dict[str, tuple[Literal["json", "csv", "osc"], list[dict[str, Any]]]] = {
 }
 """Formats that the makers of apps document: format and fields."""
 
+AGAIN_S = 2.0
+"""A sender that is away is listened for this long at a time, so that a stop need not wait."""
 BATCH_S = 0.02
 """Rows are handed on together about this often."""
 AT_ONCE = 2000
@@ -138,6 +140,7 @@ class UdpImuDriver(Driver[UdpImuConfig]):
         self._last_datagram = self._last_row = 0.0
         self._restarts = self._strangers = 0
         self._stranger = ""
+        self._rate = 0.0  # as found when it was first opened
 
     @property
     def port(self) -> int:
@@ -157,8 +160,8 @@ class UdpImuDriver(Driver[UdpImuConfig]):
         try:
             while not self._parser.waiting:
                 self._listen(BATCH_S)
-                self._check()
-            rate = self.config.rate_hz or self._measure()
+                self._check(opening=True)
+            rate = self._rate = self.config.rate_hz or self._rate or self._measure()
         except BaseException:
             self.close()
             raise
@@ -272,22 +275,25 @@ class UdpImuDriver(Driver[UdpImuConfig]):
             if self._parser.waiting > waiting:
                 self._last_row = self._last_datagram
 
-    def _check(self) -> None:
+    def _check(self, *, opening: bool = False) -> None:
         """Raise what kept samples from coming, after a while."""
         config, stream, now = self.config, self.context.stream, time.monotonic()
-        if now - self._last_datagram > config.patience_s:
+        patience_s = config.patience_s
+        if opening and self._rate:
+            patience_s = min(patience_s, AGAIN_S)
+        if now - self._last_datagram > patience_s:
             others = f"; {self._strangers} came from {self._stranger}" if self._strangers else ""
             raise DeviceError(
                 stream,
                 Fault.SILENT,
-                f"no datagram came to {config.listen} for {config.patience_s:g} s{others}",
+                f"no datagram came to {config.listen} for {patience_s:g} s{others}",
                 mend="Set this machine's address and port in the app, start it, let the firewall pass UDP",
             )
-        if now - self._last_row > config.patience_s:
+        if now - self._last_row > patience_s:
             raise DeviceError(
                 stream,
                 Fault.GARBAGE,
-                f"datagrams come, but no sample in {config.patience_s:g} s ({self._parser.note()})",
+                f"datagrams come, but no sample in {patience_s:g} s ({self._parser.note()})",
                 mend="Check 'app', or 'format' and 'fields', and which sensors the app sends",
             )
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from drivers.base import StreamInfo
 from drivers.errors import ConfigError
 from fusion.inertial.orientation import OrientationFilter, six_d
+from fusion.inertial.turning import TurnRate
 
 STANDARD_GRAVITY: float = 9.80665
 """m/s², CGPM 1901."""
@@ -46,27 +47,30 @@ class InertialReader:
     """Turns the rows of one IMU stream into the 12 inertial columns, row by row and causally.
 
     The orientation is the device's own where it sends one, otherwise that of a VQF filter that sees
-    each row once, in order. The result does not depend on how rows are cut into batches.
+    each row once, in order. A device that sends an orientation and no angular rate gets the rate of its
+    turning. The result does not depend on how rows are cut into batches.
 
     Raises:
-        ConfigError: the stream has no specific force or angular rate, or an unknown unit.
+        ConfigError: the stream has no specific force, or neither angular rate nor orientation, or an
+            unknown unit.
     """
 
     def __init__(self, info: StreamInfo) -> None:
         self.info = info
         self._force = self._columns(_FORCE)
         self._rate = self._columns(_RATE)
-        if self._force is None or self._rate is None:
+        self._quaternion = self._columns(_QUATERNION)
+        if self._force is None or (self._rate is None and self._quaternion is None):
             raise ConfigError(
-                f"{info.name}: an IMU must send specific force and angular rate, its channels are "
-                f"{', '.join(info.channels) or 'unnamed'}",
+                f"{info.name}: an IMU must send specific force and angular rate or orientation, its channels "
+                f"are {', '.join(info.channels) or 'unnamed'}",
                 mend="Name the columns specific_force_x ... angular_rate_z in the rig",
             )
-        self._quaternion = self._columns(_QUATERNION)
         self._field = self._columns(_FIELD)
         self._filter: OrientationFilter | None = None
         if self._quaternion is None:
             self._filter = OrientationFilter(info.rate_hz, regular=info.regular)
+        self._turning = TurnRate(info.rate_hz, regular=info.regular) if self._rate is None else None
 
     def _columns(self, names: tuple[str, ...]) -> tuple[list[int], NDArray[np.float64]] | None:
         channels = list(self.info.channels)
@@ -87,10 +91,14 @@ class InertialReader:
     ) -> NDArray[np.float32]:
         """Return the inertial columns (R, 12) of rows (R, C) with session times and row numbers (R,)."""
         assert self._force is not None
-        assert self._rate is not None
         rows = np.asarray(rows, np.float64)
         force = rows[:, self._force[0]] * self._force[1]
-        rate = rows[:, self._rate[0]] * self._rate[1]
+        if self._rate is not None:
+            rate = rows[:, self._rate[0]] * self._rate[1]
+        else:
+            assert self._turning is not None
+            assert self._quaternion is not None
+            rate = self._turning(rows[:, self._quaternion[0]], times, seq)
         if self._quaternion is not None:
             orientation = six_d(rows[:, self._quaternion[0]])
         else:

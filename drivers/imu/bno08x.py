@@ -34,6 +34,7 @@ class Bno08xParser(Parser):
     """Bytes of a BNO08x in UART-RVC mode to rows."""
 
     channels = INERTIAL_CHANNELS[:3] + ORIENTATION_CHANNELS
+    rate_hz = 1e9 / PERIOD_NS
 
     def __init__(self) -> None:
         super().__init__()

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+import statistics
+from collections.abc import Sequence
+
 
 class ByCounter:
     """Rows numbered by a counter that comes round, and that may go on by more than one a row.
@@ -14,6 +18,11 @@ class ByCounter:
         self._size = 1 << bits
         self._last: int | None = None
         self._stride = 0
+
+    def learn(self, counts: Sequence[int]) -> None:
+        """Learn from the first counts by how much it goes on in a row."""
+        steps = [(late - early) % self._size for early, late in itertools.pairwise(counts)]
+        self._stride = min((step for step in steps if step), default=0)
 
     @property
     def newest(self) -> tuple[int, int] | None:
@@ -42,6 +51,11 @@ class ByTime:
     def __init__(self) -> None:
         self.period = 0.0
         """Between two rows, in units of the stamps; 0: not known yet."""
+
+    def learn(self, stamps: Sequence[int]) -> None:
+        """Learn the period from the first stamps, of which few may be missing."""
+        steps = [late - early for early, late in itertools.pairwise(stamps) if late > early]
+        self.period = float(statistics.median_low(steps)) if steps else 0.0
 
     def steps(self, passed: int) -> int:
         """Return how many rows on one is that was stamped ``passed`` after the last."""

@@ -66,12 +66,14 @@ class Parser(abc.ABC):
         damaged: packets or lines refused so far (bad checksum, unreadable).
         restarts: how often the device began to count anew.
         settle_s: how long to listen before the first :meth:`take`, so that rare kinds were seen.
+        rate_hz: rows a second, where the protocol knows one rate only; 0: measured.
     """
 
     channels: tuple[str, ...] = ()
     damaged: int = 0
     restarts: int = 0
     settle_s: ClassVar[float] = 0.0
+    rate_hz: ClassVar[float] = 0.0
 
     def __init__(self) -> None:
         self._values: list[tuple[float, ...]] = []

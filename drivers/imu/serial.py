@@ -7,6 +7,7 @@ the arrival of the chunk that completed it. What is lost is counted by the proto
 from __future__ import annotations
 
 import errno
+import math
 import os
 import select
 import time
@@ -15,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from drivers.base import Driver, DriverContext, Samples, StreamInfo
+from drivers.base import NO_TIME, Driver, DriverContext, Samples, StreamInfo
 from drivers.errors import DeviceError, Fault
 from drivers.imu.options import SerialImuConfig
 from drivers.imu.parser import Parser, Rows
@@ -56,9 +57,9 @@ class SerialImuDriver(Driver[SerialImuConfig]):
         self._last_byte = self._last_row = self._last_look = time.monotonic()
         try:
             self._identify()
-            if self.config.rate_hz:
+            if self.config.rate_hz or self._parser.rate_hz:
                 self._listen(lambda: False, self._parser.settle_s)
-            rate = self.config.rate_hz or self._measure()
+            rate = self.config.rate_hz or self._parser.rate_hz or self._measure()
         except BaseException:
             self.close()
             raise
@@ -247,19 +248,38 @@ class SerialImuDriver(Driver[SerialImuConfig]):
         )
 
     def _measure(self) -> float:
-        """Estimate the nominal rate, Hz, from the arrival of the first rows, which are kept."""
+        """Estimate the nominal rate, Hz, from the first rows, which are kept."""
         first = time.monotonic()
-        self._listen(lambda: self._parser.waiting >= MEASURED_ROWS and time.monotonic() - first > 0.5, 2.0)
-        rows = self._parser.take()
-        assert rows is not None
-        self._parser.give_back(rows)
-        span = (rows.time_host[-1] - rows.time_host[0]) / 1e9
-        count = int(rows.seq[-1] - rows.seq[0])
-        if count < 2 or span <= 0:
-            return 0.0
-        measured = count / span
-        usual = min(USUAL_RATES, key=lambda rate: abs(np.log(rate / measured)))
-        return float(usual) if abs(usual / measured - 1) < 0.08 else float(round(measured, 1))
+        for span_s in (0.5, 1.0, 2.0):  # longer where arrivals are too ragged to tell
+            self._listen(
+                lambda: self._parser.waiting >= MEASURED_ROWS and time.monotonic() - first >= span_s,  # noqa: B023
+                first + 2.0 - time.monotonic(),
+            )
+            rows = self._parser.take()
+            assert rows is not None
+            self._parser.give_back(rows)
+            measured = measured_rate(rows)
+            usual = min(USUAL_RATES, key=lambda rate: abs(math.log(rate / measured))) if measured else 0.0
+            if abs(usual - measured) < 0.02 * usual:
+                break
+        return float(usual) if abs(usual - measured) < 0.08 * usual else round(measured, 1)
+
+
+def measured_rate(rows: Rows) -> float:
+    """Return the rate, Hz, that the device's stamps tell, or else arrivals; 0: too few rows.
+
+    Arrivals come in lumps, and the first of them is what had waited in the port: the median slope over
+    half of the others is used.
+    """
+    waited = int(np.searchsorted(rows.time_host, rows.time_host[0], side="right")) - 1
+    stamped = bool((rows.time_device != NO_TIME).all())
+    for times in [rows.time_device] * stamped + [rows.time_host]:
+        times, seq = times[waited:], rows.seq[waited:].astype(np.float64)
+        half = len(times) // 2
+        passed = (times[half:] - times[: len(times) - half]) / 1e9
+        if half and np.median(passed) > 0:
+            return float(np.median(seq[half:] - seq[: len(seq) - half]) / np.median(passed))
+    return 0.0
 
 
 def _samples(rows: Rows) -> Samples:

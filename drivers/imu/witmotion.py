@@ -163,7 +163,7 @@ class WitMotionParser(Parser):
             self._lose("checksum" if self._dirty or dirty else "device_gap", passed - 1 + open_set)
         if passed:
             self._set, self._whole, self._dirty = {}, index == 0, dirty and index != 0
-        elif missing:
+        elif missing or dirty:  # damage within a set: its other half may be the next one's
             self._whole, self._dirty = False, self._dirty or dirty
         self._position = position
         self._set[packet.type] = packet.payload

@@ -114,7 +114,7 @@ class XImu3Parser(Parser):
     @property
     def waiting(self) -> int:
         """See :class:`Parser`."""
-        return super().waiting if self._learning is None else self._seen["I"]
+        return super().waiting if self._learning is None else max(0, self._seen["I"] - 1)
 
     def take(self) -> Rows | None:
         """See :class:`Parser`; from the first one with rows on the channels stay."""
@@ -173,7 +173,7 @@ class XImu3Parser(Parser):
         """Name the kinds that make a row, in its order; nothing: this is no IMU yet."""
         if self._row:
             return self._row
-        if not self._seen["I"]:
+        if self._seen["I"] < 2:  # only between two rows all kinds of their rate have come
             return ()
         field = ["M"] if self._seen["M"] else []
         return ("I", *field, *[kind for kind in _TURNS if self._seen[kind]][:1])
@@ -183,6 +183,7 @@ class XImu3Parser(Parser):
         self._row = self._kinds()
         self._recent = {kind: collections.deque(maxlen=4) for kind in self._row[1:]}
         kept, self._learning = self._learning or [], None
+        self._numbering.learn([message.stamp for message in kept if message.kind == "I"])
         stamps = {message.stamp for message in kept if message.kind == "I"}
         shared = collections.Counter(message.kind for message in kept if message.stamp in stamps)
         self._together = frozenset(
@@ -246,11 +247,10 @@ class XImu3Parser(Parser):
             return
         parts: list[_Message] = []
         for kind in self._row[1:]:
-            recent = self._recent[kind]
-            same = [one for one in recent if one.stamp == row.stamp]
-            if not same and (kind in self._together or not recent):
+            past = [one for one in self._recent[kind] if one.stamp <= row.stamp]
+            if not past or (kind in self._together and past[-1].stamp != row.stamp):
                 return
-            parts.append(same[0] if same else recent[-1])
+            parts.append(past[-1])
         gx, gy, gz, ax, ay, az = row.arguments
         values = [ax * STANDARD_GRAVITY, ay * STANDARD_GRAVITY, az * STANDARD_GRAVITY]
         values += [gx * _DEGREE, gy * _DEGREE, gz * _DEGREE]
@@ -276,7 +276,7 @@ def _text(raw: bytes) -> tuple[str, int, tuple[float, ...]] | None:
     """Read a line; None: one of no interest. Raises ValueError: it is damaged."""
     match = _NUMBERS.match(raw)
     if match is None:
-        if _OTHER.match(raw):
+        if _OTHER.match(raw) and chr(raw[0]) not in _ARGUMENTS:
             return None
         raise ValueError
     kind = match[1].decode()

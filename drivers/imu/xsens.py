@@ -233,6 +233,9 @@ class XsensParser(Parser):
     def _settle(self) -> None:
         self._row = self._kinds()
         kept, self._learning = self._learning or [], None
+        first = [message for message in kept if self._row[0] in message.values]
+        self._counter.learn([message.count for message in first if message.count is not None])
+        self._clock.learn([message.ticks for message in first if message.ticks is not None])
         for message in kept:
             self._step(message)
 
@@ -256,11 +259,14 @@ class XsensParser(Parser):
 
     def _steps(self, message: _Message) -> int:
         """Return how many rows on this one is; 0: the device began anew."""
-        if message.count is not None:
-            return self._counter.steps(message.count)
+        passed = None
         if message.ticks is not None and self._ticks is not None:
             passed = (message.ticks - self._ticks) % (1 << 32)
-            return self._clock.steps(passed) if 0 < passed < 1 << 31 else 0
+        forward = passed is None or 0 < passed < 1 << 31
+        if message.count is not None:
+            return self._counter.steps(message.count) * forward
+        if passed is not None:
+            return self._clock.steps(passed) if forward else 0
         return 1 + round(self._lost_bytes / message.size)
 
     def _time(self, ticks: int | None) -> int | None:

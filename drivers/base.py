@@ -13,6 +13,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 import re
+import time
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 import msgspec
@@ -110,6 +111,23 @@ class Samples:
     time_device: NDArray[np.int64]
     seq: NDArray[np.uint64]
     lost: dict[str, int] = dataclasses.field(default_factory=dict)
+
+    @classmethod
+    def arriving(cls, data: NDArray[Any], first: int, lost: dict[str, int] | None = None) -> Samples:
+        """Return rows (R, *shape) that arrive now, of a device with no clock of its own.
+
+        Args:
+            first: number of the first row; the others follow it.
+            lost: rows lost just before, by reason.
+        """
+        rows = len(data)
+        return cls(
+            data=data,
+            time_host=np.full(rows, time.monotonic_ns(), np.int64),
+            time_device=np.full(rows, NO_TIME, np.int64),
+            seq=np.arange(first, first + rows, dtype=np.uint64),
+            lost=lost or {},
+        )
 
     def __len__(self) -> int:
         return len(self.data)

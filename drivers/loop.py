@@ -17,10 +17,12 @@ from numpy.typing import NDArray
 from drivers.base import STAMP, Batch, Driver, EndOfStream, Samples, StreamInfo
 from drivers.bus.messages import Ended, Event, Failed
 from drivers.bus.publisher import Publisher
+from drivers.calibration import CalibrationFile
+from drivers.checked import checked_info, checked_samples
 from drivers.clock.device import Clock, device_clock
 from drivers.clock.host import HostClock
 from drivers.count import RowCount
-from drivers.errors import ChorusError, DeviceError, Fault
+from drivers.errors import ChorusError, ConfigError, DeviceError, Fault
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +78,7 @@ def pump(
     *,
     latency_ms: float = 0.0,
     worn_on: str = "",
+    calibration: CalibrationFile | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> ChorusError | None:
     """Run one driver until it ends, fails, or is told to stop (Ctrl-C in the main thread is such).
@@ -85,6 +88,7 @@ def pump(
         publisher: of its stream, not yet announced; it is ended but not closed here.
         latency_ms: see :class:`Stamper`.
         worn_on: place on the body, where the driver does not say.
+        calibration: what was found of the device: becomes properties of the stream, the rows stay raw.
         stop: asked after every read, besides the hub's own stop.
 
     Returns:
@@ -93,15 +97,15 @@ def pump(
     count = RowCount()
     failure: ChorusError | None = None
     try:
-        info = driver.open()
-        info = _complete(info, publisher, worn_on)
+        info = checked_info(driver.open(), publisher.stream)
+        info = _complete(info, publisher, worn_on, calibration)
         publisher.announce(info)
         _run(driver, info, publisher, Stamper(info, publisher.host_clock, latency_ms), count, stop)
     except KeyboardInterrupt:
         log.debug("%s stopped by Ctrl-C", publisher.stream)
     except ChorusError as error:
         failure = error
-    except Exception as error:  # a driver is other people's code: it must not take anything down
+    except (Exception, SystemExit) as error:  # other people's code: it must not take anything down
         log.debug("%s failed", publisher.stream, exc_info=True)
         failure = DeviceError(
             publisher.stream,
@@ -118,11 +122,20 @@ def pump(
     return failure
 
 
-def _complete(info: StreamInfo, publisher: Publisher, worn_on: str) -> StreamInfo:
+def _complete(
+    info: StreamInfo, publisher: Publisher, worn_on: str, calibration: CalibrationFile | None
+) -> StreamInfo:
     fields = {field: getattr(info, field) for field in info.__struct_fields__}
     fields["host"] = publisher.host
     fields["name"] = publisher.stream
     fields["worn_on"] = info.worn_on or worn_on
+    if calibration is not None:
+        if calibration.kind != info.kind:
+            raise ConfigError(
+                f"{publisher.stream}: its calibration is for kind {calibration.kind}, and it is {info.kind}",
+                mend=f"Name one in streams.{publisher.stream}.calibration that was made for it",
+            )
+        fields["properties"] = info.properties | calibration.properties
     return StreamInfo(**fields)
 
 
@@ -136,7 +149,7 @@ def _run(
 ) -> None:
     while not (publisher.stop_requested or stop()):
         try:
-            samples = driver.read(READ_S)
+            samples = checked_samples(driver.read(READ_S), info)
         except EndOfStream:
             _publish_events(driver, publisher)
             return

@@ -215,8 +215,9 @@ class Run:
                 self._append(message)
             case Announcement(info):
                 self._announced(info)
-            case Missed():
+            case Missed(stream):
                 self._writer.missed(message)
+                self._silent.discard(stream)  # it did send: that was lost on its way
             case Ended(stream):
                 self._writer.ended(message)
                 self._over.add(stream)

@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 
 from drivers.base import NO_TIME, Driver, DriverContext, Samples, StreamInfo
-from drivers.camera.feed import Feed, Picture
+from drivers.camera.feed import Feed
+from drivers.camera.picture import Picture
 from drivers.camera.pictures import JPEG_START, camera_info, decoded, to_payload
 from drivers.clock.device import CLOCK, HOST
 from drivers.errors import DeviceError, Fault

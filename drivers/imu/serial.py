@@ -7,20 +7,18 @@ the arrival of the chunk that completed it. What is lost is counted by the proto
 from __future__ import annotations
 
 import errno
-import math
 import os
 import select
 import time
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
-from drivers.base import NO_TIME, Driver, DriverContext, Samples, StreamInfo
+from drivers.base import Driver, DriverContext, Samples, StreamInfo
 from drivers.errors import DeviceError, Fault
 from drivers.imu.options import SerialImuConfig
 from drivers.imu.parser import Parser, Rows
 from drivers.imu.protocols import BAUDRATES, Candidates, identify
+from drivers.imu.rate import nominal_rate
 
 PACE_S = 0.004
 """Between two looks at the port: the error of one arrival; the lower envelope of many is far better."""
@@ -28,8 +26,6 @@ BATCH_S = 0.02
 """Rows are handed on together about this often: single rows cost the bus and the file far more."""
 MEASURED_ROWS = 20
 """Rows whose arrival tells the nominal rate, where the rig gives none."""
-USUAL_RATES = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 25, 50, 60, 100, 120, 125, 200, 250, 400, 500, 1000)
-"""Rates, Hz, that makers offer; a measured one within 8 % of these is one of these."""
 
 
 class SerialImuDriver(Driver[SerialImuConfig]):
@@ -44,6 +40,7 @@ class SerialImuDriver(Driver[SerialImuConfig]):
         self._found = config.protocol, config.baudrate  # what it turned out to be, once known
         self._last_byte = self._last_row = self._last_look = 0.0
         self._restarts = 0
+        self._broken: DeviceError | None = None
 
     def open(self) -> StreamInfo:
         """Open the port and listen until the sensor's samples are understood.
@@ -52,7 +49,7 @@ class SerialImuDriver(Driver[SerialImuConfig]):
             DeviceError: no such port, no permission, busy, silent, or another protocol or baud rate.
         """
         self.close()
-        self._restarts = 0
+        self._restarts, self._broken = 0, None
         self._serial = self._open_port()
         self._last_byte = self._last_row = self._last_look = time.monotonic()
         try:
@@ -86,7 +83,12 @@ class SerialImuDriver(Driver[SerialImuConfig]):
             raise DeviceError(
                 self.context.stream, Fault.FAILED, "it was read while closed", mend="Open it first"
             )
-        self._listen(lambda: False, min(timeout_s, BATCH_S))
+        if self._broken is not None:
+            raise self._broken
+        try:
+            self._listen(lambda: False, min(timeout_s, BATCH_S))
+        except DeviceError as error:
+            self._broken = error  # after the rows that came before
         rows = self._parser.take()
         now = time.monotonic()
         if rows is None:
@@ -95,6 +97,10 @@ class SerialImuDriver(Driver[SerialImuConfig]):
                 raise self._nothing()
             return None
         return _samples(rows)
+
+    def counter(self) -> tuple[int, int] | None:
+        """Return the sensor's own count, where the protocol has one; see :class:`Driver`."""
+        return self._parser.counter
 
     def close(self) -> None:
         """Let the port go."""
@@ -189,7 +195,7 @@ class SerialImuDriver(Driver[SerialImuConfig]):
                 self.context.stream,
                 Fault.UNPLUGGED,
                 f"the port {self.config.port} was unplugged",
-                mend="Plug it in again and start anew; what came before is kept",
+                mend="Plug it in again; the stream goes on by itself",
             ) from error
         arrival = time.monotonic_ns()
         self._last_look = arrival / 1e9
@@ -258,28 +264,10 @@ class SerialImuDriver(Driver[SerialImuConfig]):
             rows = self._parser.take()
             assert rows is not None
             self._parser.give_back(rows)
-            measured = measured_rate(rows)
-            usual = min(USUAL_RATES, key=lambda rate: abs(math.log(rate / measured))) if measured else 0.0
-            if abs(usual - measured) < 0.02 * usual:
+            rate, certain = nominal_rate(rows)
+            if certain:
                 break
-        return float(usual) if abs(usual - measured) < 0.08 * usual else round(measured, 1)
-
-
-def measured_rate(rows: Rows) -> float:
-    """Return the rate, Hz, that the device's stamps tell, or else arrivals; 0: too few rows.
-
-    Arrivals come in lumps, and the first of them is what had waited in the port: the median slope over
-    half of the others is used.
-    """
-    waited = int(np.searchsorted(rows.time_host, rows.time_host[0], side="right")) - 1
-    stamped = bool((rows.time_device != NO_TIME).all())
-    for times in [rows.time_device] * stamped + [rows.time_host]:
-        times, seq = times[waited:], rows.seq[waited:].astype(np.float64)
-        half = len(times) // 2
-        passed = (times[half:] - times[: len(times) - half]) / 1e9
-        if half and np.median(passed) > 0:
-            return float(np.median(seq[half:] - seq[: len(seq) - half]) / np.median(passed))
-    return 0.0
+        return rate
 
 
 def _samples(rows: Rows) -> Samples:

@@ -34,6 +34,7 @@ from drivers.bus.spool import default_folder
 from drivers.calibration import find_calibration, read_calibration
 from drivers.errors import ChorusError
 from drivers.loop import pump
+from drivers.private import forbid_dumps
 from drivers.rig import Rig, create_driver, load_rig
 
 log = logging.getLogger(__name__)
@@ -68,7 +69,9 @@ def run_driver(
     if rig.bus.insecure and "#" not in address:
         address += "#insecure"  # plain text on the network was agreed to in the rig
     spool = Path(rig.bus.spool).expanduser() if rig.bus.spool else default_folder()
-    private = rig.streams[stream].store == "none"  # nothing of it may touch a disk
+    private = stream in rig.private
+    if private:
+        forbid_dumps()
     with Publisher(
         address,
         stream,

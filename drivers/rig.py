@@ -146,6 +146,11 @@ class Rig:
     folder: str = "."
     text: str = ""
 
+    @property
+    def private(self) -> tuple[str, ...]:
+        """Streams of which nothing may touch a disk, if they are a camera's."""
+        return tuple(name for name, stream in self.streams.items() if stream.store == "none")
+
 
 @dataclasses.dataclass(frozen=True)
 class _Head:
@@ -215,7 +220,16 @@ def create_driver(rig: Rig, name: str, epoch_ns: int) -> Driver[Any]:
     context = DriverContext(
         stream=name, worn_on=stream.worn_on, epoch_ns=epoch_ns, folder=rig.folder, store=stream.store
     )
-    return driver_class(stream.driver)(stream.options, context)
+    driver = driver_class(stream.driver)
+    try:
+        return driver(stream.options, context)
+    except ChorusError:
+        raise
+    except Exception as error:  # a driver is other people's code
+        raise ConfigError(
+            f"{name}: driver '{stream.driver}' cannot be made: {type(error).__name__}: {error}"[:300],
+            mend="Report it to the driver's author",
+        ) from error
 
 
 class _Loader(yaml.SafeLoader):

@@ -113,6 +113,7 @@ class Wearer:
         self.shape = shape or BodyShape.random(rng)
         self.tasks = list(tasks)
         self.habits = habits or Habits()
+        self._rng = rng
         self._curves = [self._curve(task, rng) for task in self.tasks]
         self._stand = self._standing(rng)
         self._tremor = [(float(rng.uniform(4, 8)), float(rng.uniform(0, 6.28))) for _ in range(64)]
@@ -120,6 +121,15 @@ class Wearer:
     def impacts(self, start: float, stop: float) -> list[Impact]:
         """Return no impacts: the steps are gentle."""
         return []
+
+    def add(self, task: Task) -> None:
+        """Begin another step, in the future."""
+        self._curves = [*self._curves, self._curve(task, self._rng)]
+        self.tasks = [*self.tasks, task]
+
+    def palm_deg(self, side: str) -> float:
+        """Return by how much this wearer's palm is turned, degrees about the forearm's z."""
+        return float(self._stand[f"{side}_twist"][0]) * (1.0 if side == "left" else -1.0)
 
     def orientations(self, times: ArrayLike) -> Array:
         """Return (T, 16, 3, 3): each place's bone to the world, in the order of ``PLACES``."""
@@ -185,7 +195,7 @@ class Wearer:
             angles[f"{part}_roll"] += stand[part][0]
             angles[f"{part}"] += stand[part][1]
         moving = np.zeros(len(times))
-        for task, curve in zip(self.tasks, self._curves, strict=True):
+        for task, curve in zip(self.tasks, self._curves, strict=False):
             self._do(task, curve, times, angles, moving)
         size = self.habits.tremor_deg * (0.1 + moving)
         for (rate, phase), name in zip(self._tremor, angles, strict=False):

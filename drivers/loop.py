@@ -11,16 +11,18 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from drivers.base import STAMP, Batch, Driver, EndOfStream, Samples, StreamInfo
 from drivers.bus.messages import Ended, Event, Failed
 from drivers.bus.publisher import Publisher
+from drivers.camera.model import CameraModel, properties_of
 from drivers.clock.device import Clock, device_clock
 from drivers.clock.host import HostClock
 from drivers.count import RowCount
-from drivers.errors import ChorusError, DeviceError, Fault
+from drivers.errors import ChorusError, ConfigError, DeviceError, Fault
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +78,7 @@ def pump(
     *,
     latency_ms: float = 0.0,
     worn_on: str = "",
+    model: CameraModel | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> ChorusError | None:
     """Run one driver until it ends, fails, or is told to stop (Ctrl-C in the main thread is such).
@@ -85,6 +88,7 @@ def pump(
         publisher: of its stream, not yet announced; it is ended but not closed here.
         latency_ms: see :class:`Stamper`.
         worn_on: place on the body, where the driver does not say.
+        model: what is known of the camera; announced with the stream.
         stop: asked after every read, besides the hub's own stop.
 
     Returns:
@@ -95,6 +99,8 @@ def pump(
     try:
         info = driver.open()
         info = _complete(info, publisher, worn_on)
+        if model is not None:
+            info = _calibrated(info, model)
         publisher.announce(info)
         _run(driver, info, publisher, Stamper(info, publisher.host_clock, latency_ms), count, stop)
     except KeyboardInterrupt:
@@ -124,6 +130,26 @@ def _complete(info: StreamInfo, publisher: Publisher, worn_on: str) -> StreamInf
     fields["name"] = publisher.stream
     fields["worn_on"] = info.worn_on or worn_on
     return StreamInfo(**fields)
+
+
+def _calibrated(info: StreamInfo, model: CameraModel) -> StreamInfo:
+    """Return what a camera's stream says of itself, its calibration with it.
+
+    Raises:
+        DeviceError: it is no camera, or gives pictures of another shape than those it was calibrated with.
+    """
+    if info.kind != "camera":
+        raise DeviceError(
+            info.name,
+            Fault.UNSUPPORTED,
+            f"it is of kind {info.kind}, and only a camera has intrinsics",
+            mend=f"Take 'intrinsics' out of streams.{info.name}",
+        )
+    try:
+        fitting = model.scaled((info.shape[1], info.shape[0]))
+    except ConfigError as error:
+        raise DeviceError(info.name, Fault.UNSUPPORTED, error.what, mend=error.mend) from error
+    return msgspec.structs.replace(info, properties=info.properties | properties_of(fitting))
 
 
 def _run(

@@ -33,7 +33,7 @@ from drivers.bus.publisher import Publisher
 from drivers.bus.spool import default_folder
 from drivers.errors import ChorusError
 from drivers.loop import pump
-from drivers.rig import Rig, create_driver, load_rig
+from drivers.rig import Rig, camera_model, create_driver, load_rig
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +62,7 @@ def run_driver(
         ChorusError: the driver failed; subscribers were told before.
     """
     create_driver(rig, stream, 0)  # a wrong name is found before the bus is bothered
+    model = camera_model(rig, stream)
     if rig.bus.insecure and "#" not in address:
         address += "#insecure"  # plain text on the network was agreed to in the rig
     spool = Path(rig.bus.spool).expanduser() if rig.bus.spool else default_folder()
@@ -75,7 +76,14 @@ def run_driver(
     ) as publisher:
         driver = create_driver(rig, stream, publisher.host_clock.to_host(0))
         entry = rig.streams[stream]
-        failure = pump(driver, publisher, latency_ms=entry.latency_ms, worn_on=entry.worn_on, stop=stop)
+        failure = pump(
+            driver,
+            publisher,
+            latency_ms=entry.latency_ms,
+            worn_on=entry.worn_on,
+            model=model,
+            stop=stop,
+        )
     if failure is not None:
         raise failure
 

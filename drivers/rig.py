@@ -6,7 +6,7 @@
     streams:
       camera:                    # the stream's name
         driver: camera.webcam    # keys that every stream has: driver, worn_on, store,
-        device: 0                #   required, remote, latency_ms
+        device: 0                #   required, remote, latency_ms, intrinsics
         fps: 30                  # all other keys belong to the driver's own Config
       wrist:
         driver: imu.serial
@@ -24,7 +24,7 @@ import dataclasses
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
 
@@ -33,6 +33,9 @@ from drivers.errors import ChorusError, ConfigError
 from drivers.places import PLACES
 from drivers.registry import driver_class
 from drivers.typed import build, nearest
+
+if TYPE_CHECKING:
+    from drivers.camera.model import CameraModel
 
 _FILE_NAME = re.compile(r"\w[\w .-]{0,99}\Z")
 
@@ -101,6 +104,8 @@ class StreamConfig:
         required: a session does not start without it.
         remote: another host runs it with ``chorus drive``.
         latency_ms: constant delay of the device, ms, taken off its times; ``chorus calibrate`` finds it.
+        intrinsics: camera file of ``chorus calibrate camera``, relative to the current folder, else to the
+            rig's; what it says goes into the session.
         options: the driver's own Config.
     """
 
@@ -111,6 +116,7 @@ class StreamConfig:
     required: bool = True
     remote: bool = False
     latency_ms: float = 0.0
+    intrinsics: str = ""
     h264: H264Config = dataclasses.field(default_factory=H264Config)
     options: Any = None
 
@@ -161,6 +167,7 @@ class _Common:
     required: bool = True
     remote: bool = False
     latency_ms: float = 0.0
+    intrinsics: str = ""
 
 
 def load_rig(path: str | Path, overrides: Sequence[str] = ()) -> Rig:
@@ -213,6 +220,24 @@ def create_driver(rig: Rig, name: str, epoch_ns: int) -> Driver[Any]:
         stream=name, worn_on=stream.worn_on, epoch_ns=epoch_ns, folder=rig.folder, store=stream.store
     )
     return driver_class(stream.driver)(stream.options, context)
+
+
+def camera_model(rig: Rig, name: str) -> CameraModel | None:
+    """Return what the camera file of a stream says, or None where the rig names none.
+
+    Raises:
+        ConfigError: the file is not there, or no camera file.
+    """
+    given = rig.streams[name].intrinsics
+    if not given:
+        return None
+    from drivers.camera.model import load_camera
+
+    path = Path(given).expanduser()
+    try:
+        return load_camera(path if path.exists() else Path(rig.folder) / path)
+    except ConfigError as error:
+        raise ConfigError(f"streams.{name}.intrinsics: {error.what}", mend=error.mend) from error
 
 
 class _Loader(yaml.SafeLoader):

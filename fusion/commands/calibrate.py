@@ -9,6 +9,7 @@ from fusion.commands.arguments import UsageError
 
 WHAT: dict[str, tuple[str, str]] = {
     "latency": ("fusion.commands.calibrate_latency", "constant delays, from claps that several streams saw"),
+    "camera": ("fusion.commands.calibrate_camera", "a camera's lens, from pictures of a board"),
 }
 """What there is to calibrate: the module whose ``main`` does it, and one line for ``--help``."""
 

@@ -40,10 +40,11 @@ demo: install  ## record a simulated rig, train briefly, track live, open a repo
 test: install  ## the whole test suite
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
 
-faults: install  ## recorders killed, bytes changed, disks full, links down: what the files still hold (as root)
+faults: install  ## recorders killed, bytes changed, disks full, links down, overload: what the files still hold (as root)
 	$(BIN)/python -m benchmarks.recorder.kills
 	$(BIN)/python -m benchmarks.recorder.flips
 	$(BIN)/python -m benchmarks.recorder.disk_full
+	$(BIN)/python -m benchmarks.recorder.overload
 	$(BIN)/python -m benchmarks.recorder.outage
 
 soak: install  ## the whole recorder at real rates for an hour, one camera as H.264: losses, processor, memory

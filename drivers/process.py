@@ -31,9 +31,11 @@ from types import TracebackType
 
 from drivers.bus.publisher import Publisher
 from drivers.bus.spool import default_folder
+from drivers.calibration import find_calibration, read_calibration
 from drivers.errors import ChorusError
 from drivers.loop import pump
-from drivers.rig import Rig, camera_model, create_driver, load_rig
+from drivers.private import forbid_dumps
+from drivers.rig import Rig, create_driver, load_rig
 
 log = logging.getLogger(__name__)
 
@@ -58,15 +60,18 @@ def run_driver(
 
     Raises:
         BusUnreachable: nobody answers at the address.
-        ConfigError: the rig has no such stream.
+        ConfigError: the rig has no such stream, or its calibration cannot be read.
         ChorusError: the driver failed; subscribers were told before.
     """
     create_driver(rig, stream, 0)  # a wrong name is found before the bus is bothered
-    model = camera_model(rig, stream)
+    named = rig.streams[stream].calibration
+    calibration = read_calibration(find_calibration(named, rig.folder)) if named else None
     if rig.bus.insecure and "#" not in address:
         address += "#insecure"  # plain text on the network was agreed to in the rig
     spool = Path(rig.bus.spool).expanduser() if rig.bus.spool else default_folder()
-    private = rig.streams[stream].store == "none"  # nothing of it may touch a disk
+    private = stream in rig.private
+    if private:
+        forbid_dumps()
     with Publisher(
         address,
         stream,
@@ -81,7 +86,7 @@ def run_driver(
             publisher,
             latency_ms=entry.latency_ms,
             worn_on=entry.worn_on,
-            model=model,
+            calibration=calibration,
             stop=stop,
         )
     if failure is not None:

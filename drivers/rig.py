@@ -6,7 +6,7 @@
     streams:
       camera:                    # the stream's name
         driver: camera.webcam    # keys that every stream has: driver, worn_on, store,
-        device: 0                #   required, remote, latency_ms, intrinsics
+        device: 0                #   required, remote, latency_ms, calibration
         fps: 30                  # all other keys belong to the driver's own Config
       wrist:
         driver: imu.serial
@@ -24,7 +24,7 @@ import dataclasses
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import yaml
 
@@ -33,9 +33,6 @@ from drivers.errors import ChorusError, ConfigError
 from drivers.places import PLACES
 from drivers.registry import driver_class
 from drivers.typed import build, nearest
-
-if TYPE_CHECKING:
-    from drivers.camera.model import CameraModel
 
 _FILE_NAME = re.compile(r"\w[\w .-]{0,99}\Z")
 
@@ -104,8 +101,7 @@ class StreamConfig:
         required: a session does not start without it.
         remote: another host runs it with ``chorus drive``.
         latency_ms: constant delay of the device, ms, taken off its times; ``chorus calibrate`` finds it.
-        intrinsics: camera file of ``chorus calibrate camera``, relative to the current folder, else to the
-            rig's; what it says goes into the session.
+        calibration: file of :mod:`drivers.calibration`, relative to the current folder or the rig's.
         options: the driver's own Config.
     """
 
@@ -116,7 +112,7 @@ class StreamConfig:
     required: bool = True
     remote: bool = False
     latency_ms: float = 0.0
-    intrinsics: str = ""
+    calibration: str = ""
     h264: H264Config = dataclasses.field(default_factory=H264Config)
     options: Any = None
 
@@ -150,6 +146,11 @@ class Rig:
     folder: str = "."
     text: str = ""
 
+    @property
+    def private(self) -> tuple[str, ...]:
+        """Streams of which nothing may touch a disk, if they are a camera's."""
+        return tuple(name for name, stream in self.streams.items() if stream.store == "none")
+
 
 @dataclasses.dataclass(frozen=True)
 class _Head:
@@ -167,7 +168,7 @@ class _Common:
     required: bool = True
     remote: bool = False
     latency_ms: float = 0.0
-    intrinsics: str = ""
+    calibration: str = ""
 
 
 def load_rig(path: str | Path, overrides: Sequence[str] = ()) -> Rig:
@@ -219,25 +220,16 @@ def create_driver(rig: Rig, name: str, epoch_ns: int) -> Driver[Any]:
     context = DriverContext(
         stream=name, worn_on=stream.worn_on, epoch_ns=epoch_ns, folder=rig.folder, store=stream.store
     )
-    return driver_class(stream.driver)(stream.options, context)
-
-
-def camera_model(rig: Rig, name: str) -> CameraModel | None:
-    """Return what the camera file of a stream says, or None where the rig names none.
-
-    Raises:
-        ConfigError: the file is not there, or no camera file.
-    """
-    given = rig.streams[name].intrinsics
-    if not given:
-        return None
-    from drivers.camera.model import load_camera
-
-    path = Path(given).expanduser()
+    driver = driver_class(stream.driver)
     try:
-        return load_camera(path if path.exists() else Path(rig.folder) / path)
-    except ConfigError as error:
-        raise ConfigError(f"streams.{name}.intrinsics: {error.what}", mend=error.mend) from error
+        return driver(stream.options, context)
+    except ChorusError:
+        raise
+    except Exception as error:  # a driver is other people's code
+        raise ConfigError(
+            f"{name}: driver '{stream.driver}' cannot be made: {type(error).__name__}: {error}"[:300],
+            mend="Report it to the driver's author",
+        ) from error
 
 
 class _Loader(yaml.SafeLoader):

@@ -5,9 +5,17 @@ from __future__ import annotations
 import errno
 import os
 from pathlib import Path
+from typing import Literal
+
+import h5py
 
 from drivers.errors import RecordingError, RecordingExists
 from recordings.ordered_file import OrderedFile
+
+_CACHE_BYTES = 64 << 10
+"""HDF5 keeps so much of each dataset that it writes itself; what was written is never read again."""
+_INDEX_BYTES = 4 << 20
+"""HDF5 keeps so much of the chunk indexes; by default up to 32 MB, so that memory grows for hours."""
 
 
 def reopen(path: Path) -> OrderedFile:
@@ -51,3 +59,15 @@ def create(path: Path) -> OrderedFile:
             f"{path} can't be created ({reason})",
             mend="give a name in a folder you may write to with --output",
         ) from error
+
+
+def hdf5(file: OrderedFile, mode: Literal["r+", "w"]) -> h5py.File:
+    """Return the HDF5 file in it, to be written for hours.
+
+    It has the oldest form with checksums on HDF5's own structures; newer ones refuse to open after a crash.
+    """
+    opened = h5py.File(file, mode, libver=("v108", "v108"), rdcc_nbytes=_CACHE_BYTES)
+    config = opened.id.get_mdc_config()
+    config.max_size = max(_INDEX_BYTES, config.initial_size)
+    opened.id.set_mdc_config(config)
+    return opened

@@ -22,6 +22,7 @@ from drivers.bus import Hub, Subscriber
 from drivers.bus.nearby import noted
 from drivers.errors import RecordingExists
 from drivers.interrupt import orderly_interrupt
+from drivers.private import forbid_dumps
 from drivers.rig import Rig, hub_options
 from recordings import layout
 from recordings.continuity import Continuity
@@ -84,6 +85,8 @@ def record(
         )
     check_metadata(rig.metadata)
     stop = stop or threading.Event()
+    if rig.private:
+        forbid_dumps()
     with contextlib.ExitStack() as stack:
         stack.enter_context(orderly_interrupt(stop))
         known = None if session is None else session_info(session)

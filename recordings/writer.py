@@ -29,7 +29,7 @@ from recordings import layout
 from recordings.encoding import Settings
 from recordings.kept import find
 from recordings.labels import Label, labels_of
-from recordings.opening import create, reopen
+from recordings.opening import create, hdf5, reopen
 from recordings.stream_writer import StreamWriter
 from recordings.syncer import Syncer
 
@@ -37,10 +37,6 @@ from recordings.syncer import Syncer
 def reserve_bytes(total: int) -> int:
     """Return the room that a disk of ``total`` bytes must still have: with less, recording stops."""
     return min(64 << 20, total // 10)
-
-
-_CACHE_BYTES = 64 << 10
-"""HDF5 keeps so much of each dataset that it writes itself; what was written is never read again."""
 
 
 class DiskFull(RecordingError):
@@ -83,10 +79,8 @@ class SessionWriter:
         self._next_flush = time.monotonic() + flush_s
         self._made = [folder for folder in self.path.parents if not folder.exists()]
         self._under = reopen(self.path) if resume else create(self.path)
-        # The oldest form with checksums on HDF5's own structures; newer ones refuse to open after a crash.
         try:
-            mode = "r+" if resume else "w"
-            self._file = h5py.File(self._under, mode, libver=("v108", "v108"), rdcc_nbytes=_CACHE_BYTES)
+            self._file = hdf5(self._under, "r+" if resume else "w")
             self._resume() if resume else self._begin()
             self._commit()
         except layout.DAMAGE as error:
@@ -186,7 +180,9 @@ class SessionWriter:
     def announced_again(self, info: StreamInfo) -> None:
         """Note what a stream now tells of itself; if its driver had failed, it was started again."""
         stream = self.streams[info.name]
-        stream.failure = ""
+        if stream.failure:
+            stream.failure = ""
+            stream.group.attrs.modify("ended", "")
         known = stream.info
         if stream.codec:  # the encoder takes pixels and JPEG; a resumed file does not tell which
             known = msgspec.structs.replace(known, encoding=info.encoding)

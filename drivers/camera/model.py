@@ -1,12 +1,12 @@
-"""What is known of a camera: its lens, and where it stands; one YAML file each.
+"""What is known of a camera: its lens, and where it stands.
 
 ::
 
     world (m) --rotation, translation--> camera (x right, y down, z forward) --lens--> picture (px)
 
-A rig names the file with ``intrinsics: camera.yaml`` of a stream, and so it comes into every session: see
-:func:`properties_of` and :func:`model_of`. Picture coordinates are OpenCV's, (0, 0) at the centre of the
-first pixel. Distortion is OpenCV's, in its order of coefficients:
+A calibration file of a camera (:mod:`drivers.calibration`) holds one, and so it goes with its stream into every
+session: see :func:`parts_of`, :func:`properties_of` and :func:`model_of`. Picture coordinates are OpenCV's,
+(0, 0) at the centre of the first pixel. Distortion is OpenCV's, in its order of coefficients:
 
 * ``brown``: k1 k2 p1 p2 k3 (Brown 1966, Conrady 1919)
 * ``rational``: k1 k2 p1 p2 k3 k4 k5 k6, for wide lenses
@@ -23,20 +23,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
+from drivers.calibration import PARTS, CalibrationFile, read_calibration, write_calibration
 from drivers.errors import ConfigError
 
-FORMAT = "chorus-camera"
-VERSION = 1
 COEFFICIENTS: dict[str, int] = {"brown": 5, "rational": 8, "fisheye": 4}
 """How many coefficients each model of distortion has."""
 ROUNDING_PX = 2.0
 """Sides may differ by so much from the same shape: encoders like even numbers."""
-
-FACTS = ("size", "name", "reprojection_px", "views", "date", "source")
-"""Keys of a camera file that tell of the calibration itself."""
 
 Lens = Literal["brown", "rational", "fisheye"]
 
@@ -151,120 +146,59 @@ class CameraModel:
 
 
 def load_camera(path: Path | str) -> CameraModel:
-    """Read a camera file.
+    """Read the calibration file of a camera.
 
     Raises:
-        ConfigError: it is not there, no camera file, or holds what no camera has.
+        ConfigError: it is not there, is none of a camera, or holds what no camera has.
     """
-    path = Path(path).expanduser()
-    mend = "Make one with chorus calibrate camera"
-    try:
-        tree = yaml.safe_load(path.read_text("utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(f"there is no camera file {path}", mend=mend) from None
-    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
-        words = getattr(error, "strerror", None) or "it is no YAML"
-        raise ConfigError(f"the camera file {path} can't be read: {words}", mend=mend) from None
-    if not isinstance(tree, dict) or tree.get("format") != FORMAT:
-        raise ConfigError(f"{path} is no camera file: it lacks 'format: {FORMAT}'", mend=mend)
-    if tree.get("version") != VERSION:
+    found = read_calibration(Path(path).expanduser())
+    if found.kind != "camera" or "intrinsics" not in found.parts:
         raise ConfigError(
-            f"{path} has version {tree.get('version')} of the camera file, this program reads {VERSION}",
-            mend="pip install --upgrade chorus-fusion",
+            f"{path} tells no camera's lens", mend="Give a file that chorus calibrate camera wrote"
         )
-    try:
-        return _from_tree(tree)
-    except (KeyError, TypeError, ValueError) as error:
-        words = f"it has no {error}" if isinstance(error, KeyError) else str(error)
-        raise ConfigError(f"the camera file {path} is malformed: {words}", mend=mend) from None
+    return model_of_parts(found.parts, str(path))
 
 
 def save_camera(model: CameraModel, path: Path | str) -> None:
-    """Write a camera file.
+    """Write the calibration file of a camera.
 
     Raises:
         ConfigError: it can't be written.
     """
     path = Path(path).expanduser()
-    head = (
-        "# A camera, see docs/calibration.md; name it in a rig: intrinsics: "
-        f"{path.name}\n# matrix in px, distortion as OpenCV orders it, world to camera in m\n"
-    )
+    remarks = {"made": model.date, "device": model.name, "note": model.source}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(head + yaml.safe_dump(to_tree(model), sort_keys=False, width=110), "utf-8")
     except OSError as error:
-        raise ConfigError(f"{path} can't be written: {error.strerror}", mend="Name another file") from error
+        raise ConfigError(f"{path} cannot be written: {error.strerror}", mend="Name another file") from error
+    told = {key: value for key, value in remarks.items() if value}
+    write_calibration(path, CalibrationFile("camera", parts_of(model), told))
 
 
-def to_tree(model: CameraModel) -> dict[str, Any]:
-    """Return a model as plain values."""
-    tree: dict[str, Any] = {"format": FORMAT, "version": VERSION}
-    if model.name:
-        tree["name"] = model.name
-    tree |= {
-        "size": list(model.size),
-        "lens": model.lens,
-        "matrix": model.matrix.tolist(),
-        "distortion": model.distortion.tolist(),
-    }
+def parts_of(model: CameraModel) -> dict[str, Any]:
+    """Return a model as parts of a calibration file, plain values.
+
+    ``intrinsics`` [fx, fy, cx, cy] px, ``distortion`` {"lens", "coefficients"}, ``calibration`` (size, name,
+    reprojection_px, views, date, source) and, where it is known, ``extrinsics`` {"R": 3x3, "t": [3] m}, world
+    to camera.
+    """
+    facts: dict[str, Any] = {"size": list(model.size)}
+    facts |= {key: getattr(model, key) for key in ("name", "views", "date", "source") if getattr(model, key)}
     if math.isfinite(model.reprojection_px):
-        tree["reprojection_px"] = round(model.reprojection_px, 4)
-    if model.views:
-        tree["views"] = model.views
-    for key in ("date", "source"):
-        if getattr(model, key):
-            tree[key] = getattr(model, key)
+        facts["reprojection_px"] = round(model.reprojection_px, 4)
+    parts: dict[str, Any] = {
+        "intrinsics": model.matrix[[0, 1, 0, 1], [0, 1, 2, 2]].tolist(),
+        "distortion": {"lens": model.lens, "coefficients": model.distortion.tolist()},
+        "calibration": facts,
+    }
     if model.pose is not None:
-        tree["world"] = {
-            "rotation": model.pose.rotation.tolist(),
-            "translation": model.pose.translation.tolist(),
-        }
-    return tree
-
-
-def _from_tree(tree: Mapping[str, Any]) -> CameraModel:
-    unknown = set(tree) - {"format", "version", "name", "size", "lens", "matrix", "distortion"}
-    unknown -= {"reprojection_px", "views", "date", "source", "world"}
-    if unknown:
-        raise ValueError(f"it has an unknown key '{min(map(str, unknown))}'")
-    world = tree.get("world")
-    pose = None
-    if world is not None:
-        pose = Pose(np.asarray(world["rotation"], float), np.asarray(world["translation"], float))
-    width, height = tree["size"]
-    return CameraModel(
-        matrix=np.asarray(tree["matrix"], float),
-        distortion=np.asarray(tree["distortion"], float),
-        size=(int(width), int(height)),
-        lens=tree.get("lens", "brown"),
-        pose=pose,
-        name=str(tree.get("name", "")),
-        reprojection_px=float(tree.get("reprojection_px", math.nan)),
-        views=int(tree.get("views", 0)),
-        date=str(tree.get("date", "")),
-        source=str(tree.get("source", "")),
-    )
+        parts["extrinsics"] = {"R": model.pose.rotation.tolist(), "t": model.pose.translation.tolist()}
+    return parts
 
 
 def properties_of(model: CameraModel) -> dict[str, str]:
-    """Return a model as ``properties`` of a camera's stream, JSON text each.
-
-    ``intrinsics`` [fx, fy, cx, cy] px, ``distortion`` {"lens", "coefficients"}, ``calibration`` (size, date
-    ...) and, where it is known, ``extrinsics`` {"R": 3x3, "t": [3] m}, world to camera.
-    """
-    fx, fy, cx, cy = model.matrix[[0, 1, 0, 1], [0, 1, 2, 2]].tolist()
-    told = to_tree(model)
-    facts = {key: value for key, value in told.items() if key in FACTS}
-    properties = {
-        "intrinsics": json.dumps([fx, fy, cx, cy]),
-        "distortion": json.dumps({"lens": model.lens, "coefficients": model.distortion.tolist()}),
-        "calibration": json.dumps(facts),
-    }
-    if model.pose is not None:
-        pose = {"R": model.pose.rotation.tolist(), "t": model.pose.translation.tolist()}
-        properties["extrinsics"] = json.dumps(pose)
-    return properties
+    """Return a model as ``properties`` of a camera's stream: :func:`parts_of`, JSON text each."""
+    return {name: json.dumps(part) for name, part in parts_of(model).items()}
 
 
 def model_of(properties: Mapping[str, str], size: tuple[int, int], stream: str = "") -> CameraModel | None:
@@ -276,29 +210,55 @@ def model_of(properties: Mapping[str, str], size: tuple[int, int], stream: str =
         stream: its name, for errors.
 
     Raises:
-        ConfigError: they are malformed.
+        ConfigError: they are malformed, or for pictures of another shape.
     """
     if "intrinsics" not in properties:
         return None
+    where = stream or "the stream"
     try:
-        fx, fy, cx, cy = (float(value) for value in json.loads(properties["intrinsics"]))
-        bent = json.loads(properties.get("distortion", '{"lens": "brown", "coefficients": []}'))
-        facts = json.loads(properties.get("calibration", "{}"))
-        told = json.loads(properties["extrinsics"]) if "extrinsics" in properties else None
+        parts = {name: json.loads(properties[name]) for name in PARTS["camera"] if name in properties}
+    except ValueError as error:
+        raise _malformed(where, str(error)) from None
+    try:
+        return model_of_parts(parts, where, size).scaled(size)
+    except ConfigError as error:
+        raise ConfigError(f"{stream}: {error.what}" if stream else error.what, mend=error.mend) from error
+
+
+def model_of_parts(parts: Mapping[str, Any], where: str, size: tuple[int, int] | None = None) -> CameraModel:
+    """Return the model that parts of a calibration file tell, see :func:`parts_of`.
+
+    Args:
+        parts: plain values.
+        where: they stand, for errors.
+        size: width and height in px where the parts don't tell.
+
+    Raises:
+        ConfigError: they are malformed.
+    """
+    try:
+        fx, fy, cx, cy = (float(value) for value in parts["intrinsics"])
+        bent = parts.get("distortion", {"lens": "brown", "coefficients": []})
+        facts, told = parts.get("calibration", {}), parts.get("extrinsics")
+        width, height = facts["size"] if size is None else facts.get("size", size)
         return CameraModel(
             matrix=np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]]),
             distortion=np.asarray(bent["coefficients"], float),
-            size=tuple(facts.get("size", size)),
+            size=(int(width), int(height)),
             lens=bent["lens"],
             pose=None if told is None else Pose(np.asarray(told["R"], float), np.asarray(told["t"], float)),
-            name=str(facts.get("name", stream)),
+            name=str(facts.get("name", "")),
             reprojection_px=float(facts.get("reprojection_px", math.nan)),
             views=int(facts.get("views", 0)),
             date=str(facts.get("date", "")),
             source=str(facts.get("source", "")),
-        ).scaled(size)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ConfigError(
-            f"{stream or 'the stream'}: its calibration is malformed ({' '.join(str(error).split())})",
-            mend="Give a camera file instead, from chorus calibrate camera",
-        ) from None
+        )
+    except (AttributeError, KeyError, TypeError, ValueError, IndexError) as error:
+        raise _malformed(where, f"it has no {error}" if isinstance(error, KeyError) else str(error)) from None
+
+
+def _malformed(where: str, why: str) -> ConfigError:
+    return ConfigError(
+        f"{where}: the calibration of the camera is malformed ({' '.join(why.split())})",
+        mend="Make one with chorus calibrate camera",
+    )

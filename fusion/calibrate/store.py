@@ -1,4 +1,4 @@
-"""Camera files beside a rig, and the rig that names them."""
+"""Calibration files beside a rig, and the rig that names them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import yaml
 from drivers.errors import ConfigError
 from fusion.calibrate.rigfile import write_values
 
-KEY = "intrinsics"
+KEY = "calibration"
 
 
 def name_in_rig(rig: Path | str, files: Mapping[str, Path]) -> tuple[str, ...]:

@@ -103,10 +103,10 @@ def _store(results: dict[str, Intrinsics], output: str | None, rig: str | None) 
 
 
 def _facts(one: Intrinsics, file: Path) -> dict[str, Any]:
-    from drivers.camera.model import to_tree
+    from drivers.camera.model import parts_of
 
     return {
-        **to_tree(one.model),
+        **parts_of(one.model),
         "file": str(file),
         "focal_percent": one.focal_percent if one.focal_percent == one.focal_percent else None,
         "coverage": float(one.coverage.mean()),

@@ -155,13 +155,12 @@ def vision_workers(rig: Rig, rig_path: str, overrides: Sequence[str]) -> list[Ca
 
     Only a stream itself tells whether it is a camera's, so the worker is given all that store nothing.
     """
-    private = [name for name, stream in rig.streams.items() if stream.store == "none"]
-    if not private:
+    if not rig.private:
         return []
 
     def start(address: str) -> Worker:
         from fusion.vision.process import VisionProcess
 
-        return VisionProcess(rig_path, address, private, rig.vision, overrides)
+        return VisionProcess(rig_path, address, rig.private, rig.vision, overrides)
 
     return [start]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from drivers.private import forbid_dumps
 from drivers.rig import Rig, load_rig
 from fusion.commands.arguments import UsageError, check_positive, split_overrides
 from fusion.commands.arguments import parse as parse_arguments
@@ -18,6 +19,8 @@ def main(argv: list[str], program: str = "live.py") -> int:
         ChorusError: of every kind, one line each.
     """
     rig, options = parse(argv, program)
+    if rig is not None and rig.private:
+        forbid_dumps()
     from fusion.tracking.run import run
 
     summary, folder = run(options, rig)

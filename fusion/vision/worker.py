@@ -33,6 +33,7 @@ from drivers.bus import Publisher, Subscriber
 from drivers.bus.messages import Announcement, Ended, Failed
 from drivers.camera.pictures import decoded
 from drivers.errors import ChorusError, ConfigError
+from drivers.private import forbid_dumps
 from drivers.rig import Rig, load_rig
 from fusion.commands.arguments import split_overrides
 from fusion.features.vision import KEYPOINT_COLUMNS, best_person, keypoints_of, picture_size
@@ -353,8 +354,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(own)
     parent_gone = _watch_parent() if options.guarded else threading.Event()
     try:
+        rig = load_rig(options.rig, overrides)
+        if rig.private:
+            forbid_dumps()
         counts = run(
-            load_rig(options.rig, overrides),
+            rig,
             options.connect,
             cameras=options.camera,
             backlog=0 if options.every else max(1, options.backlog),

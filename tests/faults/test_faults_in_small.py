@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.recorder import flips, kills
+from benchmarks.recorder import flips, kills, overload
 
 
 @pytest.mark.slow
@@ -32,3 +32,9 @@ def test_a_changed_byte_is_told_and_all_other_chunks_still_read(tmp_path: Path) 
         assert judged == "data: told, others read" or judged.startswith("structure: "), (place, judged)
         assert "SILENT" not in judged, place
     reader.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", overload.FAULTS)
+def test_what_cannot_be_kept_under_overload_is_on_the_ledger(tmp_path: Path, fault: str) -> None:
+    assert overload.one_run(tmp_path, 1, fault).problem == ""

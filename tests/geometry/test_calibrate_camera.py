@@ -86,7 +86,7 @@ def test_a_session_s_camera_is_calibrated_and_the_rig_takes_the_file_into_the_ne
     near(load_camera(tmp_path / "eye.yaml"))
     assert told["file"] == str(tmp_path / "eye.yaml")
     assert "# the eye" in rig.read_text()
-    assert load_rig(rig).streams["eye"].intrinsics == "eye.yaml"
+    assert load_rig(rig).streams["eye"].calibration == "eye.yaml"
     assert record(load_rig(rig), tmp_path / "b.h5", 0.3).exit_code == 0
     with open_recording(tmp_path / "b.h5") as recording:
         kept = model_of(recording.streams["eye"].info.properties, TRUTH.size)
@@ -108,7 +108,7 @@ def test_a_rig_s_camera_is_looked_through_as_it_stands(folder: Path, tmp_path: P
         ([], "size of the board's squares is missing"),
         ([MEANT, "--dictionary=6x6_250"], "found in none of 26 pictures"),
         ([MEANT, "--board=8x6", "--legacy"], "Markers are seen"),
-        ([MEANT, "--output=taken/b.yaml"], "can't be written"),
+        ([MEANT, "--output=taken/b.yaml"], "cannot be written"),
         ([MEANT, "--rig=none.yaml"], "none.yaml"),
     ],
 )

@@ -10,14 +10,14 @@ from geometry_scenes import camera, looking
 
 from drivers.camera.model import model_of, save_camera
 from drivers.errors import ConfigError
-from drivers.rig import camera_model, load_rig
+from drivers.rig import load_rig
 from recordings.reader import open_recording
 from recordings.recorder import record
 
 RIG = """
 name: eye
 streams:
-  camera: {driver: simulator.camera, width: 320, height: 240, fps: 15, intrinsics: cameras/eye.yaml}
+  camera: {driver: simulator.camera, width: 320, height: 240, fps: 15, calibration: cameras/eye.yaml}
 """
 
 
@@ -45,16 +45,18 @@ def test_a_session_keeps_the_camera_file_that_its_rig_names(tmp_path: Path) -> N
 
 def test_a_camera_file_of_another_shape_stops_the_stream_with_its_reason(tmp_path: Path) -> None:
     from drivers.bus import Hub
-    from drivers.errors import DeviceError
     from drivers.process import run_driver
 
     loaded = load_rig(rig(tmp_path, (640, 360)))
-    with Hub() as hub, pytest.raises(DeviceError, match="640x360 px, not 320x240"):
+    with Hub() as hub, pytest.raises(ConfigError, match="640x360 px, not 320x240"):
         run_driver(loaded, "camera", hub.address)
 
 
-def test_a_missing_camera_file_is_named_with_its_stream(tmp_path: Path) -> None:
+def test_a_missing_camera_file_is_named(tmp_path: Path) -> None:
+    from drivers.bus import Hub
+    from drivers.process import run_driver
+
     path = rig(tmp_path, (320, 240))
     (tmp_path / "cameras" / "eye.yaml").unlink()
-    with pytest.raises(ConfigError, match=r"streams\.camera\.intrinsics: there is no camera file"):
-        camera_model(load_rig(path), "camera")
+    with Hub() as hub, pytest.raises(ConfigError, match=r"no calibration file cameras/eye\.yaml"):
+        run_driver(load_rig(path), "camera", hub.address)

@@ -97,8 +97,10 @@ def test_each_store_keeps_every_picture_at_its_own_time(tmp_path: Path, store: s
         camera = recording.streams["camera"]
         stored = "h264" if store == "h264" else "array" if store == "raw" else "jpeg"
         assert h5py.File(path)["streams/camera"].attrs["encoding"] == stored
-        assert len(camera) >= 45
-        assert camera.ledger.unexplained == 0
+        # A busy machine may have no time to encode all, and must then say so; nothing else may lose any.
+        counted = camera.ledger.lost.get("encoder", 0) if store == "h264" else 0
+        assert len(camera) + counted == camera.ledger.produced
+        assert len(camera) > 10
         assert len(camera.times) == len(camera) == camera.stamp_count
         assert (np.diff(camera.times) > 0).all()
         pictures = [camera.image(row) for row in range(len(camera))]
@@ -114,7 +116,7 @@ def test_nothing_of_a_picture_that_is_not_to_be_kept_is_on_the_disk(tmp_path: Pa
     with h5py.File(path) as file:
         group = file["streams/camera"]
         assert not {"data", "packets", "index"} & set(group)
-        assert len(group["time"]) >= 30
+        assert len(group["time"]) == group["ledger"][()]["produced"] > 10
     assert all(b"\xff\xd8\xff" not in file.read_bytes() for file in tmp_path.iterdir())
     with open_recording(path) as recording, pytest.raises(RecordingError, match="without its pictures"):
         recording.streams["camera"].image(0)

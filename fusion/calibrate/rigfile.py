@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
@@ -11,20 +13,23 @@ import yaml
 from drivers.errors import ConfigError
 
 KEY = "latency_ms"
+CALIBRATION = "calibration"
+
+Values = Mapping[str, float | str]
 
 
 def with_latencies(text: str, latencies: dict[str, float], source: str) -> str:
-    """Return the text of a rig with ``latency_ms`` (ms) of some streams set, as :func:`with_values` does."""
-    return with_values(text, KEY, {name: f"{value:g}" for name, value in latencies.items()}, source)
+    """Return the text of a rig with ``latency_ms`` of some streams set; see :func:`with_values`."""
+    return with_values(text, KEY, latencies, source)
 
 
-def with_values(text: str, key: str, values: dict[str, str], source: str) -> str:
+def with_values(text: str, key: str, values: Values, source: str) -> str:
     """Return the text of a rig with one key of some streams set.
 
     Args:
         text: the rig, YAML.
-        key: of a stream, such as ``latency_ms``.
-        values: as YAML writes them, by stream; streams that the rig does not have are left out.
+        key: the key.
+        values: numbers or texts, by stream; streams that the rig does not have are left out.
         source: name of the file, for errors.
 
     Raises:
@@ -35,9 +40,9 @@ def with_values(text: str, key: str, values: dict[str, str], source: str) -> str
     for name, (head, node) in _streams(text, source).items():
         if name not in values:
             continue
-        value = values[name]
+        value = _scalar(values[name])
         if node.flow_style or head.start_mark.line == node.start_mark.line:
-            raise _unclear(source, name, key, value)
+            raise _unclear(source, f"{name}.{key}", value)
         old = [v for k, v in node.value if isinstance(k, yaml.ScalarNode) and k.value == key]
         if old:
             edits.append((old[0].start_mark.index, old[0].end_mark.index, value))
@@ -52,17 +57,12 @@ def with_values(text: str, key: str, values: dict[str, str], source: str) -> str
 
 
 def write_latencies(path: Path | str, latencies: dict[str, float]) -> tuple[str, ...]:
-    """Set ``latency_ms`` (ms) of streams in a rig's file, as :func:`write_values` does."""
-    return write_values(path, KEY, {name: f"{value:g}" for name, value in latencies.items()})
+    """Set ``latency_ms`` of streams in a rig's file; see :func:`write_values`."""
+    return write_values(path, KEY, latencies)
 
 
-def write_values(path: Path | str, key: str, values: dict[str, str]) -> tuple[str, ...]:
+def write_values(path: Path | str, key: str, values: Values) -> tuple[str, ...]:
     """Set one key of streams in a rig's file; the file as it was is kept beside it as ``NAME.bak``.
-
-    Args:
-        path: the rig.
-        key: of a stream, such as ``latency_ms``.
-        values: as YAML writes them, by stream.
 
     Returns:
         the streams that the rig has and that were set.
@@ -84,6 +84,11 @@ def write_values(path: Path | str, key: str, values: dict[str, str]) -> tuple[st
             f"{path} cannot be written: {error.strerror}", mend="Check its permissions"
         ) from error
     return tuple(name for name in _streams(new, str(path)) if name in values)
+
+
+def _scalar(value: float | str) -> str:
+    """Return a value as it stands in YAML: texts in double quotes, whatever is in them."""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else f"{value:g}"
 
 
 def _replace(path: Path, text: str) -> None:
@@ -124,24 +129,25 @@ def _streams(text: str, source: str) -> dict[str, tuple[yaml.Node, yaml.MappingN
     raise ConfigError(f"{source} is no rig: it names no streams", mend="Give a rig")
 
 
-def _prove(before: dict[str, object], text: str, key: str, values: dict[str, str], source: str) -> None:
+def _prove(before: dict[str, object], text: str, key: str, values: Values, source: str) -> None:
     """Compare the rig as it will be read with what it should say."""
     streams = before["streams"]
     assert isinstance(streams, dict)
     for name, value in values.items():
         if isinstance(streams.get(name), dict):
-            streams[name] = {**streams[name], key: yaml.safe_load(value)}
+            streams[name] = {**streams[name], key: yaml.safe_load(_scalar(value))}
     try:
         after = yaml.safe_load(text)
     except yaml.YAMLError:
         after = None
     if after != before:
         name = next((name for name in values if name in streams), "")
-        raise _unclear(source, name, key, values.get(name, ""))
+        raise _unclear(source, f"{name}.{key}", _scalar(values.get(name, "")))
 
 
-def _unclear(source: str, name: str, key: str, value: str) -> ConfigError:
+def _unclear(source: str, key: str, value: str) -> ConfigError:
+    name = key.partition(".")[0]
     return ConfigError(
         f"{source} writes streams.{name} in a way that is not edited safely; nothing was written",
-        mend=f"Set streams.{name}.{key} to {value} by hand",
+        mend=f"Set streams.{key} to {value} by hand",
     )

@@ -6,8 +6,6 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-import yaml
-
 from drivers.errors import ConfigError
 from fusion.calibrate.rigfile import write_values
 
@@ -25,11 +23,11 @@ def name_in_rig(rig: Path | str, files: Mapping[str, Path]) -> tuple[str, ...]:
         ConfigError: the rig has none of the cameras, or can't be edited surely; then it is as it was.
     """
     folder = Path(rig).resolve().parent
-    values = {}
+    values: dict[str, str] = {}
     for name, file in files.items():
         path = Path(file).resolve()
         short = os.path.relpath(path, folder) if path.is_relative_to(folder) else str(path)
-        values[name] = yaml.safe_dump(short.replace(os.sep, "/"), width=10_000).partition("\n")[0]
+        values[name] = short.replace(os.sep, "/")
     written = write_values(rig, KEY, values)
     if not written:
         raise ConfigError(

@@ -12,6 +12,7 @@ import socket
 import struct
 import threading
 import time
+from collections import deque
 from typing import Any, Literal
 
 import cv2
@@ -22,6 +23,8 @@ Cut = Literal["reset", "close", "silent"]
 """How a connection ends: with a reset, in order, or without a word."""
 
 WIDTH, HEIGHT, SIDE = 128, 64, 16
+BACKLOG = 300
+"""Pictures kept for those who are slow to take them: none is left out by the camera itself."""
 _BITS = (WIDTH // SIDE) * (HEIGHT // SIDE)
 
 
@@ -63,7 +66,7 @@ class NetworkCamera(abc.ABC):
         self._silent: list[socket.socket] = []
         self._listener: socket.socket | None = None
         self._change = threading.Condition()
-        self._newest: tuple[int, Any] = -1, None
+        self._made: deque[tuple[int, Any]] = deque([(-1, None)], maxlen=BACKLOG)
         self._stop = threading.Event()
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -105,8 +108,8 @@ class NetworkCamera(abc.ABC):
     def wait_for_more(self, pictures: int) -> None:
         """Wait until it has made so many more pictures."""
         with self._change:
-            until = self._newest[0] + pictures
-            while self._newest[0] < until:
+            until = self._made[-1][0] + pictures
+            while self._made[-1][0] < until:
                 self._change.wait()
 
     def close(self) -> None:
@@ -134,7 +137,7 @@ class NetworkCamera(abc.ABC):
         while not self._stop.wait(max(0.0, self._begin + number / self.rate_hz - time.monotonic())):
             encoded = self._encode(number)
             with self._change:
-                self._newest = number, encoded
+                self._made.append((number, encoded))
                 self._change.notify_all()
             number += 1
 
@@ -152,15 +155,16 @@ class NetworkCamera(abc.ABC):
             self._clients.append(client)
         try:
             send = self._greet(client)
-            sent = -1
+            sent = self._made[-1][0]
             while True:
                 with self._change:
-                    while client in self._clients and self._newest[0] <= sent:
+                    while client in self._clients and self._made[-1][0] <= sent:
                         self._change.wait()
                     if client not in self._clients:
                         return
-                    sent, encoded = self._newest
-                send(sent, encoded)
+                    waiting = [one for one in self._made if one[0] > sent]
+                for sent, encoded in waiting:
+                    send(sent, encoded)
         except (OSError, ValueError):
             with self._change:
                 if client in self._clients:

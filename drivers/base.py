@@ -183,10 +183,14 @@ class Driver(abc.ABC, Generic[C]):
     """A device as a source of samples. Subclasses set ``Config`` to their dataclass.
 
     ``open`` may be called again after it failed or after ``close``: a failed open leaves nothing
-    held. ``close`` may be called at any time, twice too.
+    held. ``close`` may be called at any time, twice too. When ``read`` fails, the loop that runs the driver
+    closes it and opens it again until the device is back; the rows may be numbered anew then.
     """
 
     Config: ClassVar[type]
+    reopens: ClassVar[bool] = True
+    """Whether :meth:`open`, after a failure midway, goes on with what the device does now. False for files,
+    which would begin anew: such a driver ends with its failure."""
 
     def __init__(self, config: C, context: DriverContext) -> None:
         self.config = config
@@ -226,3 +230,14 @@ class Driver(abc.ABC, Generic[C]):
         time, on the bus. Kinds are those of :class:`drivers.bus.messages.Event`.
         """
         return []
+
+    def counter(self) -> tuple[int, int] | None:
+        """Return the device's own count at the last row that :meth:`read` returned, and where it wraps.
+
+        A device with a battery of its own goes on counting while its cable is unplugged: so it is known
+        to the row how many it produced meanwhile.
+
+        Returns:
+            the count, and the number that follows its largest (0: it never wraps); None: it has none.
+        """
+        return None

@@ -79,6 +79,7 @@ class VideoFileDriver(Driver[VideoFileConfig]):
     """Pictures of a file; ``time_device`` is the presentation time."""
 
     Config = VideoFileConfig
+    reopens = False
 
     def __init__(self, config: VideoFileConfig, context: DriverContext) -> None:
         super().__init__(config, context)

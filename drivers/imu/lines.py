@@ -112,6 +112,11 @@ class LinesParser(Parser):
             known = [*_SHORT, COUNTERS[0], CLOCKS[0], SKIPPED]
             raise ValueError(f"unknown column '{column}'; columns: {', '.join(known)}")
 
+    @property
+    def counter(self) -> tuple[int, int] | None:
+        """Column ``seq`` of the newest row; see :class:`Parser`."""
+        return None if self._count is None else (self._count, (1 << self._bits) if self._bits else 0)
+
     def feed(self, data: bytes, time_host: int) -> None:
         """Parse one chunk; see :class:`Parser`."""
         *whole, tail = (bytes(self._buffer) + data).split(b"\n")

@@ -78,6 +78,11 @@ class Parser(abc.ABC):
         return bool(self.channels)
 
     @property
+    def counter(self) -> tuple[int, int] | None:
+        """The device's own count at the newest row, and where it wraps; see :meth:`Driver.counter`."""
+        return None
+
+    @property
     def units(self) -> tuple[str, ...]:
         """A unit for each channel."""
         return tuple(UNIT_OF[channel] for channel in self.channels)

@@ -85,6 +85,7 @@ class SerialImuDriver(Driver[SerialImuConfig]):
         self._parser = config.parser()
         self._last_byte = self._last_row = self._last_look = 0.0
         self._restarts = 0
+        self._broken: DeviceError | None = None
 
     def open(self) -> StreamInfo:
         """Open the port and listen until the sensor's samples are understood.
@@ -93,7 +94,7 @@ class SerialImuDriver(Driver[SerialImuConfig]):
             DeviceError: no such port, no permission, busy, silent, or another protocol or baud rate.
         """
         self.close()
-        self._parser, self._restarts = self.config.parser(), 0
+        self._parser, self._restarts, self._broken = self.config.parser(), 0, None
         self._serial = self._open_port()
         self._last_byte = self._last_row = self._last_look = time.monotonic()
         try:
@@ -123,7 +124,12 @@ class SerialImuDriver(Driver[SerialImuConfig]):
             raise DeviceError(
                 self.context.stream, Fault.FAILED, "it was read while closed", mend="Open it first"
             )
-        self._listen(lambda: False, min(timeout_s, BATCH_S))
+        if self._broken is not None:
+            raise self._broken
+        try:
+            self._listen(lambda: False, min(timeout_s, BATCH_S))
+        except DeviceError as error:
+            self._broken = error  # after the rows that came before
         rows = self._parser.take()
         now = time.monotonic()
         if rows is None:
@@ -132,6 +138,10 @@ class SerialImuDriver(Driver[SerialImuConfig]):
                 raise self._nothing()
             return None
         return _samples(rows)
+
+    def counter(self) -> tuple[int, int] | None:
+        """Return the sensor's own count, where the protocol has one; see :class:`Driver`."""
+        return self._parser.counter
 
     def close(self) -> None:
         """Let the port go."""
@@ -180,7 +190,7 @@ class SerialImuDriver(Driver[SerialImuConfig]):
                 self.context.stream,
                 Fault.UNPLUGGED,
                 f"the port {self.config.port} was unplugged",
-                mend="Plug it in again and start anew; what came before is kept",
+                mend="Plug it in again; the stream goes on by itself",
             ) from error
         arrival = time.monotonic_ns()
         self._last_look = arrival / 1e9

@@ -57,10 +57,11 @@ class NetworkCamera(abc.ABC):
 
     Args:
         rate_hz: pictures a second.
+        rests: it makes none while it is cut.
     """
 
-    def __init__(self, rate_hz: float) -> None:
-        self.rate_hz = rate_hz
+    def __init__(self, rate_hz: float, *, rests: bool = False) -> None:
+        self.rate_hz, self._rests = rate_hz, rests
         self._begin = time.monotonic()
         self._clients: list[socket.socket] = []
         self._silent: list[socket.socket] = []
@@ -133,8 +134,13 @@ class NetworkCamera(abc.ABC):
         """Answer who connects; return how to send pictures to them: a function of (number, encoded)."""
 
     def _film(self) -> None:
-        number = 0
-        while not self._stop.wait(max(0.0, self._begin + number / self.rate_hz - time.monotonic())):
+        number = rested = 0
+        while not self._stop.wait(
+            max(0.0, self._begin + (number + rested) / self.rate_hz - time.monotonic())
+        ):
+            if self._rests and self._listener is None:
+                rested += 1
+                continue
             encoded = self._encode(number)
             with self._change:
                 self._made.append((number, encoded))
@@ -178,11 +184,14 @@ class HttpCamera(NetworkCamera):
     Args:
         rate_hz: pictures a second.
         header: what each part tells of its picture: its number, its time, or nothing.
+        rests: it makes no picture while it is cut.
     """
 
-    def __init__(self, rate_hz: float = 30.0, header: Literal["number", "time", ""] = "number") -> None:
+    def __init__(
+        self, rate_hz: float = 30.0, header: Literal["number", "time", ""] = "number", rests: bool = False
+    ) -> None:
         self._header = header
-        super().__init__(rate_hz)
+        super().__init__(rate_hz, rests=rests)
 
     @property
     def url(self) -> str:

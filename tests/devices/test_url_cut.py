@@ -12,6 +12,7 @@ from device_wires import gather, joined, losses, rows
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.devices import streams
 from benchmarks.devices.network_cameras import Cut, HttpCamera, NetworkCamera, RtspCamera, read
 from drivers.base import NO_TIME, DriverContext, Samples
 from drivers.camera.feed import usual_rate
@@ -163,3 +164,17 @@ def test_a_measured_rate_is_the_usual_one_nearby(rate):
     arrivals = (np.arange(40) * 1e9 / rate + noise).astype(np.int64).tolist()
     assert usual_rate(arrivals) == pytest.approx(30.0 if rate == 29.97 else rate, rel=0.01)
     assert usual_rate(arrivals[:2]) == 0.0
+
+
+@pytest.mark.slow
+def test_a_recording_goes_on_by_itself_and_every_picture_missed_is_on_the_ledger(tmp_path):
+    summary, found = streams.run(tmp_path, cuts=2, up_s=2.5, down_s=0.6)
+    assert summary.problems == ()
+    for name, one in found.items():
+        assert one.unexplained == 0
+        assert one.counted > 0
+        assert len([back for back in one.back_s if back < float("inf")]) == 2
+        if name in streams.EXACT:
+            assert one.made == one.stored + one.counted, name
+            assert one.off == (0, 0), name
+        assert max(map(abs, one.off)) <= streams.RECKONED, name

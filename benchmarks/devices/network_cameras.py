@@ -185,12 +185,17 @@ class HttpCamera(NetworkCamera):
         rate_hz: pictures a second.
         header: what each part tells of its picture: its number, its time, or nothing.
         rests: it makes no picture while it is cut.
+
+    Attributes:
+        hangs: it sends its last picture again and again.
     """
 
     def __init__(
         self, rate_hz: float = 30.0, header: Literal["number", "time", ""] = "number", rests: bool = False
     ) -> None:
         self._header = header
+        self.hangs = False
+        self._shown = 0
         super().__init__(rate_hz, rests=rests)
 
     @property
@@ -199,7 +204,8 @@ class HttpCamera(NetworkCamera):
         return f"http://127.0.0.1:{self.port}/video"
 
     def _encode(self, number: int) -> bytes:
-        jpeg = cv2.imencode(".jpg", drawn(number))[1].tobytes()
+        self._shown = self._shown if self.hangs else number
+        jpeg = cv2.imencode(".jpg", drawn(self._shown))[1].tobytes()
         lines = ["--frame", "Content-Type: image/jpeg", f"Content-Length: {len(jpeg)}"]
         lines += [f"X-Frame-Number: {number}"] if self._header == "number" else []
         lines += [f"X-Timestamp: {1000 + number / self.rate_hz:.6f}"] if self._header == "time" else []

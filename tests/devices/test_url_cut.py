@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from collections.abc import Iterator
 
@@ -15,12 +16,18 @@ from hypothesis import strategies as st
 from benchmarks.devices import streams
 from benchmarks.devices.network_cameras import Cut, HttpCamera, NetworkCamera, RtspCamera, read
 from drivers.base import NO_TIME, DriverContext, Samples
+from drivers.bus.messages import FAULTY, MENDED
 from drivers.camera.feed import usual_rate
 from drivers.camera.numbering import Numbering
 from drivers.camera.picture import Picture
 from drivers.camera.pictures import decoded
 from drivers.camera.url import UrlCameraConfig, UrlCameraDriver
 from drivers.errors import DeviceError, Fault
+from drivers.rig import load_rig
+from recordings.check import check
+from recordings.reader import open_recording
+from recordings.recorder import record
+from recordings.status import RecordStatus
 
 
 @pytest.fixture
@@ -178,3 +185,29 @@ def test_a_recording_goes_on_by_itself_and_every_picture_missed_is_on_the_ledger
             assert one.made == one.stored + one.counted, name
             assert one.off == (0, 0), name
         assert max(map(abs, one.off)) <= streams.RECKONED, name
+
+
+def test_a_camera_that_hangs_goes_red_while_recording_and_green_again(cameras, tmp_path):
+    cameras.append(camera := HttpCamera(50.0))
+    rig = tmp_path / "door.yaml"
+    rig.write_text(f"streams: {{door: {{driver: camera.url, url: '{camera.url}', rate_hz: 50}}}}")
+    stop, seen = threading.Event(), []
+
+    def watch(status: RecordStatus) -> None:
+        (door,) = status.streams
+        seen.append((door.state, door.error))
+        faulty = "faulty" in [state for state, _ in seen]
+        camera.hangs = door.rows > 20 and not faulty
+        if faulty and door.state == "running":
+            stop.set()
+
+    summary = record(load_rig(rig), tmp_path / "door.h5", 60.0, stop=stop, on_status=watch)
+    assert "door: sends the same picture" in next(error for state, error in seen if state == "faulty")
+    assert summary.problems == ()
+    assert summary.streams["door"].faults == 1
+    with open_recording(tmp_path / "door.h5") as session:
+        kinds = [event.kind for event in session.events if event.source == "door"]
+        ledger = session.streams["door"].ledger
+    assert kinds == [FAULTY, MENDED]
+    assert sum(ledger.lost.values()) == 0  # they did come, and are stored
+    assert any("sends the same picture" in problem for problem in check(tmp_path / "door.h5").problems)

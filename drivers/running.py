@@ -157,11 +157,13 @@ class Running:
         back = None
         if self._away is not None:
             missed = self._reckoner.missed(samples, stamps, counter, first_ns)
+            told = lost_before(samples, block=self._block)
+            if self._driver.counted():
+                missed = dataclasses.replace(missed, rows=0, how="by its own count")
             if missed.rows:
                 lost["device_gap"] = lost.get("device_gap", 0) + missed.rows
-            before = lost_before(samples, block=self._block) + missed.rows
-            self._shift = self.count.next + before - int(samples.seq[0])
-            reckoned = f"{missed.rows} rows were not recorded ({missed.how})"
+            self._shift = self.count.next + told + missed.rows - int(samples.seq[0])
+            reckoned = f"{told + missed.rows} rows were not recorded ({missed.how})"
             words = f"{self._info.name}: is back after {missed.away_s:.2f} s; {reckoned}"
             back = Event(int(stamps["time"][0]), BACK, words, self._info.name)
             self._away = None

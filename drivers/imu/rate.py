@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
 from drivers.base import NO_TIME
 from drivers.imu.parser import Rows
@@ -37,6 +38,10 @@ def measured_rate(rows: Rows) -> float:
         times, seq = times[waited:], rows.seq[waited:].astype(np.float64)
         half = len(times) // 2
         passed = (times[half:] - times[: len(times) - half]) / 1e9
-        if half and np.median(passed) > 0:
-            return float(np.median(seq[half:] - seq[: len(seq) - half]) / np.median(passed))
+        if half and _middle(passed) > 0:
+            return float(_middle(seq[half:] - seq[: len(seq) - half]) / _middle(passed))
     return 0.0
+
+
+def _middle(values: NDArray[np.float64]) -> float:
+    return float(np.sort(values)[len(values) // 2])  # numpy's own median costs 60 ms of imports

@@ -21,6 +21,7 @@ from drivers.errors import DeviceError, Fault
 from drivers.imu.lines import LinesParser
 from drivers.imu.parser import Parser, Rows
 from drivers.imu.witmotion import WitMotionParser
+from drivers.ports import PortFinder, check_port, known_ports
 
 PACE_S = 0.004
 """Between two looks at the port: the error of one arrival; the lower envelope of many is far better."""
@@ -37,7 +38,8 @@ class SerialImuConfig:
     """Options of ``imu.serial``.
 
     Attributes:
-        port: the port's path or name.
+        port: the port's path or name; or ``serial:`` and the USB serial number of its adapter, or ``usb:``
+            and its maker and model (``usb:10c4:ea60``). It is found again under another name.
         protocol: ``witmotion`` or ``lines``.
         baudrate: bits per second.
         rate_hz: nominal samples per second; 0: measured when opened.
@@ -60,6 +62,7 @@ class SerialImuConfig:
     patience_s: float = 3.0
 
     def __post_init__(self) -> None:
+        check_port(self.port)
         for name in ("baudrate", "range_g", "range_dps", "magnetic_ut", "patience_s"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be above 0")
@@ -86,6 +89,8 @@ class SerialImuDriver(Driver[SerialImuConfig]):
         self._last_byte = self._last_row = self._last_look = 0.0
         self._restarts = 0
         self._broken: DeviceError | None = None
+        self._finder = PortFinder(config.port)
+        self._path = config.port
 
     def open(self) -> StreamInfo:
         """Open the port and listen until the sensor's samples are understood.
@@ -113,9 +118,9 @@ class SerialImuDriver(Driver[SerialImuConfig]):
             units=self._parser.units,
             rate_hz=rate,
             regular=True,
-            device=f"{self.config.protocol} IMU on {self.config.port}",
+            device=f"{self.config.protocol} IMU on {self._path}",
             worn_on=self.context.worn_on,
-            properties={"port": self.config.port, "baudrate": str(self.config.baudrate)},
+            properties={"port": self._path, "baudrate": str(self.config.baudrate)},
         )
 
     def read(self, timeout_s: float) -> Samples | None:
@@ -160,10 +165,16 @@ class SerialImuDriver(Driver[SerialImuConfig]):
     def _open_port(self) -> Any:
         import serial
 
+        ports = known_ports()
         try:
-            return serial.Serial(self.config.port, self.config.baudrate, timeout=0, exclusive=True)
+            self._path = self._finder.find(ports)
+            opened = serial.Serial(self._path, self.config.baudrate, timeout=0, exclusive=True)
+        except LookupError as error:
+            raise _no_port(self.context.stream, str(error)) from error
         except (serial.SerialException, OSError, ValueError) as error:
-            raise _port_error(self.context.stream, self.config, error) from error
+            raise _port_error(self.context.stream, self._path, self.config.baudrate, error) from error
+        self._finder.opened(self._path, ports)
+        return opened
 
     def _listen(self, enough: Callable[[], bool], limit_s: float) -> None:
         """Read and parse until ``enough``, or for ``limit_s``."""
@@ -189,7 +200,7 @@ class SerialImuDriver(Driver[SerialImuConfig]):
             raise DeviceError(
                 self.context.stream,
                 Fault.UNPLUGGED,
-                f"the port {self.config.port} was unplugged",
+                f"the port {self._path} was unplugged",
                 mend="Plug it in again; the stream goes on by itself",
             ) from error
         arrival = time.monotonic_ns()
@@ -218,7 +229,7 @@ class SerialImuDriver(Driver[SerialImuConfig]):
             return DeviceError(
                 stream,
                 Fault.SILENT,
-                f"{config.port} sent nothing for {config.patience_s:g} s",
+                f"{self._path} sent nothing for {config.patience_s:g} s",
                 mend="Switch the sensor on, check the cable and that 'port' is the right one",
             )
         note = self._parser.note()
@@ -229,7 +240,7 @@ class SerialImuDriver(Driver[SerialImuConfig]):
         return DeviceError(
             stream,
             Fault.GARBAGE,
-            f"{config.port} sends bytes, but no {config.protocol} sample in {config.patience_s:g} s{detail}",
+            f"{self._path} sends bytes, but no {config.protocol} sample in {config.patience_s:g} s{detail}",
             mend=mend,
         )
 
@@ -259,17 +270,18 @@ def _samples(rows: Rows) -> Samples:
     )
 
 
-def _port_error(stream: str, config: SerialImuConfig, error: Exception) -> DeviceError:
-    """Turn what pyserial says into a typed fault."""
+def _no_port(stream: str, what: str) -> DeviceError:
     from drivers.discovery import serial_ports
 
+    ports = ", ".join(found.name for found in serial_ports()) or "none"
+    return DeviceError(stream, Fault.NOT_FOUND, what, mend=f"Set 'port'; ports found: {ports}")
+
+
+def _port_error(stream: str, port: str, baudrate: int, error: Exception) -> DeviceError:
+    """Turn what pyserial says into a typed fault."""
     number = getattr(error, "errno", None) or _errno_within(str(error))
-    port = config.port
     if number in (errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.ENOTDIR):
-        ports = ", ".join(found.name for found in serial_ports()) or "none"
-        return DeviceError(
-            stream, Fault.NOT_FOUND, f"there is no port {port}", mend=f"Set 'port'; ports found: {ports}"
-        )
+        return _no_port(stream, f"there is no port {port}")
     if number in (errno.EACCES, errno.EPERM):
         return DeviceError(
             stream,
@@ -292,7 +304,7 @@ def _port_error(stream: str, config: SerialImuConfig, error: Exception) -> Devic
         return DeviceError(
             stream,
             Fault.UNSUPPORTED,
-            f"{port} does not do {config.baudrate} baud",
+            f"{port} does not do {baudrate} baud",
             mend="Set 'baudrate' to a rate the port has, such as 115200",
         )
     return DeviceError(

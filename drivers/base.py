@@ -231,6 +231,11 @@ class Driver(abc.ABC, Generic[C]):
         """
         return []
 
+    def counted(self) -> bool:
+        """Whether the losses of the newest samples hold all that the device produced since those before, also
+        while it was away: then nothing is reckoned for them when it is back."""
+        return False
+
     def counter(self) -> tuple[int, int] | None:
         """Return the device's own count at the last row that :meth:`read` returned, and where it wraps.
 

@@ -28,6 +28,7 @@ BUILT_IN: dict[str, str] = {
     "camera.url": "drivers.camera.url:UrlCameraDriver",
     "imu.ble": "drivers.imu.ble:BleImuDriver",
     "imu.movella_dot": "drivers.imu.movella_dot:MovellaDotDriver",
+    "imu.udp": "drivers.imu.udp:UdpImuDriver",
     "imu.serial": "drivers.imu.serial:SerialImuDriver",
     "microphone.portaudio": "drivers.microphone.portaudio:PortAudioDriver",
     "microphone.file": "drivers.microphone.file:SoundFileDriver",

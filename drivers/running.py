@@ -18,7 +18,7 @@ from drivers.bus.publisher import Publisher
 from drivers.calibration import CalibrationFile
 from drivers.checked import checked_info, checked_samples
 from drivers.count import RowCount
-from drivers.errors import ChorusError, ConfigError, DeviceError, Fault
+from drivers.errors import ChorusError, DeviceError, Fault
 from drivers.stamper import Stamper
 
 log = logging.getLogger(__name__)
@@ -157,11 +157,13 @@ class Running:
         back = None
         if self._away is not None:
             missed = self._reckoner.missed(samples, stamps, counter, first_ns)
+            told = lost_before(samples, block=self._block)
+            if self._driver.counted():
+                missed = dataclasses.replace(missed, rows=0, how="by its own count")
             if missed.rows:
                 lost["device_gap"] = lost.get("device_gap", 0) + missed.rows
-            before = lost_before(samples, block=self._block) + missed.rows
-            self._shift = self.count.next + before - int(samples.seq[0])
-            reckoned = f"{missed.rows} rows were not recorded ({missed.how})"
+            self._shift = self.count.next + told + missed.rows - int(samples.seq[0])
+            reckoned = f"{told + missed.rows} rows were not recorded ({missed.how})"
             words = f"{self._info.name}: is back after {missed.away_s:.2f} s; {reckoned}"
             back = Event(int(stamps["time"][0]), BACK, words, self._info.name)
             self._away = None
@@ -294,12 +296,8 @@ def _complete(
     fields["name"] = publisher.stream
     fields["worn_on"] = info.worn_on or worn_on
     if calibration is not None:
-        if calibration.kind != info.kind:
-            raise ConfigError(
-                f"{publisher.stream}: its calibration is for kind {calibration.kind}, and it is {info.kind}",
-                mend=f"Name one in streams.{publisher.stream}.calibration that was made for it",
-            )
-        fields["properties"] = info.properties | calibration.properties
+        named = StreamInfo(**fields)
+        fields["properties"] = info.properties | calibration.properties_for(named)
     return StreamInfo(**fields)
 
 

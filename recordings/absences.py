@@ -24,19 +24,24 @@ class Absence:
 
 
 class Absences:
-    """Learns from the events of the bus. A device that is away does not end its stream."""
+    """Learns from the events of the bus. A device that is away does not end its stream.
 
-    def __init__(self) -> None:
+    Args:
+        begin, end: kinds of events that an absence, or what else is counted, begins and ends with.
+    """
+
+    def __init__(self, begin: str = LOST, end: str = BACK) -> None:
+        self._begin, self._end = begin, end
         self._known: dict[str, Absence] = {}
 
     def told(self, event: Event) -> None:
         """Take note of an event of any kind."""
-        if event.kind == LOST:
+        if event.kind == self._begin:
             one = self._known.setdefault(event.source, Absence())
             if not one.why:
                 one.times, one._since = one.times + 1, event.time
             one.why = event.label or "it is gone"
-        elif event.kind == BACK and event.source in self._known:
+        elif event.kind == self._end and event.source in self._known:
             one = self._known[event.source]
             if one.why:
                 one.why, one.seconds = "", one.seconds + max(event.time - one._since, 0) * 1e-9

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from drivers.bus.messages import FAULTY
 from drivers.errors import RecordingError
 from recordings import layout
 from recordings.rates import effective_rate
@@ -220,6 +221,10 @@ def _check_stream(
             f"{name}: its device was away {_times(len(returns.stamps))}, {returns.seconds:.1f} s in all; "
             f"{returns.rows} rows are on the ledger for it"
         )
+    for event in recording.events:
+        if event.kind == FAULTY and event.source == name:
+            words = f"{event.label} (at {event.time * 1e-9:.1f} s)"
+            (problems if stream.required else notes).append(words)
     if stream.ended == layout.INTERRUPTED:
         notes.append(f"{name}: {stream.ended}; what was not flushed before is not in this file")
     else:

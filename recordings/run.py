@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from drivers.base import Batch, StreamInfo
 from drivers.bus import Hub, Subscriber
-from drivers.bus.messages import Announcement, Ended, Event, Failed, Message, Missed, Probes
+from drivers.bus.messages import FAULTY, MENDED, Announcement, Ended, Event, Failed, Message, Missed, Probes
 from drivers.errors import Fault, RecordingError
 from drivers.rig import Rig, StreamConfig
 from recordings.absences import Absences
@@ -89,6 +89,7 @@ class Run:
         self._errors: dict[str, str] = {}
         self._failed: set[str] = set()  # of these, whose drivers said so: they may come back
         self._absences = Absences()
+        self._faults = Absences(FAULTY, MENDED)
         self._fed: set[str] = set()  # streams that workers make
         self._clocks = ClockWatch(hub.session.clock)
         self._pulses: dict[str, Pulse] = {}
@@ -242,6 +243,7 @@ class Run:
             case Event(kind=kind):
                 self._writer.event(message)
                 self._absences.told(message)
+                self._faults.told(message)
                 if kind == "clock":
                     self._clocks.told(message, time.monotonic())
         if not isinstance(message, Batch):
@@ -420,6 +422,8 @@ class Run:
         state = "failed" if error else "running" if name in self._alive else "ended"
         if state == "running" and self._absences.of(name).why:
             state, error = "away", self._absences.of(name).why
+        elif state == "running" and self._faults.of(name).why:
+            state, error = "faulty", self._faults.of(name).why
         return StreamStatus(
             name,
             state,
@@ -456,6 +460,7 @@ class Run:
                 error=self._errors.get(name, ""),
                 absences=self._absences.of(name).times,
                 away_s=self._absences.of(name).seconds,
+                faults=self._faults.of(name).times,
             )
             for name, stream in self._writer.streams.items()
         }
@@ -478,6 +483,11 @@ class Run:
             f"{name}: sent nothing any more when the recording was stopped"
             for name in sorted(self._silent)
             if name in self._rig.streams and self._rig.streams[name].required and name not in self._errors
+        ]
+        problems += [
+            self._faults.of(name).why
+            for name, stream in self._rig.streams.items()
+            if stream.required and self._faults.of(name).why and name not in self._errors
         ]
         problems += self._clocks.problems
         cpu_s, drivers_cpu_s = _cpu()

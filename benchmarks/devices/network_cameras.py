@@ -12,6 +12,7 @@ import socket
 import struct
 import threading
 import time
+from collections import deque
 from typing import Any, Literal
 
 import cv2
@@ -22,6 +23,8 @@ Cut = Literal["reset", "close", "silent"]
 """How a connection ends: with a reset, in order, or without a word."""
 
 WIDTH, HEIGHT, SIDE = 128, 64, 16
+BACKLOG = 300
+"""Pictures kept for those who are slow to take them: none is left out by the camera itself."""
 _BITS = (WIDTH // SIDE) * (HEIGHT // SIDE)
 
 
@@ -54,16 +57,17 @@ class NetworkCamera(abc.ABC):
 
     Args:
         rate_hz: pictures a second.
+        rests: it makes none while it is cut.
     """
 
-    def __init__(self, rate_hz: float) -> None:
-        self.rate_hz = rate_hz
+    def __init__(self, rate_hz: float, *, rests: bool = False) -> None:
+        self.rate_hz, self._rests = rate_hz, rests
         self._begin = time.monotonic()
         self._clients: list[socket.socket] = []
         self._silent: list[socket.socket] = []
         self._listener: socket.socket | None = None
         self._change = threading.Condition()
-        self._newest: tuple[int, Any] = -1, None
+        self._made: deque[tuple[int, Any]] = deque([(-1, None)], maxlen=BACKLOG)
         self._stop = threading.Event()
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -105,8 +109,8 @@ class NetworkCamera(abc.ABC):
     def wait_for_more(self, pictures: int) -> None:
         """Wait until it has made so many more pictures."""
         with self._change:
-            until = self._newest[0] + pictures
-            while self._newest[0] < until:
+            until = self._made[-1][0] + pictures
+            while self._made[-1][0] < until:
                 self._change.wait()
 
     def close(self) -> None:
@@ -130,11 +134,16 @@ class NetworkCamera(abc.ABC):
         """Answer who connects; return how to send pictures to them: a function of (number, encoded)."""
 
     def _film(self) -> None:
-        number = 0
-        while not self._stop.wait(max(0.0, self._begin + number / self.rate_hz - time.monotonic())):
+        number = rested = 0
+        while not self._stop.wait(
+            max(0.0, self._begin + (number + rested) / self.rate_hz - time.monotonic())
+        ):
+            if self._rests and self._listener is None:
+                rested += 1
+                continue
             encoded = self._encode(number)
             with self._change:
-                self._newest = number, encoded
+                self._made.append((number, encoded))
                 self._change.notify_all()
             number += 1
 
@@ -152,15 +161,16 @@ class NetworkCamera(abc.ABC):
             self._clients.append(client)
         try:
             send = self._greet(client)
-            sent = -1
+            sent = self._made[-1][0]
             while True:
                 with self._change:
-                    while client in self._clients and self._newest[0] <= sent:
+                    while client in self._clients and self._made[-1][0] <= sent:
                         self._change.wait()
                     if client not in self._clients:
                         return
-                    sent, encoded = self._newest
-                send(sent, encoded)
+                    waiting = [one for one in self._made if one[0] > sent]
+                for sent, encoded in waiting:
+                    send(sent, encoded)
         except (OSError, ValueError):
             with self._change:
                 if client in self._clients:
@@ -174,11 +184,19 @@ class HttpCamera(NetworkCamera):
     Args:
         rate_hz: pictures a second.
         header: what each part tells of its picture: its number, its time, or nothing.
+        rests: it makes no picture while it is cut.
+
+    Attributes:
+        hangs: it sends its last picture again and again.
     """
 
-    def __init__(self, rate_hz: float = 30.0, header: Literal["number", "time", ""] = "number") -> None:
+    def __init__(
+        self, rate_hz: float = 30.0, header: Literal["number", "time", ""] = "number", rests: bool = False
+    ) -> None:
         self._header = header
-        super().__init__(rate_hz)
+        self.hangs = False
+        self._shown = 0
+        super().__init__(rate_hz, rests=rests)
 
     @property
     def url(self) -> str:
@@ -186,7 +204,8 @@ class HttpCamera(NetworkCamera):
         return f"http://127.0.0.1:{self.port}/video"
 
     def _encode(self, number: int) -> bytes:
-        jpeg = cv2.imencode(".jpg", drawn(number))[1].tobytes()
+        self._shown = self._shown if self.hangs else number
+        jpeg = cv2.imencode(".jpg", drawn(self._shown))[1].tobytes()
         lines = ["--frame", "Content-Type: image/jpeg", f"Content-Length: {len(jpeg)}"]
         lines += [f"X-Frame-Number: {number}"] if self._header == "number" else []
         lines += [f"X-Timestamp: {1000 + number / self.rate_hz:.6f}"] if self._header == "time" else []

@@ -70,6 +70,10 @@ LOST, BACK = "lost", "back"
 """Kinds of events: the device of a stream (``source``) is gone, at the moment when this was noticed, and why,
 told again where the reason changes; it is back, at the time of its first row. The stream goes on between."""
 
+FAULTY, MENDED = "faulty", "mended"
+"""Kinds of events: the device of a stream (``source``) sends rows that are no data, and how that shows; it
+is in order again. The rows of between are handed on like all others."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Event:
@@ -78,7 +82,7 @@ class Event:
     Attributes:
         time: session time, ns.
         kind: ``"mark"``, ``"label_start"``, ``"label_stop"``, ``"clock"``, ``"device"``, :data:`LOST`,
-            :data:`BACK` ...
+            :data:`BACK`, :data:`FAULTY`, :data:`MENDED` ...
         label: words.
         source: stream or program it comes from.
     """

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from drivers.bus.messages import FAULTY, MENDED
 from drivers.camera.picture import Picture
 from drivers.camera.pictures import JPEG_START, jpeg_pixels
 
@@ -55,13 +56,12 @@ class FrozenWatch:
             lasts = picture.time_host - self._since
             if not self.frozen and self._equal >= LEAST and lasts >= self._patience_ns:
                 self.frozen = True
-                self._tell(picture, f"sends the same picture since {lasts / 1e9:.1f} s")
+                self._tell(picture, FAULTY, f"sends the same picture since {lasts / 1e9:.1f} s")
             return
         if self.frozen:
             lasted = (picture.time_host - self._since) / 1e9
-            self._tell(
-                picture, f"sends new pictures again, after {self._equal + 1} equal ones in {lasted:.1f} s"
-            )
+            words = f"sends new pictures again, after {self._equal + 1} equal ones in {lasted:.1f} s"
+            self._tell(picture, MENDED, words)
         self.frozen = False
         self._since, self._equal = picture.time_host, 0
 
@@ -70,8 +70,8 @@ class FrozenWatch:
         events, self._events = self._events, []
         return events
 
-    def _tell(self, picture: Picture, words: str) -> None:
-        self._events.append((picture.time_host, "device", f"{self._stream}: {words}"))
+    def _tell(self, picture: Picture, kind: str, words: str) -> None:
+        self._events.append((picture.time_host, kind, f"{self._stream}: {words}"))
 
 
 def same(one: Any, other: Any) -> bool:

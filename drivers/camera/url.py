@@ -131,7 +131,7 @@ class UrlCameraDriver(Driver[UrlCameraConfig]):
         return self._watch.events() if self._watch is not None else []
 
     def counted(self) -> bool:
-        """Whether the losses told with the newest picture hold all since the one before, over a cut too."""
+        """Whether the camera's own numbers or clock told what was missed before the newest picture."""
         return self._numbering.counted
 
     def close(self) -> None:

@@ -30,6 +30,8 @@ from drivers.imu.packets import PacketParser
 from drivers.imu.parser import Rows
 from drivers.typed import build
 
+AGAIN_S = 3.0
+"""A device that is away is looked for this long at a time, so that a stop need not wait."""
 BATCH_S = 0.02
 """Rows are handed on together about this often: single rows cost the bus and the file far more."""
 MEASURE_S = 3.0
@@ -79,6 +81,7 @@ class BleDriver(Driver[C], abc.ABC):
         self._protocol: Protocol | None = None
         self._last_packet = self._last_row = 0.0
         self._restarts = self._overrun = 0
+        self._rate = 0.0  # as found when it was first opened
 
     @abc.abstractmethod
     def protocol(self) -> Protocol:
@@ -103,7 +106,10 @@ class BleDriver(Driver[C], abc.ABC):
         self.close()
         protocol = self._protocol = self.protocol()
         self._restarts = self._overrun = 0
-        link = BleLink(self.context.stream, protocol.target, self.client, self.scanner)
+        target = protocol.target
+        if self._rate:
+            target = dataclasses.replace(target, connect_s=min(target.connect_s, AGAIN_S))
+        link = BleLink(self.context.stream, target, self.client, self.scanner)
         link.open()
         self._link = link
         self._last_packet = self._last_row = time.monotonic()
@@ -111,7 +117,7 @@ class BleDriver(Driver[C], abc.ABC):
             while not protocol.parser.waiting:
                 self._listen(link, protocol.parser, BATCH_S)
                 self._check(link, protocol.parser)
-            rate = protocol.rate_hz or self._measure(link, protocol.parser)
+            rate = self._rate = protocol.rate_hz or self._rate or self._measure(link, protocol.parser)
         except BaseException:
             self.close()
             raise
@@ -149,6 +155,10 @@ class BleDriver(Driver[C], abc.ABC):
         if link is not None:
             link.close()
 
+    def counter(self) -> tuple[int, int] | None:
+        """Return the device's own count at the last row; see :class:`Driver`."""
+        return None if self._protocol is None else self._protocol.parser.counter
+
     def events(self) -> list[tuple[int, str, str]]:
         """Tell of a device that began to count anew, and of notifications that nobody took in time."""
         told, now, stream = [], time.monotonic_ns(), self.context.stream
@@ -183,15 +193,15 @@ class BleDriver(Driver[C], abc.ABC):
                 f"the connection to {target} was lost",
                 mend="Bring it near and switch it on again; what came before is kept",
             )
-        now = time.monotonic()
-        if now - self._last_packet > self.patience_s:
+        now, patience_s = time.monotonic(), self.patience_s
+        if now - self._last_packet > patience_s:
             raise DeviceError(
                 stream,
                 Fault.SILENT,
-                f"{target} is connected, but notified nothing for {self.patience_s:g} s",
+                f"{target} is connected, but notified nothing for {patience_s:g} s",
                 mend="Check 'notify', and whether the device needs a start command ('start')",
             )
-        if now - self._last_row > self.patience_s:
+        if now - self._last_row > patience_s:
             raise DeviceError(
                 stream,
                 Fault.GARBAGE,

@@ -40,6 +40,7 @@ class PacketParser(Parser):
         self.layout = layout
         self.channels = channels or layout.channels
         self.restarts = self.others = 0
+        self._newest: tuple[int, int] | None = None  # the device's count of rows, and where it wraps
         self._convert = convert
         self._seq = 0  # of the next row
         self._number = max(1, layout.config.samples)  # samples in the last packet
@@ -53,6 +54,11 @@ class PacketParser(Parser):
         self._count = None if counter is None else Wrapping(counter.bits)
         self._clock = None if clock is None else Wrapping(clock.bits, 1e9 / clock.scale)
         self.rate_hz = rate_hz
+
+    @property
+    def counter(self) -> tuple[int, int] | None:
+        """See :class:`Parser`."""
+        return self._newest
 
     @property
     def rate_hz(self) -> float:
@@ -86,6 +92,10 @@ class PacketParser(Parser):
             self._lose("device_gap", missing - damaged)
             self._seq += missing
         self._bad, self._started, self._number = 0, True, len(packet.samples)
+        if packet.count is not None and self.layout.counter is not None and self.layout.config.samples:
+            each = self._number if self.layout.config.counts == "packets" else 1
+            last = packet.count * each + self._number - 1
+            self._newest = last, (1 << self.layout.counter.bits) * each
         self._rows(packet, time_host, missing)
 
     def note(self) -> str:

@@ -6,22 +6,20 @@ the arrival of the chunk that completed it. What is lost is counted by the proto
 
 from __future__ import annotations
 
-import dataclasses
 import errno
 import os
 import select
 import time
 from collections.abc import Callable
-from typing import Any, Literal
-
-import numpy as np
+from typing import Any
 
 from drivers.base import Driver, DriverContext, Samples, StreamInfo
 from drivers.errors import DeviceError, Fault
-from drivers.imu.lines import LinesParser
+from drivers.imu.options import SerialImuConfig
 from drivers.imu.parser import Parser, Rows
-from drivers.imu.witmotion import WitMotionParser
-from drivers.ports import PortFinder, check_port, known_ports
+from drivers.imu.protocols import BAUDRATES, Candidates, identify
+from drivers.imu.rate import nominal_rate
+from drivers.ports import PortFinder, known_ports
 
 PACE_S = 0.004
 """Between two looks at the port: the error of one arrival; the lower envelope of many is far better."""
@@ -29,52 +27,6 @@ BATCH_S = 0.02
 """Rows are handed on together about this often: single rows cost the bus and the file far more."""
 MEASURED_ROWS = 20
 """Rows whose arrival tells the nominal rate, where the rig gives none."""
-USUAL_RATES = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 25, 50, 60, 100, 120, 125, 200, 250, 400, 500, 1000)
-"""Rates, Hz, that makers offer; a measured one within 8 % of these is one of these."""
-
-
-@dataclasses.dataclass(frozen=True)
-class SerialImuConfig:
-    """Options of ``imu.serial``.
-
-    Attributes:
-        port: the port's path or name; or ``serial:`` and the USB serial number of its adapter, or ``usb:``
-            and its maker and model (``usb:10c4:ea60``). It is found again under another name.
-        protocol: ``witmotion`` or ``lines``.
-        baudrate: bits per second.
-        rate_hz: nominal samples per second; 0: measured when opened.
-        range_g, range_dps: full scale of a WitMotion sensor, g and deg/s.
-        magnetic_ut: uT in one count of a WitMotion magnetometer.
-        columns, units, counter_bits: of ``lines``, see :class:`drivers.imu.lines.LinesParser`.
-        patience_s: how long nothing may come before the sensor counts as failed.
-    """
-
-    port: str
-    protocol: Literal["witmotion", "lines"] = "witmotion"
-    baudrate: int = 115200
-    rate_hz: float = 0.0
-    range_g: float = 16.0
-    range_dps: float = 2000.0
-    magnetic_ut: float = 0.1
-    columns: tuple[str, ...] = ("t", "ax", "ay", "az", "gx", "gy", "gz")
-    units: tuple[str, ...] = ("ms", "g", "g", "g", "deg/s", "deg/s", "deg/s")
-    counter_bits: Literal[0, 8, 16, 32] = 0
-    patience_s: float = 3.0
-
-    def __post_init__(self) -> None:
-        check_port(self.port)
-        for name in ("baudrate", "range_g", "range_dps", "magnetic_ut", "patience_s"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be above 0")
-        if not 0 <= self.rate_hz <= 10_000:
-            raise ValueError("rate_hz must be 0 (measured) to 10000")
-        self.parser()
-
-    def parser(self) -> Parser:
-        """Return a fresh parser of the protocol."""
-        if self.protocol == "witmotion":
-            return WitMotionParser(self.range_g, self.range_dps, self.magnetic_ut)
-        return LinesParser(self.columns, self.units, self.counter_bits)
 
 
 class SerialImuDriver(Driver[SerialImuConfig]):
@@ -85,7 +37,8 @@ class SerialImuDriver(Driver[SerialImuConfig]):
     def __init__(self, config: SerialImuConfig, context: DriverContext) -> None:
         super().__init__(config, context)
         self._serial: Any = None
-        self._parser = config.parser()
+        self._parser = next(iter(config.parsers().values()))
+        self._found = config.protocol, config.baudrate  # what it turned out to be, once known
         self._last_byte = self._last_row = self._last_look = 0.0
         self._restarts = 0
         self._broken: DeviceError | None = None
@@ -99,14 +52,14 @@ class SerialImuDriver(Driver[SerialImuConfig]):
             DeviceError: no such port, no permission, busy, silent, or another protocol or baud rate.
         """
         self.close()
-        self._parser, self._restarts, self._broken = self.config.parser(), 0, None
+        self._restarts, self._broken = 0, None
         self._serial = self._open_port()
         self._last_byte = self._last_row = self._last_look = time.monotonic()
         try:
-            self._listen(lambda: self._parser.ready and self._parser.waiting > 0, self.config.patience_s)
-            if not self._parser.ready or not self._parser.waiting:
-                raise self._nothing()
-            rate = self.config.rate_hz or self._measure()
+            self._identify()
+            if self.config.rate_hz or self._parser.rate_hz:
+                self._listen(lambda: False, self._parser.settle_s)
+            rate = self.config.rate_hz or self._parser.rate_hz or self._measure()
         except BaseException:
             self.close()
             raise
@@ -118,9 +71,13 @@ class SerialImuDriver(Driver[SerialImuConfig]):
             units=self._parser.units,
             rate_hz=rate,
             regular=True,
-            device=f"{self.config.protocol} IMU on {self._path}",
+            device=f"{self._found[0]} IMU on {self._path}",
             worn_on=self.context.worn_on,
-            properties={"port": self._path, "baudrate": str(self.config.baudrate)},
+            properties={
+                "port": self._path,
+                "protocol": self._found[0],
+                "baudrate": str(self._found[1]),
+            },
         )
 
     def read(self, timeout_s: float) -> Samples | None:
@@ -168,13 +125,49 @@ class SerialImuDriver(Driver[SerialImuConfig]):
         ports = known_ports()
         try:
             self._path = self._finder.find(ports)
-            opened = serial.Serial(self._path, self.config.baudrate, timeout=0, exclusive=True)
+            opened = serial.Serial(self._path, self._baudrates()[0], timeout=0, exclusive=True)
         except LookupError as error:
             raise _no_port(self.context.stream, str(error)) from error
         except (serial.SerialException, OSError, ValueError) as error:
-            raise _port_error(self.context.stream, self._path, self.config.baudrate, error) from error
+            raise _port_error(self.context.stream, self._path, self._baudrates()[0], error) from error
         self._finder.opened(self._path, ports)
         return opened
+
+    def _baudrates(self) -> tuple[int, ...]:
+        baudrate = self._found[1]
+        return BAUDRATES if baudrate in ("auto", 0) else (int(baudrate),)
+
+    def _identify(self) -> None:
+        """Find the parser that understands the sensor, among those that come into question."""
+        protocol, baudrates = self._found[0], self._baudrates()
+        names = [name for name in self.config.parsers() if protocol in ("auto", name)]
+        patience = self.config.patience_s
+        if len(names) == len(baudrates) == 1:
+            self._parser = self.config.parsers()[names[0]]
+            self._listen(lambda: self._parser.ready and self._parser.waiting > 0, patience)
+            if not self._parser.ready or not self._parser.waiting:
+                raise self._nothing()
+            return
+
+        def fresh() -> dict[str, Parser]:
+            return {name: parser for name, parser in self.config.parsers().items() if name in names}
+
+        baudrate, heard = identify(self._wait, self._set_baudrate, baudrates, fresh, patience)
+        if heard.best:
+            self._parser = heard.parsers[heard.best]
+            self._found = heard.best, baudrate  # opened again, it is looked for at once
+            self._last_row = self._last_look
+        else:
+            self._found = self.config.protocol, self.config.baudrate
+            raise self._unknown(heard)
+
+    def _set_baudrate(self, baudrate: int) -> bool:
+        try:
+            self._serial.baudrate = baudrate
+            self._serial.reset_input_buffer()
+        except (ValueError, OSError):
+            return False
+        return True
 
     def _listen(self, enough: Callable[[], bool], limit_s: float) -> None:
         """Read and parse until ``enough``, or for ``limit_s``."""
@@ -186,9 +179,19 @@ class SerialImuDriver(Driver[SerialImuConfig]):
 
     def _look(self, deadline: float) -> None:
         """Wait for bytes, till ``deadline`` at most, and feed them to the parser."""
+        data, arrival = self._wait(deadline - time.monotonic())
+        if data:
+            before = self._parser.waiting
+            self._parser.feed(data, arrival)
+            if self._parser.waiting > before:
+                self._last_row = self._last_look
+
+    def _wait(self, limit_s: float) -> tuple[bytes, int]:
+        """Return the bytes that come within ``limit_s`` and their arrival, host monotonic ns."""
         import serial
 
         now = time.monotonic()
+        deadline = now + limit_s
         rest = self._last_look + PACE_S - now
         if rest > 0:  # bytes that come meanwhile wait in the kernel
             time.sleep(min(rest, max(0.0, deadline - now)))
@@ -207,10 +210,7 @@ class SerialImuDriver(Driver[SerialImuConfig]):
         self._last_look = arrival / 1e9
         if data:
             self._last_byte = self._last_look
-            before = self._parser.waiting
-            self._parser.feed(data, arrival)
-            if self._parser.waiting > before:
-                self._last_row = self._last_look
+        return data, arrival
 
     def _readable(self, limit_s: float) -> bool:
         if os.name == "posix":
@@ -234,7 +234,7 @@ class SerialImuDriver(Driver[SerialImuConfig]):
             )
         note = self._parser.note()
         detail = f" ({note})" if note else ""
-        mend = f"Check 'baudrate' (now {config.baudrate}) and 'protocol' (now {config.protocol})"
+        mend = f"Check 'baudrate' (now {config.baudrate}) and 'protocol' (now {config.protocol}), or try auto"
         if config.protocol == "witmotion" and note:
             mend = "Switch on acceleration (0x51) and angular rate (0x52) with the maker's tool"
         return DeviceError(
@@ -244,20 +244,39 @@ class SerialImuDriver(Driver[SerialImuConfig]):
             mend=mend,
         )
 
+    def _unknown(self, heard: Candidates) -> DeviceError:
+        """Say what was heard instead of an IMU when all protocols or baud rates were tried."""
+        if not heard.seen:
+            return self._nothing()
+        if heard.text:
+            what = f"lines such as '{heard.text:.60}'"
+            mend = "Name their columns and units: 'protocol: lines', 'columns', 'units'"
+        else:
+            notes = [f"{name}: {note}" for name, parser in heard.parsers.items() if (note := parser.note())]
+            what = "; ".join(notes) or "bytes"
+            mend = "Set 'protocol' and 'baudrate' as the maker says; see `chorus devices --probe`"
+        return DeviceError(
+            self.context.stream,
+            Fault.GARBAGE,
+            f"{self._path} sends {what}, but nothing that a known protocol explains",
+            mend=mend,
+        )
+
     def _measure(self) -> float:
-        """Estimate the nominal rate, Hz, from the arrival of the first rows, which are kept."""
+        """Estimate the nominal rate, Hz, from the first rows, which are kept."""
         first = time.monotonic()
-        self._listen(lambda: self._parser.waiting >= MEASURED_ROWS and time.monotonic() - first > 0.5, 2.0)
-        rows = self._parser.take()
-        assert rows is not None
-        self._parser.give_back(rows)
-        span = (rows.time_host[-1] - rows.time_host[0]) / 1e9
-        count = int(rows.seq[-1] - rows.seq[0])
-        if count < 2 or span <= 0:
-            return 0.0
-        measured = count / span
-        usual = min(USUAL_RATES, key=lambda rate: abs(np.log(rate / measured)))
-        return float(usual) if abs(usual / measured - 1) < 0.08 else float(round(measured, 1))
+        for span_s in (0.5, 1.0, 2.0):  # longer where arrivals are too ragged to tell
+            self._listen(
+                lambda: self._parser.waiting >= MEASURED_ROWS and time.monotonic() - first >= span_s,  # noqa: B023
+                first + 2.0 - time.monotonic(),
+            )
+            rows = self._parser.take()
+            assert rows is not None
+            self._parser.give_back(rows)
+            rate, certain = nominal_rate(rows)
+            if certain:
+                break
+        return rate
 
 
 def _samples(rows: Rows) -> Samples:

@@ -240,6 +240,7 @@ class RecordView:
         "waiting": "yellow",
         "running": "green",
         "away": "bold red",
+        "faulty": "bold red",
         "ended": "dim",
         "failed": "red",
     }
@@ -277,7 +278,7 @@ class RecordView:
             self._live.update(self._draw(status), refresh=True)
             return
         silent = [f"{s.name}: silent since {s.silent_s:.0f} s" for s in status.streams if s.silent_s]
-        silent += [s.error for s in status.streams if s.state == "away"]
+        silent += [s.error for s in status.streams if s.state in ("away", "faulty")]
         news = status.phase + "".join(f"{s.state}{s.silent_s > 0}" for s in status.streams)
         news += str(bool(status.warnings))
         if news != self._last[0] or status.elapsed_s >= self._last[1] + self.QUIET_S:
@@ -297,7 +298,7 @@ class RecordView:
             colour = "red" if status.room_s < LITTLE_ROOM_S else "dim"
             room += f", [{colour}]enough for {_span(status.room_s)}[/]"
         drawn.caption = f"{room}\nbus {status.address}; {self._keys or 'Ctrl-C stops in order'}"
-        away = [stream.error for stream in status.streams if stream.state == "away"]
+        away = [stream.error for stream in status.streams if stream.state in ("away", "faulty")]
         for warning in (*away, *status.warnings):
             drawn.caption = f"{drawn.caption}\n[yellow]! {escape(warning)}[/]"
         for stream in status.streams:
@@ -323,7 +324,7 @@ class RecordView:
 
 
 def _missed(stream: StreamStatus) -> bool:
-    return stream.state == "away" or (stream.silent_s > 0 and stream.required)
+    return stream.state in ("away", "faulty") or (stream.silent_s > 0 and stream.required)
 
 
 def meter(level: float | None, unit: str) -> str:
@@ -360,6 +361,11 @@ def print_summary(summary: RecordSummary, said: Collection[str] = (), console: C
         if stream.absences:
             times = f"{stream.absences} times" if stream.absences > 1 else "once"
             words = f"{name}: its device was away {times}, {stream.away_s:.1f} s until it was back"
+            console.print(escape(words), highlight=False)
+        if stream.faults:
+            words = (
+                f"{name}: its device was faulty {'once' if stream.faults == 1 else f'{stream.faults} times'}"
+            )
             console.print(escape(words), highlight=False)
     for problem in summary.problems:
         if problem not in said:

@@ -15,6 +15,8 @@ import pytest
 from device_wires import gather, joined, losses, rows
 
 from drivers.base import DriverContext
+from drivers.bus import Hub, Publisher, Subscriber
+from drivers.bus.messages import Batch, Ended, Event
 from drivers.errors import DeviceError, Fault
 from drivers.imu.ble import BleImuConfig, BleImuDriver
 from drivers.imu.movella_dot import (
@@ -27,6 +29,7 @@ from drivers.imu.movella_dot import (
     MovellaDotDriver,
     dot_parser,
 )
+from drivers.loop import pump
 
 pytest.importorskip("bleak")
 pytest.importorskip("bumble")
@@ -161,6 +164,39 @@ def test_a_lost_connection_is_told_and_the_device_can_be_opened_again_when_it_is
         assert rows(gather(driver, lambda got: rows(got) >= 10)) >= 10
     finally:
         driver.close()
+
+
+def test_what_a_sensor_out_of_reach_counted_meanwhile_is_on_the_ledger_to_the_row(air) -> None:
+    radio = air()
+    air.sending(radio, packet, 0.02)
+    got: list[Batch] = []
+    with (
+        Hub() as hub,
+        Subscriber(hub.address, ["wrist"]) as subscriber,
+        Publisher(hub.address, "wrist") as publisher,
+    ):
+        driver = driver_on(radio, address=SENSOR, rate_hz=100)
+        stop = threading.Event()
+        pumped = threading.Thread(target=pump, args=(driver, publisher), kwargs={"stop": stop.is_set})
+        pumped.start()
+        while sum(map(len, got)) < 60:
+            got += [one for one in [subscriber.receive(20.0)] if isinstance(one, Batch)]
+        radio.vanish()
+        while not isinstance(one := subscriber.receive(20.0), Event):  # it is told that the device is gone
+            got += [one] if isinstance(one, Batch) else []
+        radio.call(radio.advertise())
+        before = sum(map(len, got))
+        while sum(map(len, got)) < before + 100:
+            got += [one for one in [subscriber.receive(20.0)] if isinstance(one, Batch)]
+        stop.set()
+        while not isinstance(one := subscriber.receive(20.0), Ended):
+            got += [one] if isinstance(one, Batch) else []
+        pumped.join()
+    seq = np.concatenate([batch.stamps["seq"] for batch in got]).astype(int)
+    sent = np.rint(np.concatenate([batch.data for batch in got])[:, 0] * 1000 / G).astype(int)
+    assert (np.diff(seq) > 10).sum() == 1
+    np.testing.assert_array_equal(seq - seq[0], sent - sent[0])
+    assert seq[-1] + 1 == len(seq) + one.lost["device_gap"]
 
 
 def test_a_device_that_is_not_near_is_told_with_those_that_are(air) -> None:

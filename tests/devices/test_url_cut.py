@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from collections.abc import Iterator
 
@@ -12,14 +13,21 @@ from device_wires import gather, joined, losses, rows
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.devices import streams
 from benchmarks.devices.network_cameras import Cut, HttpCamera, NetworkCamera, RtspCamera, read
 from drivers.base import NO_TIME, DriverContext, Samples
+from drivers.bus.messages import FAULTY, MENDED
 from drivers.camera.feed import usual_rate
 from drivers.camera.numbering import Numbering
 from drivers.camera.picture import Picture
 from drivers.camera.pictures import decoded
 from drivers.camera.url import UrlCameraConfig, UrlCameraDriver
 from drivers.errors import DeviceError, Fault
+from drivers.rig import load_rig
+from recordings.check import check
+from recordings.reader import open_recording
+from recordings.recorder import record
+from recordings.status import RecordStatus
 
 
 @pytest.fixture
@@ -163,3 +171,43 @@ def test_a_measured_rate_is_the_usual_one_nearby(rate):
     arrivals = (np.arange(40) * 1e9 / rate + noise).astype(np.int64).tolist()
     assert usual_rate(arrivals) == pytest.approx(30.0 if rate == 29.97 else rate, rel=0.01)
     assert usual_rate(arrivals[:2]) == 0.0
+
+
+@pytest.mark.slow
+def test_a_recording_goes_on_by_itself_and_every_picture_missed_is_on_the_ledger(tmp_path):
+    summary, found = streams.run(tmp_path, cuts=2, up_s=2.5, down_s=0.6)
+    assert summary.problems == ()
+    for name, one in found.items():
+        assert one.unexplained == 0
+        assert one.counted > 0
+        assert len([back for back in one.back_s if back < float("inf")]) == 2
+        if name in streams.EXACT:
+            assert one.made == one.stored + one.counted, name
+            assert one.off == (0, 0), name
+        assert max(map(abs, one.off)) <= streams.RECKONED, name
+
+
+def test_a_camera_that_hangs_goes_red_while_recording_and_green_again(cameras, tmp_path):
+    cameras.append(camera := HttpCamera(50.0))
+    rig = tmp_path / "door.yaml"
+    rig.write_text(f"streams: {{door: {{driver: camera.url, url: '{camera.url}', rate_hz: 50}}}}")
+    stop, seen = threading.Event(), []
+
+    def watch(status: RecordStatus) -> None:
+        (door,) = status.streams
+        seen.append((door.state, door.error))
+        faulty = "faulty" in [state for state, _ in seen]
+        camera.hangs = door.rows > 20 and not faulty
+        if faulty and door.state == "running":
+            stop.set()
+
+    summary = record(load_rig(rig), tmp_path / "door.h5", 60.0, stop=stop, on_status=watch)
+    assert "door: sends the same picture" in next(error for state, error in seen if state == "faulty")
+    assert summary.problems == ()
+    assert summary.streams["door"].faults == 1
+    with open_recording(tmp_path / "door.h5") as session:
+        kinds = [event.kind for event in session.events if event.source == "door"]
+        ledger = session.streams["door"].ledger
+    assert kinds == [FAULTY, MENDED]
+    assert sum(ledger.lost.values()) == 0  # they did come, and are stored
+    assert any("sends the same picture" in problem for problem in check(tmp_path / "door.h5").problems)

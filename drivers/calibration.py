@@ -8,6 +8,8 @@
     quality: {...}
     inertial: {...}               # each part becomes the stream's property of that name, as JSON
 
+What a camera's parts hold is told by :mod:`drivers.camera.model`.
+
 A rig names one with ``calibration: wrist.calibration.yaml``. The rows that are recorded stay raw: whoever
 reads them applies the properties.
 """
@@ -21,11 +23,12 @@ from typing import Any
 
 import yaml
 
+from drivers.base import StreamInfo
 from drivers.errors import ConfigError
 
 PARTS: dict[str, tuple[str, ...]] = {
     "imu": ("inertial", "alignment"),
-    "camera": ("intrinsics", "extrinsics"),
+    "camera": ("intrinsics", "distortion", "extrinsics", "calibration"),
 }
 """Parts of a calibration by the kind of its stream; their content is theirs who make and apply it."""
 
@@ -55,6 +58,24 @@ class CalibrationFile:
     def properties(self) -> dict[str, str]:
         """The parts as properties of a stream: JSON by name."""
         return {name: json.dumps(value, separators=(",", ":")) for name, value in self.parts.items()}
+
+    def properties_for(self, info: StreamInfo) -> dict[str, str]:
+        """Return the parts as properties of one stream; a camera's are for the size of its pictures.
+
+        Raises:
+            ConfigError: the stream is of another kind, or its pictures of another shape.
+        """
+        if self.kind != info.kind:
+            raise ConfigError(
+                f"{info.name}: its calibration is for kind {self.kind}, and it is {info.kind}",
+                mend=f"Name one in streams.{info.name}.calibration that was made for it",
+            )
+        if self.kind != "camera":
+            return self.properties
+        from drivers.camera.model import model_of, properties_of
+
+        model = model_of(self.properties, (info.shape[1], info.shape[0]), info.name)
+        return self.properties if model is None else properties_of(model)
 
 
 def find_calibration(path: str, folder: str | Path) -> Path:
@@ -111,6 +132,10 @@ def read_calibration(path: str | Path) -> CalibrationFile:
         from drivers.imu.calibration import ImuCalibration
 
         ImuCalibration.from_parts(parts, str(path))
+    elif "intrinsics" in parts:
+        from drivers.camera.model import model_of_parts
+
+        model_of_parts(parts, str(path))
     return CalibrationFile(str(kind), parts, {name: tree[name] for name in REMARKS if name in tree})
 
 

@@ -18,7 +18,7 @@ from drivers.bus.publisher import Publisher
 from drivers.calibration import CalibrationFile
 from drivers.checked import checked_info, checked_samples
 from drivers.count import RowCount
-from drivers.errors import ChorusError, ConfigError, DeviceError, Fault
+from drivers.errors import ChorusError, DeviceError, Fault
 from drivers.stamper import Stamper
 
 log = logging.getLogger(__name__)
@@ -296,12 +296,8 @@ def _complete(
     fields["name"] = publisher.stream
     fields["worn_on"] = info.worn_on or worn_on
     if calibration is not None:
-        if calibration.kind != info.kind:
-            raise ConfigError(
-                f"{publisher.stream}: its calibration is for kind {calibration.kind}, and it is {info.kind}",
-                mend=f"Name one in streams.{publisher.stream}.calibration that was made for it",
-            )
-        fields["properties"] = info.properties | calibration.properties
+        named = StreamInfo(**fields)
+        fields["properties"] = info.properties | calibration.properties_for(named)
     return StreamInfo(**fields)
 
 

@@ -26,6 +26,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "export": ("fusion.commands.export", "write a session as CSV, MCAP, WAV or MP4"),
     "import": ("fusion.commands.importing", "turn an XDF file or a public data set into sessions"),
     "calibrate": ("fusion.commands.calibrate", "calibrate devices: calibrate --help lists what"),
+    "board": ("fusion.commands.board", "write the board that cameras are calibrated with, as a PDF"),
     "drive": ("fusion.commands.drive", "run one device of a rig on another host"),
     "keys": ("fusion.commands.keys", "the keys of this machine, and those its bus lets in"),
     "replay": ("fusion.commands.replay", "put a recording back onto a bus at its own pace"),

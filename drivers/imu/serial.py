@@ -21,9 +21,12 @@ from drivers.imu.protocols import BAUDRATES, Candidates, identify
 from drivers.imu.rate import nominal_rate
 
 PACE_S = 0.004
-"""Between two looks at the port: the error of one arrival; the lower envelope of many is far better."""
-BATCH_S = 0.02
-"""Rows are handed on together about this often: single rows cost the bus and the file far more."""
+"""Between two looks at a port where bytes come faster: the error of one arrival; the lower envelope of many
+is far better. What comes more rarely is waited for."""
+BATCH_S, LONGEST_BATCH_S = 0.018, 0.03
+"""Rows are handed on together: with the first that comes after so long, or after so long in any case.
+Single rows cost the bus and the file far more, and so does each time that a process wakes up."""
+READ_BYTES = 1 << 16
 MEASURED_ROWS = 20
 """Rows whose arrival tells the nominal rate, where the rig gives none."""
 
@@ -41,6 +44,7 @@ class SerialImuDriver(Driver[SerialImuConfig]):
         self._last_byte = self._last_row = self._last_look = 0.0
         self._restarts = 0
         self._broken: DeviceError | None = None
+        self._paced = True  # bytes come so fast that they are looked for, not waited for
 
     def open(self) -> StreamInfo:
         """Open the port and listen until the sensor's samples are understood.
@@ -86,11 +90,14 @@ class SerialImuDriver(Driver[SerialImuConfig]):
         if self._broken is not None:
             raise self._broken
         try:
-            self._listen(lambda: False, min(timeout_s, BATCH_S))
+            begin = time.monotonic()
+            self._listen(lambda: self._last_row - begin >= BATCH_S, min(timeout_s, LONGEST_BATCH_S))
         except DeviceError as error:
             self._broken = error  # after the rows that came before
         rows = self._parser.take()
         now = time.monotonic()
+        if rows is None and self._broken is not None:
+            raise self._broken
         if rows is None:
             quiet_bytes, quiet_rows = now - self._last_byte, now - self._last_row
             if max(quiet_bytes, quiet_rows) > self.config.patience_s:
@@ -164,7 +171,7 @@ class SerialImuDriver(Driver[SerialImuConfig]):
         """Read and parse until ``enough``, or for ``limit_s``."""
         deadline = time.monotonic() + limit_s
         while not enough():
-            self._look(min(deadline, time.monotonic() + BATCH_S))
+            self._look(min(deadline, time.monotonic() + LONGEST_BATCH_S))
             if time.monotonic() >= deadline:
                 return
 
@@ -184,12 +191,10 @@ class SerialImuDriver(Driver[SerialImuConfig]):
         now = time.monotonic()
         deadline = now + limit_s
         rest = self._last_look + PACE_S - now
-        if rest > 0:  # bytes that come meanwhile wait in the kernel
-            time.sleep(min(rest, max(0.0, deadline - now)))
+        if self._paced and rest > 0:  # bytes that come meanwhile wait in the kernel
+            time.sleep(min(rest, max(0.0, limit_s)))
         try:
-            data = b""
-            if self._readable(max(0.0, deadline - time.monotonic())):
-                data = self._serial.read(max(1, self._serial.in_waiting))
+            data = self._received(deadline)
         except (serial.SerialException, OSError) as error:
             raise DeviceError(
                 self.context.stream,
@@ -198,17 +203,27 @@ class SerialImuDriver(Driver[SerialImuConfig]):
                 mend="Plug it in again; the stream goes on by itself",
             ) from error
         arrival = time.monotonic_ns()
+        self._paced = arrival / 1e9 - self._last_look < 1.1 * PACE_S
         self._last_look = arrival / 1e9
         if data:
             self._last_byte = self._last_look
         return data, arrival
 
-    def _readable(self, limit_s: float) -> bool:
-        if os.name == "posix":
-            return bool(select.select([self._serial.fileno()], [], [], limit_s)[0])
-        if not self._serial.in_waiting:
-            time.sleep(min(PACE_S, limit_s))
-        return bool(self._serial.in_waiting)
+    def _received(self, deadline: float) -> bytes:
+        """Return what has arrived, or what arrives till ``deadline``."""
+        if os.name != "posix":
+            if not self._serial.in_waiting:
+                time.sleep(max(0.0, min(PACE_S, deadline - time.monotonic())))
+            return self._serial.read(max(1, self._serial.in_waiting))
+        # Past pyserial, whose read asks the system five times where once will do.
+        port = self._serial.fileno()
+        data = _read(port) if self._paced else b""
+        limit_s = deadline - time.monotonic()
+        if not data and limit_s > 0 and select.select([port], [], [], limit_s)[0]:
+            data = _read(port)
+            if not data:
+                raise OSError(errno.EIO, "the port is readable and has nothing to read")
+        return data
 
     def _nothing(self) -> DeviceError:
         """Say why no sample came: nothing at all, or nothing that could be read."""
@@ -268,6 +283,13 @@ class SerialImuDriver(Driver[SerialImuConfig]):
             if certain:
                 break
         return rate
+
+
+def _read(port: int) -> bytes:
+    try:
+        return os.read(port, READ_BYTES)
+    except BlockingIOError:
+        return b""
 
 
 def _samples(rows: Rows) -> Samples:

@@ -79,7 +79,10 @@ def test_the_session_keeps_the_calibration_and_the_rows_stay_raw(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [("kind: camera\nintrinsics: {fx: 1}", "kind camera"), (None, "no calibration file")],
+    [
+        ("kind: camera\nintrinsics: [1, 1, 0, 0]\ncalibration: {size: [9, 9]}", "kind camera"),
+        (None, "no calibration file"),
+    ],
 )
 def test_a_calibration_that_does_not_fit_ends_the_start_with_its_reason(tmp_path, text, words):
     if text:

@@ -94,8 +94,8 @@ class DepthFileDriver(PlayedDriver[DepthFileConfig]):
             path, rate = find_file(self.context, config.path), config.fps
             if not config.fps:
                 raise self._error(f"{path.name} has no times", "Set 'fps'")
-            self._array = self._load(path)
-            self._shape = self._array.shape[1:]
+            array = self._load(path)
+            self._array, self._shape = array, array.shape[1:]
         info = depth_info(
             self.context,
             self._shape,
@@ -122,7 +122,7 @@ class DepthFileDriver(PlayedDriver[DepthFileConfig]):
     def _payload(self, picture: Any) -> Any:
         return np.ascontiguousarray(picture, "<u2")
 
-    def _read(self, file: Path) -> NDArray[np.uint16]:
+    def _read(self, file: Path) -> Any:
         import cv2
 
         try:

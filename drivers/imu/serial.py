@@ -19,6 +19,7 @@ from drivers.imu.options import SerialImuConfig
 from drivers.imu.parser import Parser, Rows
 from drivers.imu.protocols import BAUDRATES, Candidates, identify
 from drivers.imu.rate import nominal_rate
+from drivers.ports import PortFinder, known_ports
 
 PACE_S = 0.004
 """Between two looks at a port where bytes come faster: the error of one arrival; the lower envelope of many
@@ -44,6 +45,8 @@ class SerialImuDriver(Driver[SerialImuConfig]):
         self._last_byte = self._last_row = self._last_look = 0.0
         self._restarts = 0
         self._broken: DeviceError | None = None
+        self._finder = PortFinder(config.port)
+        self._path = config.port
         self._paced = True  # bytes come so fast that they are looked for, not waited for
 
     def open(self) -> StreamInfo:
@@ -72,10 +75,10 @@ class SerialImuDriver(Driver[SerialImuConfig]):
             units=self._parser.units,
             rate_hz=rate,
             regular=True,
-            device=f"{self._found[0]} IMU on {self.config.port}",
+            device=f"{self._found[0]} IMU on {self._path}",
             worn_on=self.context.worn_on,
             properties={
-                "port": self.config.port,
+                "port": self._path,
                 "protocol": self._found[0],
                 "baudrate": str(self._found[1]),
             },
@@ -126,10 +129,16 @@ class SerialImuDriver(Driver[SerialImuConfig]):
     def _open_port(self) -> Any:
         import serial
 
+        ports = known_ports()
         try:
-            return serial.Serial(self.config.port, self._baudrates()[0], timeout=0, exclusive=True)
+            self._path = self._finder.find(ports)
+            opened = serial.Serial(self._path, self._baudrates()[0], timeout=0, exclusive=True)
+        except LookupError as error:
+            raise _no_port(self.context.stream, str(error)) from error
         except (serial.SerialException, OSError, ValueError) as error:
-            raise _port_error(self.context.stream, self.config, error) from error
+            raise _port_error(self.context.stream, self._path, self._baudrates()[0], error) from error
+        self._finder.opened(self._path, ports)
+        return opened
 
     def _baudrates(self) -> tuple[int, ...]:
         baudrate = self._found[1]
@@ -199,7 +208,7 @@ class SerialImuDriver(Driver[SerialImuConfig]):
             raise DeviceError(
                 self.context.stream,
                 Fault.UNPLUGGED,
-                f"the port {self.config.port} was unplugged",
+                f"the port {self._path} was unplugged",
                 mend="Plug it in again; the stream goes on by itself",
             ) from error
         arrival = time.monotonic_ns()
@@ -235,7 +244,7 @@ class SerialImuDriver(Driver[SerialImuConfig]):
             return DeviceError(
                 stream,
                 Fault.SILENT,
-                f"{config.port} sent nothing for {config.patience_s:g} s",
+                f"{self._path} sent nothing for {config.patience_s:g} s",
                 mend="Switch the sensor on, check the cable and that 'port' is the right one",
             )
         note = self._parser.note()
@@ -246,7 +255,7 @@ class SerialImuDriver(Driver[SerialImuConfig]):
         return DeviceError(
             stream,
             Fault.GARBAGE,
-            f"{config.port} sends bytes, but no {config.protocol} sample in {config.patience_s:g} s{detail}",
+            f"{self._path} sends bytes, but no {config.protocol} sample in {config.patience_s:g} s{detail}",
             mend=mend,
         )
 
@@ -264,7 +273,7 @@ class SerialImuDriver(Driver[SerialImuConfig]):
         return DeviceError(
             self.context.stream,
             Fault.GARBAGE,
-            f"{self.config.port} sends {what}, but nothing that a known protocol explains",
+            f"{self._path} sends {what}, but nothing that a known protocol explains",
             mend=mend,
         )
 
@@ -302,17 +311,18 @@ def _samples(rows: Rows) -> Samples:
     )
 
 
-def _port_error(stream: str, config: SerialImuConfig, error: Exception) -> DeviceError:
-    """Turn what pyserial says into a typed fault."""
+def _no_port(stream: str, what: str) -> DeviceError:
     from drivers.discovery import serial_ports
 
+    ports = ", ".join(found.name for found in serial_ports()) or "none"
+    return DeviceError(stream, Fault.NOT_FOUND, what, mend=f"Set 'port'; ports found: {ports}")
+
+
+def _port_error(stream: str, port: str, baudrate: int, error: Exception) -> DeviceError:
+    """Turn what pyserial says into a typed fault."""
     number = getattr(error, "errno", None) or _errno_within(str(error))
-    port = config.port
     if number in (errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.ENOTDIR):
-        ports = ", ".join(found.name for found in serial_ports()) or "none"
-        return DeviceError(
-            stream, Fault.NOT_FOUND, f"there is no port {port}", mend=f"Set 'port'; ports found: {ports}"
-        )
+        return _no_port(stream, f"there is no port {port}")
     if number in (errno.EACCES, errno.EPERM):
         return DeviceError(
             stream,
@@ -335,7 +345,7 @@ def _port_error(stream: str, config: SerialImuConfig, error: Exception) -> Devic
         return DeviceError(
             stream,
             Fault.UNSUPPORTED,
-            f"{port} does not do {config.baudrate} baud",
+            f"{port} does not do {baudrate} baud",
             mend="Set 'baudrate' to a rate the port has, such as 115200",
         )
     return DeviceError(

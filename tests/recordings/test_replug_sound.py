@@ -36,14 +36,7 @@ def test_an_unplugged_microphone_goes_on_and_its_gap_is_the_time_it_was_away(tmp
             subprocess.run(["pactl", "unload-module", "module-null-sink"], check=True)
             seen.append("unplugged")
         elif seen == ["unplugged"] and sound.state == "away":
-            load = [
-                "pactl",
-                "load-module",
-                "module-null-sink",
-                "sink_name=known",
-                f"rate={RATE}",
-                "channels=1",
-            ]
+            sink = ["module-null-sink", "sink_name=known", f"rate={RATE}", "channels=1"]
             subprocess.run(["pactl", "load-module", *sink], check=True, stdout=subprocess.DEVNULL)
             seen.append(sound.rows)
         elif len(seen) == 2 and sound.state == "running" and sound.rows > seen[1] + 3 * RATE:

@@ -62,12 +62,15 @@ def _facts(heard: Heard | None) -> dict[str, object]:
 
 def _print(found: list[discovery.Found], heard: dict[str, Heard], probed: bool) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     console = Console(soft_wrap=True)
     table = Table("kind", "name in a rig", "what", box=None, header_style="bold")
     for one in found:
         table.add_row(one.kind, one.name, one.description)
+        if one.problem:
+            table.add_row("", "", f"[red]{escape(one.problem)}[/]; {escape(one.mend)}")
         for mode in one.modes:
             table.add_row("", "", f"[dim]{mode}")
     if found:

@@ -49,6 +49,8 @@ class VideoFileConfig:
         size: width and height to scale to, px.
         quality: of the JPEG, 1..100.
         cache_mb: a looped video whose JPEGs fit into this is encoded once only.
+        start_s: session time of the first picture, s: files of one film that start together are in step.
+            Pictures whose time has passed when the file is open are left out and counted. 0: at once.
     """
 
     path: str
@@ -57,8 +59,11 @@ class VideoFileConfig:
     size: tuple[int, int] | None = None
     quality: int = 90
     cache_mb: int = 256
+    start_s: float = 0.0
 
     def __post_init__(self) -> None:
+        if not 0 <= self.start_s <= 86_400:
+            raise ValueError("start_s must be 0 (at once) to 86400")
         if not 0 <= self.fps <= 1000:
             raise ValueError("fps must be 0 (the file's own pace) to 1000")
         if not 1 <= self.quality <= 100:
@@ -109,6 +114,9 @@ class VideoFileDriver(Driver[VideoFileConfig]):
         self._stop, self._begun = threading.Event(), threading.Event()
         self._queue = queue.Queue(AHEAD)
         self._next, self._end, self._left_out, self._start = None, None, 0, 0
+        if self.config.start_s:
+            self._start = self.context.epoch_ns + round(self.config.start_s * 1e9)
+            self._begun.set()
         self._thread = threading.Thread(target=self._produce, args=(path,), daemon=True)
         self._thread.start()
         return camera_info(

@@ -41,7 +41,10 @@ def serial_ports() -> list[Found]:
         if port.hwid == "n/a" and port.device.startswith("/dev/ttyS"):
             continue  # a legacy UART that the board does not wire
         problem, mend = _permission(port.device, "dialout")
-        found.append(Found("serial", port.device, port.description or "", problem, mend))
+        what = port.description or ""
+        if port.serial_number:
+            what += f", serial number {port.serial_number}"
+        found.append(Found("serial", port.device, what, problem, mend))
     return found
 
 

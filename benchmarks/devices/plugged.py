@@ -1,6 +1,7 @@
 """Virtual IMUs on pseudo-terminals whose cables are pulled and plugged in again; they measure meanwhile.
 
-As a program it makes the ports, tells when they are there, and goes on until its standard input closes::
+As a program it makes the ports, tells when they are there, begins to pull cables at a line on its standard
+input, and goes on until that closes::
 
     python -m benchmarks.devices.plugged FOLDER RATE TIMES NAME=PROTOCOL...
 
@@ -33,8 +34,7 @@ from drivers.imu.witmotion import packet
 
 TICK_S = 0.001
 PLUGGED_S, AWAY_S = (0.8, 1.6), (0.15, 2.0)
-"""How long a device is plugged in, and away, drawn evenly; the first time it is plugged in for longer."""
-FIRST_S = 6.0
+"""How long a device sends to somebody before it is unplugged, and is away, drawn evenly."""
 STEP = 1000
 """Numbers are told as two digits to this base, on two axes."""
 
@@ -86,6 +86,7 @@ class Plugged:
     def __init__(self, path: Path, kind: str, rate_hz: float) -> None:
         self.path, self.kind, self.rate_hz = path, kind, rate_hz
         self.unplugged = 0  # so many times
+        self.heard_s = 0.0  # since when somebody has its port open, monotonic; 0: nobody
         self._master = -1
         self._begun_ns = time.monotonic_ns()
         self._number = 0
@@ -104,7 +105,7 @@ class Plugged:
         """Remove the port, as a cable that is pulled does."""
         self.path.unlink()
         os.close(self._master)
-        self._master = -1
+        self._master, self.heard_s = -1, 0.0
         self.unplugged += 1
 
     def tick(self, now_ns: int) -> None:
@@ -117,6 +118,7 @@ class Plugged:
         poll.register(self._master, select.POLLHUP)
         if poll.poll(0):
             return
+        self.heard_s = self.heard_s or now_ns * 1e-9
         data = b"".join(row(self.kind, number, self.rate_hz) for number in range(first, self._number))
         with contextlib.suppress(OSError):  # nobody reads: a real port loses its bytes as well
             os.write(self._master, data)
@@ -133,22 +135,29 @@ def main(words: Sequence[str]) -> None:
     for device in devices:
         device.plug()
     print("plugged in", flush=True)
-    begun = time.monotonic()
     moving = [device for device in devices if not device.path.name.startswith("steady")]
-    due = {id(device): begun + FIRST_S + chance.uniform(*PLUGGED_S) for device in moving}
-    there = dict.fromkeys(due, True)
-    told = False
-    while not select.select([sys.stdin], [], [], TICK_S)[0]:
+    due = {id(device): chance.uniform(*PLUGGED_S) for device in moving}  # since it is heard, or away
+    away_s: dict[int, float] = {}  # since when, monotonic
+    begun = told = False
+    while True:
+        if select.select([sys.stdin], [], [], TICK_S)[0]:
+            if not sys.stdin.readline():
+                return
+            begun = True
         for device in devices:
             device.tick(time.monotonic_ns())
-        for device in moving:
-            if time.monotonic() < due[id(device)] or (there[id(device)] and device.unplugged == int(times)):
-                continue
-            away = there[id(device)]
-            device.unplug() if away else device.plug()
-            there[id(device)] = not away
-            due[id(device)] = time.monotonic() + chance.uniform(*(AWAY_S if away else PLUGGED_S))
-        over = all(there.values()) and all(device.unplugged == int(times) for device in moving)
+        for device in moving if begun else ():
+            key, now = id(device), time.monotonic()
+            if key in away_s:
+                if now - away_s[key] > due[key]:
+                    device.plug()
+                    del away_s[key]
+                    due[key] = chance.uniform(*PLUGGED_S)
+            elif device.unplugged < int(times) and device.heard_s and now - device.heard_s > due[key]:
+                device.unplug()
+                away_s[key] = now
+                due[key] = chance.uniform(*AWAY_S)
+        over = not away_s and all(device.unplugged == int(times) and device.heard_s for device in moving)
         if over and not told:
             told = True
             print("all plugged in for good", flush=True)

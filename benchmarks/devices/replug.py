@@ -27,6 +27,7 @@ from recordings.check import examine
 from recordings.reader import open_recording
 from recordings.recorder import record
 from recordings.returns import returns_of
+from recordings.status import RecordStatus
 from recordings.stream_reader import StreamReader
 
 KINDS = {
@@ -41,7 +42,8 @@ TOLERANCE = {"counted": 0, "clocked": 0, "bare": 2, "witmotion": 2}
 either end of that is an arrival: up to a look at the port (4 ms) and the turn of a row late."""
 STEADY_RATE = 0.002
 """The others' effective rate may differ by this share from the nominal one: nothing slowed them down."""
-AFTER_S = 2.0
+BEFORE_S, AFTER_S = 2.0, 2.0
+"""Time before the first cable is pulled, and after the last device is back, s."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,9 +105,17 @@ def run(times: int, rate_hz: float, path: Path) -> list[str]:
                 stop.wait(AFTER_S)
                 stop.set()
 
+            def begin(status: RecordStatus) -> None:
+                if status.phase == "recording" and status.elapsed_s > BEFORE_S and not begun:
+                    assert devices.stdin is not None
+                    begun.append("pull")
+                    devices.stdin.write("pull\n")
+                    devices.stdin.flush()
+
+            begun: list[str] = []
             watcher = threading.Thread(target=watch, daemon=True)
             watcher.start()
-            summary = record(load_rig(rig), path, stop=stop)
+            summary = record(load_rig(rig), path, on_status=begin, stop=stop)
     print(f"{summary.duration_s:.0f} s recorded; exit code {summary.exit_code} (goal 0)")
     short += summary.problems
     report = examine(path)

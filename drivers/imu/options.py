@@ -10,6 +10,7 @@ from drivers.imu.parser import Parser
 from drivers.imu.protocols import PROTOCOLS
 from drivers.imu.witmotion import WitMotionParser
 from drivers.imu.ximu3 import XImu3Parser
+from drivers.ports import check_port
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,7 +18,8 @@ class SerialImuConfig:
     """Options of ``imu.serial``.
 
     Attributes:
-        port: the port's path or name.
+        port: the port's path or name; or ``serial:`` and the USB serial number of its adapter, or ``usb:``
+            and its maker and model (``usb:10c4:ea60``). It is found again under another name.
         protocol: ``witmotion``, ``bno08x`` (UART-RVC), ``xsens`` (MTData2), ``ximu3`` (text and binary),
             ``lines`` (CSV or JSON); or ``auto``: found by listening, lines if they are as ``columns`` says.
         baudrate: bits per second; ``auto`` or 0: found by listening.
@@ -43,6 +45,7 @@ class SerialImuConfig:
     patience_s: float = 3.0
 
     def __post_init__(self) -> None:
+        check_port(self.port)
         if self.baudrate != "auto" and self.baudrate < 0:
             raise ValueError("baudrate must be above 0, or auto")
         for name in ("range_g", "range_dps", "magnetic_ut", "patience_s"):

@@ -28,15 +28,14 @@ def nominal_rate(rows: Rows) -> tuple[float, bool]:
 def measured_rate(rows: Rows) -> float:
     """Return the rate, Hz, that the device's stamps tell, or else arrivals; 0: too few rows.
 
-    Arrivals come in lumps, and the first of them is what had waited in the port: the median slope over
-    half of the others is used.
+    Arrivals come in lumps, and the first lump is what had waited in the port: only its last row has just
+    arrived, as the last of all has.
     """
     waited = int(np.searchsorted(rows.time_host, rows.time_host[0], side="right")) - 1
-    stamped = bool((rows.time_device != NO_TIME).all())
-    for times in [rows.time_device] * stamped + [rows.time_host]:
-        times, seq = times[waited:], rows.seq[waited:].astype(np.float64)
-        half = len(times) // 2
-        passed = (times[half:] - times[: len(times) - half]) / 1e9
-        if half and np.median(passed) > 0:
-            return float(np.median(seq[half:] - seq[: len(seq) - half]) / np.median(passed))
-    return 0.0
+    counted = int(rows.seq[-1]) - int(rows.seq[waited])
+    if (rows.time_device != NO_TIME).all():
+        passed = int(rows.time_device[-1]) - int(rows.time_device[waited])
+        if counted > 0 and passed > 0:
+            return counted / passed * 1e9
+    passed = int(rows.time_host[-1]) - int(rows.time_host[waited])
+    return counted / passed * 1e9 if counted > 0 and passed > 0 else 0.0

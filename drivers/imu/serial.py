@@ -19,11 +19,15 @@ from drivers.imu.options import SerialImuConfig
 from drivers.imu.parser import Parser, Rows
 from drivers.imu.protocols import BAUDRATES, Candidates, identify
 from drivers.imu.rate import nominal_rate
+from drivers.ports import PortFinder, known_ports
 
 PACE_S = 0.004
-"""Between two looks at the port: the error of one arrival; the lower envelope of many is far better."""
-BATCH_S = 0.02
-"""Rows are handed on together about this often: single rows cost the bus and the file far more."""
+"""Between two looks at a port where bytes come faster: the error of one arrival; the lower envelope of many
+is far better. What comes more rarely is waited for."""
+BATCH_S, LONGEST_BATCH_S = 0.018, 0.03
+"""Rows are handed on together: with the first that comes after so long, or after so long in any case.
+Single rows cost the bus and the file far more, and so does each time that a process wakes up."""
+READ_BYTES = 1 << 16
 MEASURED_ROWS = 20
 """Rows whose arrival tells the nominal rate, where the rig gives none."""
 
@@ -41,6 +45,9 @@ class SerialImuDriver(Driver[SerialImuConfig]):
         self._last_byte = self._last_row = self._last_look = 0.0
         self._restarts = 0
         self._broken: DeviceError | None = None
+        self._finder = PortFinder(config.port)
+        self._path = config.port
+        self._paced = True  # bytes come so fast that they are looked for, not waited for
 
     def open(self) -> StreamInfo:
         """Open the port and listen until the sensor's samples are understood.
@@ -68,10 +75,10 @@ class SerialImuDriver(Driver[SerialImuConfig]):
             units=self._parser.units,
             rate_hz=rate,
             regular=True,
-            device=f"{self._found[0]} IMU on {self.config.port}",
+            device=f"{self._found[0]} IMU on {self._path}",
             worn_on=self.context.worn_on,
             properties={
-                "port": self.config.port,
+                "port": self._path,
                 "protocol": self._found[0],
                 "baudrate": str(self._found[1]),
             },
@@ -86,11 +93,14 @@ class SerialImuDriver(Driver[SerialImuConfig]):
         if self._broken is not None:
             raise self._broken
         try:
-            self._listen(lambda: False, min(timeout_s, BATCH_S))
+            begin = time.monotonic()
+            self._listen(lambda: self._last_row - begin >= BATCH_S, min(timeout_s, LONGEST_BATCH_S))
         except DeviceError as error:
             self._broken = error  # after the rows that came before
         rows = self._parser.take()
         now = time.monotonic()
+        if rows is None and self._broken is not None:
+            raise self._broken
         if rows is None:
             quiet_bytes, quiet_rows = now - self._last_byte, now - self._last_row
             if max(quiet_bytes, quiet_rows) > self.config.patience_s:
@@ -119,10 +129,16 @@ class SerialImuDriver(Driver[SerialImuConfig]):
     def _open_port(self) -> Any:
         import serial
 
+        ports = known_ports()
         try:
-            return serial.Serial(self.config.port, self._baudrates()[0], timeout=0, exclusive=True)
+            self._path = self._finder.find(ports)
+            opened = serial.Serial(self._path, self._baudrates()[0], timeout=0, exclusive=True)
+        except LookupError as error:
+            raise _no_port(self.context.stream, str(error)) from error
         except (serial.SerialException, OSError, ValueError) as error:
-            raise _port_error(self.context.stream, self.config, error) from error
+            raise _port_error(self.context.stream, self._path, self._baudrates()[0], error) from error
+        self._finder.opened(self._path, ports)
+        return opened
 
     def _baudrates(self) -> tuple[int, ...]:
         baudrate = self._found[1]
@@ -164,7 +180,7 @@ class SerialImuDriver(Driver[SerialImuConfig]):
         """Read and parse until ``enough``, or for ``limit_s``."""
         deadline = time.monotonic() + limit_s
         while not enough():
-            self._look(min(deadline, time.monotonic() + BATCH_S))
+            self._look(min(deadline, time.monotonic() + LONGEST_BATCH_S))
             if time.monotonic() >= deadline:
                 return
 
@@ -184,31 +200,39 @@ class SerialImuDriver(Driver[SerialImuConfig]):
         now = time.monotonic()
         deadline = now + limit_s
         rest = self._last_look + PACE_S - now
-        if rest > 0:  # bytes that come meanwhile wait in the kernel
-            time.sleep(min(rest, max(0.0, deadline - now)))
+        if self._paced and rest > 0:  # bytes that come meanwhile wait in the kernel
+            time.sleep(min(rest, max(0.0, limit_s)))
         try:
-            data = b""
-            if self._readable(max(0.0, deadline - time.monotonic())):
-                data = self._serial.read(max(1, self._serial.in_waiting))
+            data = self._received(deadline)
         except (serial.SerialException, OSError) as error:
             raise DeviceError(
                 self.context.stream,
                 Fault.UNPLUGGED,
-                f"the port {self.config.port} was unplugged",
+                f"the port {self._path} was unplugged",
                 mend="Plug it in again; the stream goes on by itself",
             ) from error
         arrival = time.monotonic_ns()
+        self._paced = arrival / 1e9 - self._last_look < 1.1 * PACE_S
         self._last_look = arrival / 1e9
         if data:
             self._last_byte = self._last_look
         return data, arrival
 
-    def _readable(self, limit_s: float) -> bool:
-        if os.name == "posix":
-            return bool(select.select([self._serial.fileno()], [], [], limit_s)[0])
-        if not self._serial.in_waiting:
-            time.sleep(min(PACE_S, limit_s))
-        return bool(self._serial.in_waiting)
+    def _received(self, deadline: float) -> bytes:
+        """Return what has arrived, or what arrives till ``deadline``."""
+        if os.name != "posix":
+            if not self._serial.in_waiting:
+                time.sleep(max(0.0, min(PACE_S, deadline - time.monotonic())))
+            return self._serial.read(max(1, self._serial.in_waiting))
+        # Past pyserial, whose read asks the system five times where once will do.
+        port = self._serial.fileno()
+        data = _read(port) if self._paced else b""
+        limit_s = deadline - time.monotonic()
+        if not data and limit_s > 0 and select.select([port], [], [], limit_s)[0]:
+            data = _read(port)
+            if not data:
+                raise OSError(errno.EIO, "the port is readable and has nothing to read")
+        return data
 
     def _nothing(self) -> DeviceError:
         """Say why no sample came: nothing at all, or nothing that could be read."""
@@ -220,7 +244,7 @@ class SerialImuDriver(Driver[SerialImuConfig]):
             return DeviceError(
                 stream,
                 Fault.SILENT,
-                f"{config.port} sent nothing for {config.patience_s:g} s",
+                f"{self._path} sent nothing for {config.patience_s:g} s",
                 mend="Switch the sensor on, check the cable and that 'port' is the right one",
             )
         note = self._parser.note()
@@ -231,7 +255,7 @@ class SerialImuDriver(Driver[SerialImuConfig]):
         return DeviceError(
             stream,
             Fault.GARBAGE,
-            f"{config.port} sends bytes, but no {config.protocol} sample in {config.patience_s:g} s{detail}",
+            f"{self._path} sends bytes, but no {config.protocol} sample in {config.patience_s:g} s{detail}",
             mend=mend,
         )
 
@@ -249,7 +273,7 @@ class SerialImuDriver(Driver[SerialImuConfig]):
         return DeviceError(
             self.context.stream,
             Fault.GARBAGE,
-            f"{self.config.port} sends {what}, but nothing that a known protocol explains",
+            f"{self._path} sends {what}, but nothing that a known protocol explains",
             mend=mend,
         )
 
@@ -270,6 +294,13 @@ class SerialImuDriver(Driver[SerialImuConfig]):
         return rate
 
 
+def _read(port: int) -> bytes:
+    try:
+        return os.read(port, READ_BYTES)
+    except BlockingIOError:
+        return b""
+
+
 def _samples(rows: Rows) -> Samples:
     return Samples(
         data=rows.values,
@@ -280,17 +311,18 @@ def _samples(rows: Rows) -> Samples:
     )
 
 
-def _port_error(stream: str, config: SerialImuConfig, error: Exception) -> DeviceError:
-    """Turn what pyserial says into a typed fault."""
+def _no_port(stream: str, what: str) -> DeviceError:
     from drivers.discovery import serial_ports
 
+    ports = ", ".join(found.name for found in serial_ports()) or "none"
+    return DeviceError(stream, Fault.NOT_FOUND, what, mend=f"Set 'port'; ports found: {ports}")
+
+
+def _port_error(stream: str, port: str, baudrate: int, error: Exception) -> DeviceError:
+    """Turn what pyserial says into a typed fault."""
     number = getattr(error, "errno", None) or _errno_within(str(error))
-    port = config.port
     if number in (errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.ENOTDIR):
-        ports = ", ".join(found.name for found in serial_ports()) or "none"
-        return DeviceError(
-            stream, Fault.NOT_FOUND, f"there is no port {port}", mend=f"Set 'port'; ports found: {ports}"
-        )
+        return _no_port(stream, f"there is no port {port}")
     if number in (errno.EACCES, errno.EPERM):
         return DeviceError(
             stream,
@@ -313,7 +345,7 @@ def _port_error(stream: str, config: SerialImuConfig, error: Exception) -> Devic
         return DeviceError(
             stream,
             Fault.UNSUPPORTED,
-            f"{port} does not do {config.baudrate} baud",
+            f"{port} does not do {baudrate} baud",
             mend="Set 'baudrate' to a rate the port has, such as 115200",
         )
     return DeviceError(

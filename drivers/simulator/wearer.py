@@ -20,6 +20,7 @@ from drivers.simulator.body import GRAVITY, Inertial
 from drivers.simulator.kinematics import smoothstep
 from drivers.simulator.rotations import matmul, matvec, rotation_vector, rpy
 from drivers.simulator.script import Impact
+from drivers.simulator.wearer_moves import FREEDOMS, MOVES, NEAREST, SIDES
 
 Array = NDArray[np.float64]
 
@@ -45,7 +46,6 @@ MOVE_S = 1.4
 """From one pose to another, s."""
 
 _DIFFERENCE_S = 1e-3
-_SIDES = (("left", 1.0), ("right", -1.0))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,6 +113,7 @@ class Wearer:
         self.shape = shape or BodyShape.random(rng)
         self.tasks = list(tasks)
         self.habits = habits or Habits()
+        self._rng = rng
         self._curves = [self._curve(task, rng) for task in self.tasks]
         self._stand = self._standing(rng)
         self._tremor = [(float(rng.uniform(4, 8)), float(rng.uniform(0, 6.28))) for _ in range(64)]
@@ -120,6 +121,15 @@ class Wearer:
     def impacts(self, start: float, stop: float) -> list[Impact]:
         """Return no impacts: the steps are gentle."""
         return []
+
+    def add(self, task: Task) -> None:
+        """Begin another step, in the future."""
+        self._curves = [*self._curves, self._curve(task, self._rng)]
+        self.tasks = [*self.tasks, task]
+
+    def palm_deg(self, side: str) -> float:
+        """Return by how much this wearer's palm is turned, degrees about the forearm's z."""
+        return float(self._stand[f"{side}_twist"][0]) * (1.0 if side == "left" else -1.0)
 
     def orientations(self, times: ArrayLike) -> Array:
         """Return (T, 16, 3, 3): each place's bone to the world, in the order of ``PLACES``."""
@@ -134,7 +144,7 @@ class Wearer:
         joints = self._joints(frames)
         slots = [place if place != "unspecified" else "right_forearm" for place in places]
         rotation = np.stack([frames[place] for place in slots], axis=1)
-        position = np.stack([joints[:, JOINT[_NEAREST[place]]] for place in slots], axis=1)
+        position = np.stack([joints[:, JOINT[NEAREST[place]]] for place in slots], axis=1)
         before, now, after = (slice(i * count, (i + 1) * count) for i in range(3))
         force = (position[before] - 2 * position[now] + position[after]) / h**2
         force[..., 2] += GRAVITY
@@ -147,7 +157,7 @@ class Wearer:
         h = self.habits
         knee = abs(rng.normal(0, h.knee_deg))
         out = {part: rng.normal(0, h.lean_deg, 2) for part in ("pelvis", "chest", "head")}
-        for side, _ in _SIDES:
+        for side, _ in SIDES:
             lean = rng.normal(0, h.lean_deg, 2)
             out[f"{side}_thigh"] = lean + np.array([0, -knee / 2])
             out[f"{side}_shin"] = lean + np.array([0, knee / 2])
@@ -171,9 +181,9 @@ class Wearer:
 
     def _angles(self, times: Array) -> dict[str, Array]:
         """Return each freedom (T,) in degrees."""
-        angles = {name: np.zeros(len(times)) for name in _FREEDOMS}
+        angles = {name: np.zeros(len(times)) for name in FREEDOMS}
         stand = self._stand
-        for side, _ in _SIDES:
+        for side, _ in SIDES:
             angles[f"{side}_abduct"] += stand[f"{side}_hang"][0] + 4 * (self.habits.hang_deg > 0)
             angles[f"{side}_forward"] += stand[f"{side}_hang"][1]
             angles[f"{side}_flex"] += stand[f"{side}_bent"][0]
@@ -185,7 +195,7 @@ class Wearer:
             angles[f"{part}_roll"] += stand[part][0]
             angles[f"{part}"] += stand[part][1]
         moving = np.zeros(len(times))
-        for task, curve in zip(self.tasks, self._curves, strict=True):
+        for task, curve in zip(self.tasks, self._curves, strict=False):
             self._do(task, curve, times, angles, moving)
         size = self.habits.tremor_deg * (0.1 + moving)
         for (rate, phase), name in zip(self._tremor, angles, strict=False):
@@ -202,7 +212,7 @@ class Wearer:
         again = curve["again"]
         if name in ("n_pose", "t_pose"):
             restless = task.restless_deg * np.sin(2 * np.pi * 0.45 * (times - task.start))
-            for index, (side, _) in enumerate(_SIDES):
+            for index, (side, _) in enumerate(SIDES):
                 off = again[index]
                 angles[f"{side}_abduct"] += rise * (off[0] + restless)
                 angles[f"{side}_forward"] += rise * (off[1] + 0.7 * restless)
@@ -219,7 +229,7 @@ class Wearer:
             for part, at in (("pelvis", 0), ("chest", 1)):
                 angles[part] += rise * (lean[at] + 0.4 * restless)
             if task.restless_deg:
-                for side, _ in _SIDES:
+                for side, _ in SIDES:
                     for part in ("thigh", "shin"):
                         angles[f"{side}_{part}"] += rise * 0.3 * restless
             np.maximum(moving, np.abs(np.gradient(rise, times)) if len(times) > 1 else 0, out=moving)
@@ -228,7 +238,7 @@ class Wearer:
         wave = wave * task.size * float(curve["amount"][0])
         np.maximum(moving, np.abs(wave) > 0.02, out=moving, casting="unsafe")
         couple = curve["couple"]
-        for main, degrees, others in _MOVES[name]:
+        for main, degrees, others in MOVES[name]:
             for index, side in enumerate(("left", "right")):
                 if "{side}" not in main and index:
                     continue
@@ -237,7 +247,7 @@ class Wearer:
                 for at, other in enumerate(others):
                     angles[other.format(side=side)] += couple[index, at] * amount
         if name == "arm_turns":
-            for side, _ in _SIDES:
+            for side, _ in SIDES:
                 angles[f"{side}_flex"] += 85 * rise
         if name == "march":
             phase = _alternate(times, task.start, task.stop) * task.size
@@ -261,7 +271,7 @@ class Wearer:
         frames["pelvis"] = rpy(a["pelvis_roll"], a["pelvis"], a["pelvis_yaw"])
         frames["chest"] = matmul(frames["pelvis"], rpy(a["chest_roll"], a["chest"], a["chest_yaw"]))
         frames["head"] = matmul(frames["chest"], rpy(a["head_roll"], a["head"], a["head_yaw"]))
-        for side, way in _SIDES:
+        for side, way in SIDES:
             c = {name.removeprefix(f"{side}_"): value for name, value in a.items() if name.startswith(side)}
             frames[f"{side}_thigh"] = rpy(c["thigh_roll"], c["thigh"], c["thigh_yaw"])
             frames[f"{side}_shin"] = rpy(c["shin_roll"], c["shin"], c["thigh_yaw"])
@@ -283,7 +293,7 @@ class Wearer:
         reach = np.stack(
             [
                 s.thigh * frames[f"{x}_thigh"][:, 2, 2] + s.shin * frames[f"{x}_shin"][:, 2, 2]
-                for x, _ in _SIDES
+                for x, _ in SIDES
             ]
         )
         j[:, 0, 2] = s.ankle_height + np.logaddexp.reduce(200 * reach, axis=0) / 200
@@ -291,7 +301,7 @@ class Wearer:
         neck = spine + s.spine_to_neck * frames["chest"][..., 2]
         j[:, JOINT["spine"]], j[:, JOINT["neck"]] = spine, neck
         j[:, JOINT["head"]] = neck + matvec(frames["head"], np.array([0.15, 0.0, 1.0]) * s.neck_to_head)
-        for side, way in _SIDES:
+        for side, way in SIDES:
             at = j[:, 0] + matvec(frames["pelvis"], np.array([0.0, way * s.hip_half_width, 0.0]))
             for joint, bone, length in (("knee", "thigh", s.thigh), ("ankle", "shin", s.shin)):
                 at = at - length * frames[f"{side}_{bone}"][..., 2]
@@ -324,73 +334,3 @@ def _alternate(times: Array, start: float, stop: float) -> Array:
     count = max(1, round(span / 1.3))
     u = np.clip((times - start - 0.5) / span, 0, 1) * count
     return np.sin(2 * np.pi * u)
-
-
-_MOVES: dict[str, tuple[tuple[str, float, tuple[str, ...]], ...]] = {
-    "arms_forward": (("{side}_forward", 85.0, ("{side}_abduct", "{side}_axial", "{side}_flex")),),
-    "elbows": (("{side}_flex", 110.0, ("{side}_twist", "{side}_forward", "{side}_abduct")),),
-    "arm_turns": (("{side}_axial", 50.0, ("{side}_abduct", "{side}_forward", "{side}_flex")),),
-    "twists": (("{side}_twist", 110.0, ("{side}_flex", "{side}_abduct", "{side}_forward")),),
-    "bows": (
-        ("pelvis", 35.0, ("pelvis_roll", "pelvis_yaw", "chest_roll", "chest_yaw")),
-        ("chest", 25.0, ("chest_roll", "chest_yaw", "head_roll", "head_yaw")),
-        ("head", 10.0, ("head_roll", "head_yaw")),
-    ),
-    "left_knee": (
-        ("left_thigh", -60.0, ("left_thigh_roll", "left_thigh_yaw")),
-        ("left_shin", 20.0, ("left_shin_roll",)),
-        ("left_foot", 30.0, ("left_foot_roll",)),
-    ),
-    "right_knee": (
-        ("right_thigh", -60.0, ("right_thigh_roll", "right_thigh_yaw")),
-        ("right_shin", 20.0, ("right_shin_roll",)),
-        ("right_foot", 30.0, ("right_foot_roll",)),
-    ),
-    "squats": (
-        ("{side}_thigh", -65.0, ("{side}_thigh_roll", "{side}_thigh_yaw")),
-        ("{side}_shin", 30.0, ("{side}_shin_roll",)),
-        ("pelvis", 25.0, ("pelvis_roll", "pelvis_yaw")),
-        ("chest", 12.0, ("chest_roll", "chest_yaw")),
-        ("head", -20.0, ("head_roll",)),
-        ("{side}_forward", 60.0, ("{side}_abduct",)),
-    ),
-    "left_heel": (
-        ("left_shin", 85.0, ("left_shin_roll", "left_thigh_yaw")),
-        ("left_foot", 85.0, ("left_foot_roll",)),
-        ("left_thigh", 8.0, ()),
-    ),
-    "right_heel": (
-        ("right_shin", 85.0, ("right_shin_roll", "right_thigh_yaw")),
-        ("right_foot", 85.0, ("right_foot_roll",)),
-        ("right_thigh", 8.0, ()),
-    ),
-    "nods": (("head", 40.0, ("head_roll", "head_yaw")),),
-    "march": (("pelvis_yaw", 0.0, ()),),
-    "still": (("pelvis_yaw", 0.0, ()),),
-    "side_bends": (
-        ("chest_roll", 28.0, ("chest", "chest_yaw")),
-        ("pelvis_roll", 10.0, ("pelvis", "pelvis_yaw")),
-    ),
-    "arms_sideways": (("{side}_abduct", 85.0, ("{side}_forward", "{side}_axial", "{side}_flex")),),
-}
-"""What each step, and each that people confuse with one, turns by how many degrees, and what goes with it."""
-
-_NEAREST: dict[str, str] = {"pelvis": "pelvis", "chest": "neck", "head": "head"}
-"""The joint that stands in for where a sensor sits."""
-for _side, _ in _SIDES:
-    _NEAREST |= {
-        f"{_side}_upper_arm": f"{_side}_elbow",
-        f"{_side}_forearm": f"{_side}_wrist",
-        f"{_side}_hand": f"{_side}_hand",
-        f"{_side}_thigh": f"{_side}_knee",
-        f"{_side}_shin": f"{_side}_ankle",
-        f"{_side}_foot": f"{_side}_foot",
-    }
-
-_ARM = ("abduct", "forward", "axial", "up", "flex", "twist", "hand")
-_LEG = ("thigh", "thigh_roll", "thigh_yaw", "shin", "shin_roll", "foot", "foot_roll")
-_FREEDOMS: tuple[str, ...] = (
-    *(f"{part}{end}" for part in ("pelvis", "chest", "head") for end in ("", "_roll", "_yaw")),
-    *(f"{side}_{name}" for side, _ in _SIDES for name in (*_ARM, *_LEG)),
-)
-"""Degrees; pitches without an ending. Arms: out, forward, about itself; ``up``: forearm out of the hinge."""

@@ -20,6 +20,8 @@ from fusion.calibrate.trace import ImuTrace, trace_of
 FIRST_S = 20.0
 """How long sensors may take until their first rows are here."""
 POLL_S = 0.05
+SILENT_S = 8.0
+"""A sensor that sends nothing for so long is waited for no longer."""
 
 
 class Listener:
@@ -47,6 +49,7 @@ class Listener:
         self._corrected = corrected
         self._infos: dict[str, StreamInfo] = {}
         self._batches: dict[str, list[Batch]] = {name: [] for name in streams}
+        self._heard: dict[str, float] = {}
         self._hub = Hub(**hub_options(rig.bus))
         self._processes: DriverProcesses | None = None
         self._subscriber: Subscriber | None = None
@@ -76,7 +79,7 @@ class Listener:
         """Take what comes within ``seconds``.
 
         Raises:
-            CalibrationError: a sensor failed.
+            CalibrationError: a sensor failed, or fell silent.
         """
         assert self._subscriber is not None
         assert self._processes is not None
@@ -87,10 +90,16 @@ class Listener:
                 self._infos[message.info.name] = message.info
             elif isinstance(message, Batch) and len(message):
                 self._batches[message.stream].append(message)
+                self._heard[message.stream] = time.monotonic()
             elif isinstance(message, Failed):
                 raise CalibrationError(message.error.rstrip("."), mend="see to it, and begin again")
             if message is None or time.monotonic() >= deadline:
                 break
+        for name, heard in self._heard.items():
+            if time.monotonic() - heard > SILENT_S:
+                raise CalibrationError(
+                    f"{name} sends nothing any more", mend="check its cable or battery, and begin again"
+                )
         for over in self._processes.check():
             raise CalibrationError(
                 (over.error or f"{over.stream}: its driver ended").rstrip("."),

@@ -19,8 +19,8 @@ from fusion.calibrate.triads import Fitted, coverage, fit_six, fit_size, missing
 
 Array = NDArray[np.float64]
 
-REST_S = 2.0
-"""A position is held for at least so long."""
+REST_S = 1.5
+"""A position is at rest for at least so long; half a second around it is left out."""
 TOTAL_S = 10.0
 """Rests of less in all give no bias that is worth keeping."""
 NOISE_FLOOR = np.radians(0.5)

@@ -23,7 +23,7 @@ def smoothed(
 ) -> NDArray[np.float64]:
     """Return paths with jumps taken out, short gaps filled, and a zero-phase Butterworth low-pass over them.
 
-"""A sample so many times as far from its neighbours' median as usual is a jump (Hampel's filter)."""
+    6 Hz is usual for gait (Winter, "Biomechanics and Motor Control of Human Movement"); sports need more.
 
     Args:
         times: (T,) ns, about regular.

@@ -176,9 +176,7 @@ def test_a_sensor_that_falls_silent_midway_is_a_failure_not_a_hang(port):
     ("number", "fault"), [(13, Fault.PERMISSION), (16, Fault.BUSY), (2, Fault.NOT_FOUND), (5, Fault.FAILED)]
 )
 def test_what_the_system_says_becomes_a_typed_fault(number, fault):
-    error = module._port_error(
-        "wrist", SerialImuConfig(port="/dev/ttyUSB0"), OSError(number, os.strerror(number))
-    )
+    error = module._port_error("wrist", "/dev/ttyUSB0", 115200, OSError(number, os.strerror(number)))
     assert error.fault is fault
 
 

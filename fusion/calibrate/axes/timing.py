@@ -17,6 +17,8 @@ TWICE = 0.2
 """Share of rows that repeat the one before while the sensor turns: more are duplicates."""
 CUT_ROWS = 5
 """As many rows in a row at one and the same largest value are cut off."""
+ROUND = 0.02
+"""Share of the largest value within which the top of a true peak lies."""
 
 
 def true_step_s(trace: ImuTrace) -> float:
@@ -91,7 +93,10 @@ def _cut(trace: ImuTrace, share: float) -> list[Mistake]:
                 others = np.delete(values, axis, axis=1)
                 at = column == top
                 changes = np.concatenate([[False], (others[1:] != others[:-1]).any(axis=1)])
-                if abs(top) > 1e-6 and _longest(at) >= least and (at & changes).sum() >= least:
+                # A true peak is round: more values lie just below it than at it.
+                below = (np.abs(column) > (1 - ROUND) * abs(top)) & (column * top > 0) & ~at
+                flat = at.sum() > 2 * below.sum()
+                if flat and abs(top) > 1e-6 and _longest(at) >= least and (at & changes).sum() >= least:
                     words = f"{name} saturates at {abs(top):.4g} {unit} on its {'xyz'[axis]} axis"
                     return [Mistake("saturated", words)]
     return []

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 from collections.abc import Mapping, Sequence
 
@@ -171,18 +172,17 @@ def _slipped(place: str, seen: Sequence[Evidence]) -> list[Problem]:
 
 
 def _weighed(seen: Sequence[Evidence]) -> list[Evidence]:
-    """Return the evidence with poses that were taken twice counted once: people err the same way again.
+    """Return the evidence with poses that show the same counted once: people err the same way again.
 
     A segment also sways by itself, so that the axis of a smaller turn is less sure.
     """
-    steps = {one.step for one in seen}
+    held = collections.Counter(one.expected.toward for one in seen if not one.turn_deg)
     out = []
     for one in seen:
-        base = one.step.removesuffix("_again")
         x, y, z = one.expected.sigma_deg
-        if {base, f"{base}_again"} <= steps:
-            x, y, z = (sigma * 2**0.5 for sigma in (x, y, z))
-        elif one.turn_deg:
+        if not one.turn_deg:
+            x, y, z = (sigma * held[one.expected.toward] ** 0.5 for sigma in (x, y, z))
+        else:
             apart = np.degrees(np.arctan(ASIDE_DEG / one.turn_deg))
             x, y, z = (float(np.hypot(sigma, apart)) for sigma in (x, y, z))
         out.append(dataclasses.replace(one, expected=dataclasses.replace(one.expected, sigma_deg=(x, y, z))))

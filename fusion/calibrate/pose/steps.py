@@ -168,7 +168,7 @@ _BACK_Y = (0.0, -1.0, 0.0)
 
 
 def expectations(place: str) -> tuple[Expectation, ...]:
-    """Return what the steps show at a place, in the order of the steps.
+    """Return what the steps show at a place, those too that others are asked for: all stand in a T-pose.
 
     The sizes of ``sigma_deg`` are judgements of how well people do it: trunk and legs stand upright within 2
     to 3 degrees, raised and hanging arms within 5 to 10, elbows are bent by as much again.
@@ -185,11 +185,14 @@ def expectations(place: str) -> tuple[Expectation, ...]:
             out.append(Expectation("nods", _Y, (3.0,) * 3, turn_deg=35.0))
         else:
             out.append(Expectation("squats", _Y, (3.0,) * 3, turn_deg=15.0))
-        return (*out, Expectation("n_pose_again", _Z, (upright,) * 3))
+        poses = ("t_pose", "t_pose_again", "n_pose_again")
+        return (*out, *(Expectation(step, _Z, (upright,) * 3) for step in poses))
     if part in LEGS:
         bend = _Y if part != "thigh" else _BACK_Y
         upright = (2.0, 2.5, 2.5)
-        first, last = Expectation("n_pose", _Z, upright), Expectation("n_pose_again", _Z, upright)
+        poses = [
+            Expectation(step, _Z, upright) for step in ("n_pose", "t_pose", "t_pose_again", "n_pose_again")
+        ]
         lift = "knee" if part == "thigh" else "heel"
         turn = {"thigh": 50.0, "shin": 70.0, "foot": 65.0}[part]
         own = Expectation(f"{side}_{lift}", bend, (3.0,) * 3, turn_deg=turn)
@@ -197,7 +200,7 @@ def expectations(place: str) -> tuple[Expectation, ...]:
         # A foot leaves the floor heel first; a shin may swing either way while the knee is lifted.
         turn = {"thigh": 30.0, "shin": 8.0, "foot": 12.0}[part]
         march = Expectation("march", bend, (3.0,) * 3, both_ways=part == "shin", turn_deg=turn)
-        return (first, own, march, last) if part == "foot" else (first, own, squat, march, last)
+        return (*poses, own, march) if part == "foot" else (*poses, own, squat, march)
     raised = (0.0, way, 0.0)
     hang = {"upper_arm": (6.0, 8.0, 8.0), "forearm": (7.0, 12.0, 12.0), "hand": (9.0, 15.0, 15.0)}[part]
     level = {"upper_arm": (8.0, 8.0, 8.0), "forearm": (8.0, 8.0, 9.0), "hand": (10.0, 10.0, 12.0)}[part]

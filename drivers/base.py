@@ -46,7 +46,7 @@ LOSS_REASONS: tuple[str, ...] = (
     "disk",
 )
 
-Kind = Literal["imu", "camera", "audio", "pose", "features"]
+Kind = Literal["imu", "camera", "depth", "audio", "pose", "features"]
 Encoding = Literal["array", "jpeg"]
 Stamping = Literal["row", "block"]
 

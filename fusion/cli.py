@@ -13,6 +13,7 @@ from drivers.errors import ChorusError
 
 VERBS: dict[str, tuple[str, str]] = {
     "doctor": ("fusion.commands.doctor", "find what stands in the way of recording, and say what mends it"),
+    "devices": ("fusion.commands.devices", "list what is plugged in; --probe listens to serial ports"),
     "record": ("fusion.commands.record", "record a rig into a session file"),
     "mark": ("fusion.commands.mark", "mark this moment in what is being recorded"),
     "note": ("fusion.commands.note", "change what a session says of its subject and task"),

@@ -11,6 +11,7 @@ driver goes. (The sink's own clock is the host's, up to what it rounds at each o
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import subprocess
 import sys
@@ -127,6 +128,9 @@ class Player(threading.Thread):
         self._process.kill()
         self._process.wait()
         self.join()
+        with contextlib.suppress(BrokenPipeError):  # what was buffered
+            assert self._process.stdin is not None
+            self._process.stdin.close()
 
 
 class Witness(threading.Thread):
@@ -152,6 +156,8 @@ class Witness(threading.Thread):
         self._process.kill()
         self._process.wait()
         self.join()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
         count, arrival = np.array(self._got, np.int64).T
         settled = arrival > arrival[0] + 3 * 10**9  # a server hands on in another rhythm at first
         return lower_line(count[settled], arrival[settled])

@@ -107,7 +107,7 @@ class PluggedDriver(Driver[Plugs]):
         stamp = (number - (self.first if self.config.reset else 0)) * 10**9 // RATE
         return Samples(
             np.full((1, 2), number, "<f4"),
-            np.array([max(due, time.monotonic_ns())]) + self.device.ahead_ns,
+            np.array([due + self.device.ahead_ns]),  # it arrived at once, however busy this machine is
             np.array([stamp if self.config.clock else NO_TIME]),
             np.array([own], np.uint64),
         )
@@ -166,7 +166,7 @@ def test_what_a_device_produced_while_it_was_away_is_on_the_ledger_once(
     missing = int(np.diff(read).max()) - 1
     assert missing >= 123
     counted = sum(batch.lost.get("device_gap", 0) for batch in batches(got))
-    assert abs(counted - missing) <= (0 if exact else 2)
+    assert abs(counted - missing) <= (0 if exact else 1)
     assert got[-1] == Ended("wrist", 80 + counted, {"device_gap": counted})
     stamps = np.concatenate([batch.stamps for batch in batches(got)])
     assert (np.diff(stamps["time"]) > 0).all()

@@ -25,6 +25,11 @@ class WiredPort:
         self._threads: list[threading.Thread] = []
         self._stop = threading.Event()
 
+    def let_go(self) -> None:
+        """Hold the port no more: from here on it is open only while a driver has it."""
+        os.close(self._slave)
+        self._slave = -1
+
     def send(self, data: bytes) -> None:
         os.write(self.master, data)
 

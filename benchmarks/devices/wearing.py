@@ -164,7 +164,8 @@ def slipped(run: Run) -> None:
     if run.rng.random() < 0.5:
         axis = run.mounts[place].rotation.inv().apply([0.0, 0.0, 1.0])
     turn = np.radians(run.rng.uniform(25, 45)) * axis / np.linalg.norm(axis)
-    first, last = run.windows["n_pose"][1] + 1.0, run.windows["t_pose_again"][0]
+    # Before the first movement it would only be another way to wear it: what follows is right.
+    first, last = run.windows["right_heel"][1], run.windows["t_pose_again"][0]
     when = float(run.rng.uniform(first, last))
     run.mounts[place] = dataclasses.replace(run.mounts[place], slip_s=when, slip=Rotation.from_rotvec(turn))
     run.concerned = (place,)

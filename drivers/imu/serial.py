@@ -17,6 +17,7 @@ from drivers.base import Driver, DriverContext, Samples, StreamInfo
 from drivers.errors import DeviceError, Fault
 from drivers.imu.options import SerialImuConfig
 from drivers.imu.parser import Parser, Rows
+from drivers.imu.port_errors import no_port, port_error
 from drivers.imu.protocols import BAUDRATES, Candidates, identify
 from drivers.imu.rate import nominal_rate
 from drivers.ports import PortFinder, known_ports
@@ -24,7 +25,7 @@ from drivers.ports import PortFinder, known_ports
 PACE_S = 0.004
 """Between two looks at a port where bytes come faster: the error of one arrival; the lower envelope of many
 is far better. What comes more rarely is waited for."""
-BATCH_S, LONGEST_BATCH_S = 0.018, 0.03
+BATCH_S, LONGEST_BATCH_S = 0.023, 0.03
 """Rows are handed on together: with the first that comes after so long, or after so long in any case.
 Single rows cost the bus and the file far more, and so does each time that a process wakes up."""
 READ_BYTES = 1 << 16
@@ -93,8 +94,7 @@ class SerialImuDriver(Driver[SerialImuConfig]):
         if self._broken is not None:
             raise self._broken
         try:
-            begin = time.monotonic()
-            self._listen(lambda: self._last_row - begin >= BATCH_S, min(timeout_s, LONGEST_BATCH_S))
+            self._gather(min(timeout_s, LONGEST_BATCH_S))
         except DeviceError as error:
             self._broken = error  # after the rows that came before
         rows = self._parser.take()
@@ -134,9 +134,9 @@ class SerialImuDriver(Driver[SerialImuConfig]):
             self._path = self._finder.find(ports)
             opened = serial.Serial(self._path, self._baudrates()[0], timeout=0, exclusive=True)
         except LookupError as error:
-            raise _no_port(self.context.stream, str(error)) from error
+            raise no_port(self.context.stream, str(error)) from error
         except (serial.SerialException, OSError, ValueError) as error:
-            raise _port_error(self.context.stream, self._path, self._baudrates()[0], error) from error
+            raise port_error(self.context.stream, self._path, self._baudrates()[0], error) from error
         self._finder.opened(self._path, ports)
         return opened
 
@@ -186,12 +186,36 @@ class SerialImuDriver(Driver[SerialImuConfig]):
 
     def _look(self, deadline: float) -> None:
         """Wait for bytes, till ``deadline`` at most, and feed them to the parser."""
-        data, arrival = self._wait(deadline - time.monotonic())
-        if data:
-            before = self._parser.waiting
-            self._parser.feed(data, arrival)
-            if self._parser.waiting > before:
-                self._last_row = self._last_look
+        self._feed([self._wait(deadline - time.monotonic())])
+
+    def _gather(self, limit_s: float) -> None:
+        """Read until a row comes after :data:`BATCH_S`, or for ``limit_s``.
+
+        The pieces are parsed together, each with its own arrival: a processor that sleeps between them has
+        to fetch the parser anew each time.
+        """
+        begin = time.monotonic()
+        pieces: list[tuple[bytes, int]] = []
+        try:
+            while (left := begin + limit_s - time.monotonic()) > 0:
+                pieces.append(self._wait(left))
+                if pieces[-1][0] and self._last_look - begin >= BATCH_S and self._feed(pieces):
+                    return
+        finally:
+            self._feed(pieces)
+
+    def _feed(self, pieces: list[tuple[bytes, int]]) -> bool:
+        """Parse and forget pieces of data with their arrivals; say whether the last one made a row."""
+        grown = False
+        for data, arrival in pieces:
+            if data:
+                before = self._parser.waiting
+                self._parser.feed(data, arrival)
+                grown = self._parser.waiting > before
+                if grown:
+                    self._last_row = arrival / 1e9
+        pieces.clear()
+        return grown
 
     def _wait(self, limit_s: float) -> tuple[bytes, int]:
         """Return the bytes that come within ``limit_s`` and their arrival, host monotonic ns."""
@@ -309,52 +333,3 @@ def _samples(rows: Rows) -> Samples:
         seq=rows.seq,
         lost=rows.lost,
     )
-
-
-def _no_port(stream: str, what: str) -> DeviceError:
-    from drivers.discovery import serial_ports
-
-    ports = ", ".join(found.name for found in serial_ports()) or "none"
-    return DeviceError(stream, Fault.NOT_FOUND, what, mend=f"Set 'port'; ports found: {ports}")
-
-
-def _port_error(stream: str, port: str, baudrate: int, error: Exception) -> DeviceError:
-    """Turn what pyserial says into a typed fault."""
-    number = getattr(error, "errno", None) or _errno_within(str(error))
-    if number in (errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.ENOTDIR):
-        return _no_port(stream, f"there is no port {port}")
-    if number in (errno.EACCES, errno.EPERM):
-        return DeviceError(
-            stream,
-            Fault.PERMISSION,
-            f"no permission to open {port}",
-            mend="Run 'sudo usermod -aG dialout $USER', then log in again",
-        )
-    if number in (errno.EBUSY, errno.EAGAIN) or "exclusively lock" in str(error):
-        return DeviceError(
-            stream,
-            Fault.BUSY,
-            f"{port} is in use by another program",
-            mend=f"Close the program that holds it; 'fuser {port}' names it",
-        )
-    if number in (errno.ENOTTY, errno.EISDIR):
-        return DeviceError(
-            stream, Fault.UNSUPPORTED, f"{port} is not a serial port", mend="Set 'port' to a serial port"
-        )
-    if isinstance(error, ValueError):
-        return DeviceError(
-            stream,
-            Fault.UNSUPPORTED,
-            f"{port} does not do {baudrate} baud",
-            mend="Set 'baudrate' to a rate the port has, such as 115200",
-        )
-    return DeviceError(
-        stream, Fault.FAILED, f"{port} cannot be opened: {error}", mend="Check that 'port' is the right one"
-    )
-
-
-def _errno_within(text: str) -> int | None:
-    """Find the number in pyserial's ``Could not configure port: (25, '...')``."""
-    _, _, tail = text.partition("(")
-    digits = tail.partition(",")[0]
-    return int(digits) if digits.isdigit() else None

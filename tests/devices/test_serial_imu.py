@@ -11,7 +11,7 @@ from device_wires import gather, joined, losses
 
 from drivers.base import DriverContext, Samples
 from drivers.errors import DeviceError, Fault
-from drivers.imu import serial as module
+from drivers.imu.port_errors import port_error
 from drivers.imu.serial import SerialImuConfig, SerialImuDriver
 from drivers.imu.witmotion import packet
 
@@ -176,7 +176,7 @@ def test_a_sensor_that_falls_silent_midway_is_a_failure_not_a_hang(port):
     ("number", "fault"), [(13, Fault.PERMISSION), (16, Fault.BUSY), (2, Fault.NOT_FOUND), (5, Fault.FAILED)]
 )
 def test_what_the_system_says_becomes_a_typed_fault(number, fault):
-    error = module._port_error("wrist", "/dev/ttyUSB0", 115200, OSError(number, os.strerror(number)))
+    error = port_error("wrist", "/dev/ttyUSB0", 115200, OSError(number, os.strerror(number)))
     assert error.fault is fault
 
 

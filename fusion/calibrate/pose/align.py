@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import itertools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -33,6 +34,8 @@ SCORE = 3.0
 ERROR_DEG = {"hand": 9.0}
 OTHER_ERROR_DEG = 6.5
 """A predicted error above this is no good alignment; hands are less firm."""
+SAME_AXIS = 3.2
+"""Two movements about one axis of a bone differ by fewer standard deviations, unless the sensor slipped."""
 ASIDE_DEG = 2.0
 """A segment turns by about as much about other axes while it moves, whatever the size of the movement."""
 MISSING = 0.3
@@ -157,7 +160,7 @@ def _judge(place: str, evidence: Evidence) -> Problem | None:
 
 
 def _slipped(place: str, seen: Sequence[Evidence]) -> list[Problem]:
-    """Compare poses with the same poses at the end."""
+    """Compare poses with the same poses at the end, and movements with others about the same axis."""
     by_step = {one.step: one for one in seen}
     part = part_of(place)
     limit = AGAIN_DEG[part] if part in ARMS else AGAIN_DEG["leg"]
@@ -168,6 +171,13 @@ def _slipped(place: str, seen: Sequence[Evidence]) -> list[Problem]:
             angle = float(np.degrees(np.arccos(np.clip(one.seen @ again.seen, -1, 1))))
             if angle > limit:
                 out.append(Problem("slipped", place, step, angle))
+    weighed = [one for one in _weighed(seen) if one.turn_deg]
+    for one, other in itertools.combinations(weighed, 2):
+        if abs(np.dot(one.expected.toward, other.expected.toward)) < 0.9:
+            continue
+        angle = float(np.degrees(np.arccos(min(1.0, abs(float(one.seen @ other.seen))))))
+        if angle > SAME_AXIS * np.hypot(np.mean(one.expected.sigma_deg), np.mean(other.expected.sigma_deg)):
+            out.append(Problem("axes_differ", place, other.step, angle))
     return out
 
 

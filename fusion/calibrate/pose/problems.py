@@ -50,6 +50,8 @@ WORDS: dict[str, str] = {
     "movement changed; tighten the strap and repeat",
     "slipped": "{place}: the {step} at the end differs by {much:.0f} deg from the first: the sensor slipped, "
     "or the pose was another; tighten the strap and repeat",
+    "axes_differ": "{place}: the {step} turned about an axis {much:.0f} deg off an earlier one: the "
+    "sensor slipped, or the movement was another; tighten the strap and repeat",
     "swapped": "{place}: it moves as the other side does: the left and the right sensor are swapped, or "
     "'worn_on' in the rig is",
     "contradicts": "{place}: the {step} is {much:.0f} deg off what the others show: {cause}",

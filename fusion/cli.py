@@ -27,6 +27,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "export": ("fusion.commands.export", "write a session as CSV, MCAP, WAV or MP4"),
     "import": ("fusion.commands.importing", "turn an XDF file or a public data set into sessions"),
     "calibrate": ("fusion.commands.calibrate", "calibrate devices: calibrate --help lists what"),
+    "triangulate": ("fusion.commands.triangulate", "find a person in 3D from several calibrated cameras"),
     "board": ("fusion.commands.board", "write the board that cameras are calibrated with, as a PDF"),
     "drive": ("fusion.commands.drive", "run one device of a rig on another host"),
     "keys": ("fusion.commands.keys", "the keys of this machine, and those its bus lets in"),
@@ -42,7 +43,7 @@ USAGE_ERROR = 2
 
 def usage() -> str:
     """Return the text of ``chorus --help``."""
-    verbs = "\n".join(f"  {verb:<9} {what}" for verb, (_, what) in VERBS.items())
+    verbs = "\n".join(f"  {verb:<11} {what}" for verb, (_, what) in VERBS.items())
     return (
         "usage: chorus VERB [...]\n\n"
         "Record camera, wearable IMUs and microphone in one time; fuse them into pose and action.\n\n"

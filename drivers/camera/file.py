@@ -35,6 +35,8 @@ class VideoFileConfig:
         size: width and height to scale to, px.
         quality: of the JPEG, 1..100.
         cache_mb: a looped video whose JPEGs fit into this is encoded once only.
+        start_s: session time of the first picture, s: files of one film that start together are in step.
+            Pictures whose time has passed when the file is open are left out and counted. 0: at once.
     """
 
     path: str
@@ -43,8 +45,11 @@ class VideoFileConfig:
     size: tuple[int, int] | None = None
     quality: int = 90
     cache_mb: int = 256
+    start_s: float = 0.0
 
     def __post_init__(self) -> None:
+        if not 0 <= self.start_s <= 86_400:
+            raise ValueError("start_s must be 0 (at once) to 86400")
         if not 0 <= self.fps <= 1000:
             raise ValueError("fps must be 0 (the file's own pace) to 1000")
         if not 1 <= self.quality <= 100:
@@ -76,6 +81,11 @@ class VideoFileDriver(PlayedDriver[VideoFileConfig]):
             properties={"codec": codec, "file_rate_hz": f"{rate:.6g}"},
         )
         return path, info, rate
+
+    def _agreed_start(self) -> int | None:
+        if not self.config.start_s:
+            return None
+        return self.context.epoch_ns + round(self.config.start_s * 1e9)
 
     def _payload(self, picture: Any) -> Any:
         return to_payload(picture, self.context.store, self.config.quality)

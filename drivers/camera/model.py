@@ -5,8 +5,8 @@
     world (m) --rotation, translation--> camera (x right, y down, z forward) --lens--> picture (px)
 
 A calibration file of a camera (:mod:`drivers.calibration`) holds one, and so it goes with its stream into
-every session: see :func:`parts_of`, :func:`properties_of` and :func:`model_of`. Picture coordinates are OpenCV's,
-(0, 0) at the centre of the first pixel. Distortion is OpenCV's, in its order of coefficients:
+every session: see :func:`parts_of`, :func:`properties_of` and :func:`model_of`. Picture coordinates are
+OpenCV's, (0, 0) at the centre of the first pixel. Distortion is OpenCV's, in its order of coefficients:
 
 * ``brown``: k1 k2 p1 p2 k3 (Brown 1966, Conrady 1919)
 * ``rational``: k1 k2 p1 p2 k3 k4 k5 k6, for wide lenses

@@ -93,6 +93,10 @@ class PlayedDriver(Driver[C]):
     def _payload(self, picture: Any) -> Any:
         """Return a picture as one row: an array or JPEG bytes."""
 
+    def _agreed_start(self) -> int | None:
+        """Return when the first picture is due, ns of the host's monotonic clock; None: when it is read."""
+        return None
+
     _SLOWER = "Set a lower 'fps'"
 
     def open(self) -> StreamInfo:
@@ -107,6 +111,10 @@ class PlayedDriver(Driver[C]):
         self._stop, self._begun = threading.Event(), threading.Event()
         self._queue = queue.Queue(AHEAD)
         self._next, self._end, self._left_out, self._start = None, None, 0, 0
+        agreed = self._agreed_start()
+        if agreed is not None:
+            self._start = agreed
+            self._begun.set()
         self._thread = threading.Thread(target=self._produce, args=(path,), daemon=True)
         self._thread.start()
         return info

@@ -28,6 +28,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal, NamedTuple
 
 from drivers.imu.columns import CLOCK, COUNTER, column, factor
+from drivers.imu.osc import messages
 from drivers.typed import build
 
 Format = Literal["json", "csv", "osc"]
@@ -189,15 +190,6 @@ def _csv_place(config: SourceConfig) -> Callable[[Any], Found]:
     return find
 
 
-def _osc(data: bytes) -> Iterable[Any]:
-    from pythonosc.osc_packet import OscPacket, ParseError
-
-    try:
-        return [timed.message for timed in OscPacket(data).messages]
-    except ParseError as error:
-        raise ValueError(str(error)) from error
-
-
 def _osc_place(config: SourceConfig) -> Callable[[Any], Found]:
     if not isinstance(config.at, str) or not config.at.startswith("/") or config.tag is not None:
         raise ValueError("'at' is an OSC address, such as /*/accel")
@@ -220,5 +212,5 @@ def _number(value: Any) -> float:
     return number
 
 
-READERS: dict[Format, Callable[[bytes], Iterable[Any]]] = {"json": _json, "csv": _csv, "osc": _osc}
+READERS: dict[Format, Callable[[bytes], Iterable[Any]]] = {"json": _json, "csv": _csv, "osc": messages}
 """Format to what yields the messages of a datagram, or raises a ValueError or RecursionError."""

@@ -246,6 +246,9 @@ def _sound(
         far = np.linalg.norm(off, axis=1)
         if far.max() > corner:  # one wrong corner turns the whole board: its pose is found without it
             far = _off_without(view, solution, board, lens, corner)
+            if far.max() <= corner:  # all fit another pose: calibration is stuck at the board's mirror image
+                gone.append(view.name)
+                continue
         rest = view.only(far <= corner)
         if len(rest) < max(FEWEST, len(view) // 2) or np.sqrt((far[far <= corner] ** 2).mean()) > limit:
             gone.append(view.name)

@@ -10,6 +10,10 @@ from fusion.commands.arguments import UsageError
 WHAT: dict[str, tuple[str, str]] = {
     "latency": ("fusion.commands.calibrate_latency", "constant delays, from claps that several streams saw"),
     "camera": ("fusion.commands.calibrate_camera", "a camera's lens, from pictures of a board"),
+    "extrinsics": (
+        "fusion.commands.calibrate_extrinsics",
+        "where several cameras stand, from a board they share",
+    ),
     "imu": ("fusion.commands.calibrate_imu", "biases and scales of a sensor, from rests in six positions"),
     "pose": (
         "fusion.commands.calibrate_pose",

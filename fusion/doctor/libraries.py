@@ -16,7 +16,6 @@ LIBRARIES: tuple[tuple[str, str], ...] = (
     ("zmq", "pyzmq"),
     ("msgspec", "msgspec"),
     ("serial", "pyserial"),
-    ("pythonosc", "python-osc"),
     ("sounddevice", "sounddevice"),
     ("soundfile", "soundfile"),
     ("cv2", "opencv-python"),

@@ -100,14 +100,14 @@ def adjust(
         slope = seen.metric @ slope  # px per m in the camera's frame
         # Of exp(w) R: the derivative at w of turning the point that R has turned, by the left Jacobian of w.
         steps = x.reshape(-1, 6)
-        left = _left_jacobian(steps[:, :3])
+        left = left_jacobian(steps[:, :3])
         camera_left = np.concatenate([np.zeros((1, 3, 3)), left[: cameras - 1]])
         into = turns[seen.camera]
         blocks = np.concatenate(
             [
-                -slope @ _cross(lever) @ camera_left[seen.camera],
+                -slope @ cross(lever) @ camera_left[seen.camera],
                 slope,
-                -slope @ into @ _cross(board_lever) @ left[cameras - 1 :][seen.board],
+                -slope @ into @ cross(board_lever) @ left[cameras - 1 :][seen.board],
                 slope @ into,
             ],
             axis=2,
@@ -152,19 +152,19 @@ def _at(
     return np.column_stack([at[:, :2], np.maximum(at[:, 2], 1e-3)]), lever, board_lever
 
 
-def _cross(vectors: Floats) -> Floats:
+def cross(vectors: Floats) -> Floats:
     """Return (..., 3, 3) with ``cross(v) @ w = v x w``."""
     x, y, z = np.moveaxis(vectors, -1, 0)
     zero = np.zeros_like(x)
     return np.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1).reshape(*vectors.shape[:-1], 3, 3)
 
 
-def _left_jacobian(vectors: Floats) -> Floats:
+def left_jacobian(vectors: Floats) -> Floats:
     """Return (..., 3, 3): ``exp(w + d) = exp(J d) exp(w)`` (Sola and others, 2018, eq. 145)."""
     angle = np.linalg.norm(vectors, axis=-1)[..., None, None]
     small = angle < 1e-5
     safe = np.where(small, 1.0, angle)
     once = np.where(small, 0.5, (1 - np.cos(safe)) / safe**2)
     twice = np.where(small, 1 / 6, (safe - np.sin(safe)) / safe**3)
-    skew = _cross(vectors)
+    skew = cross(vectors)
     return np.eye(3) + once * skew + twice * skew @ skew

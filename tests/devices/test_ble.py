@@ -69,6 +69,7 @@ class Sending:
         self, air: Air, packets: Callable[[int], bytes], period_s: float, lost: tuple[int, ...] = ()
     ) -> None:
         self.air, self.packets, self.period_s, self.lost = air, packets, period_s, lost
+        self.sent = 0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -78,6 +79,7 @@ class Sending:
             if self._stop.is_set():
                 return
         for n in range(10_000):
+            self.sent = n
             if self._stop.wait(self.period_s):
                 return
             if n not in self.lost:
@@ -96,7 +98,11 @@ def air() -> Iterator[Callable[..., Air]]:
         made.append(Air(name, notify, control))
         return made[-1]
 
-    make.sending = lambda *args, **options: made.append(Sending(*args, **options))
+    def sending(*args, **options) -> Sending:
+        made.append(Sending(*args, **options))
+        return made[-1]
+
+    make.sending = sending
     yield make
     for one in reversed(made):
         one.stop() if isinstance(one, Sending) else one.close()
@@ -168,7 +174,7 @@ def test_a_lost_connection_is_told_and_the_device_can_be_opened_again_when_it_is
 
 def test_what_a_sensor_out_of_reach_counted_meanwhile_is_on_the_ledger_to_the_row(air) -> None:
     radio = air()
-    air.sending(radio, packet, 0.02)
+    sensor = air.sending(radio, packet, 0.02)
     got: list[Batch] = []
     with (
         Hub() as hub,
@@ -184,6 +190,9 @@ def test_what_a_sensor_out_of_reach_counted_meanwhile_is_on_the_ledger_to_the_ro
         radio.vanish()
         while not isinstance(one := subscriber.receive(20.0), Event):  # it is told that the device is gone
             got += [one] if isinstance(one, Batch) else []
+        gone = sensor.sent
+        while sensor.sent < gone + 25:  # it counts on, out of reach
+            subscriber.receive(0.1)
         radio.call(radio.advertise())
         before = sum(map(len, got))
         while sum(map(len, got)) < before + 100:

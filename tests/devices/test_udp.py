@@ -227,6 +227,27 @@ def test_datagrams_made_to_hurt_are_refused(format: str, nasty: bytes) -> None:
     assert parser.damaged + parser.others == 1
 
 
+def test_osc_arguments_of_every_type_are_read_past_and_numbers_found() -> None:
+    """python-osc writes the messages: not our own idea of the format."""
+    from drivers.imu.osc import messages
+
+    builder = OscMessageBuilder("/a")
+    for value, kind in (
+        ("text", "s"),
+        (b"blob!", "b"),
+        (7, "i"),
+        (True, "T"),
+        (2**40, "h"),
+        (0.1, "d"),
+        (None, "N"),
+        (1.5, "f"),
+    ):
+        builder.add_arg(value, kind)
+    (found,) = messages(builder.build().dgram)
+    assert found.address == "/a"
+    assert found.params == ["text", None, 7, True, 2**40, 0.1, None, 1.5]
+
+
 class Phone:
     """Sends to a driver once it listens."""
 

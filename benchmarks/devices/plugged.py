@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.imu.witmotion import packet
+from drivers.imu.serial.witmotion import packet
 
 TICK_S = 0.001
 PLUGGED_S, AWAY_S = (0.8, 1.6), (0.15, 2.0)

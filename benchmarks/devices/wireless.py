@@ -21,11 +21,11 @@ import time
 import numpy as np
 
 from drivers.base import DriverContext
-from drivers.imu.datagram import DatagramParser
-from drivers.imu.packet import Layout
-from drivers.imu.packets import PacketParser
 from drivers.imu.parser import Parser
-from drivers.imu.udp import APPS, UdpImuConfig, UdpImuDriver
+from drivers.imu.wireless.datagram import DatagramParser
+from drivers.imu.wireless.packet import Layout
+from drivers.imu.wireless.packets import PacketParser
+from drivers.imu.wireless.udp import APPS, UdpImuConfig, UdpImuDriver
 
 RATE, CORE_GOAL = 200, 4.0
 FIELDS = [

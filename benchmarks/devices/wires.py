@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.imu import bno08x, witmotion, ximu3, xsens
-from drivers.imu.lines import LinesParser
 from drivers.imu.parser import Parser
-from drivers.imu.xdi import ACCELERATION, COUNTER, MAGNETIC, QUATERNION, RATE, SAMPLE_TIME, block
+from drivers.imu.serial import bno08x, witmotion, ximu3, xsens
+from drivers.imu.serial.lines import LinesParser
+from drivers.imu.serial.xdi import ACCELERATION, COUNTER, MAGNETIC, QUATERNION, RATE, SAMPLE_TIME, block
 
 PERIOD = 4093
 """Rows after which the known values begin again; a prime."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from drivers import discovery
-from drivers.imu.probe import Heard, probe
+from drivers.imu.serial.probe import Heard, probe
 from fusion.commands.arguments import call
 
 

@@ -18,8 +18,8 @@ from drivers.base import DriverContext
 from drivers.bus import Hub, Publisher, Subscriber
 from drivers.bus.messages import Batch, Ended, Event
 from drivers.errors import DeviceError, Fault
-from drivers.imu.ble import BleImuConfig, BleImuDriver
-from drivers.imu.movella_dot import (
+from drivers.imu.wireless.ble import BleImuConfig, BleImuDriver
+from drivers.imu.wireless.movella_dot import (
     CONTROL,
     DEVICE_CONTROL,
     LONG,

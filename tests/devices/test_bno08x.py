@@ -8,7 +8,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from drivers.base import NO_TIME
-from drivers.imu.bno08x import Bno08xParser, packet
+from drivers.imu.serial.bno08x import Bno08xParser, packet
 
 DATASHEET = bytes.fromhex("AAAADE010092FF25088DFEECFFD103000000E7")
 """The example of section 1.3.5.2: yaw 0.01, pitch -1.10, roll 20.85 deg; -371, -20, 977 mg."""

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.imu.lines import LONGEST_LINE, LinesParser
+from drivers.imu.serial.lines import LONGEST_LINE, LinesParser
 
 COLUMNS = ("seq", "t", "ax", "ay", "az", "gx", "gy", "gz")
 UNITS = ("1", "us", "g", "mg", "m/s^2", "deg/s", "rad/s", "mdeg/s")

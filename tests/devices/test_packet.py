@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from drivers.base import NO_TIME
 from drivers.errors import ConfigError
-from drivers.imu.packet import Layout
-from drivers.imu.packets import PacketParser
-from drivers.imu.sequence import Stamped, Wrapping
+from drivers.imu.wireless.packet import Layout
+from drivers.imu.wireless.packets import PacketParser
+from drivers.imu.wireless.sequence import Stamped, Wrapping
 
 G = 9.80665
 SIX = [

@@ -12,7 +12,7 @@ from test_serial_imu import indices, until, witmotion
 
 from drivers.base import DriverContext
 from drivers.errors import DeviceError, Fault
-from drivers.imu.serial import SerialImuConfig, SerialImuDriver
+from drivers.imu.serial.driver import SerialImuConfig, SerialImuDriver
 from drivers.ports import PortFinder
 
 CONTEXT = DriverContext("wrist")

@@ -10,7 +10,7 @@ import pytest
 from device_wires import Uart
 
 from benchmarks.devices.wires import wires
-from drivers.imu.probe import held, probe
+from drivers.imu.serial.probe import held, probe
 from fusion.commands.devices import main
 
 WIRES = {wire.name: wire for wire in wires(seed=6)}

@@ -8,7 +8,7 @@ from device_wires import Uart, gather, joined, losses
 from benchmarks.devices.wires import Wire, wires
 from drivers.base import DriverContext
 from drivers.errors import DeviceError, Fault
-from drivers.imu.serial import SerialImuConfig, SerialImuDriver
+from drivers.imu.serial.driver import SerialImuConfig, SerialImuDriver
 
 CONTEXT = DriverContext(stream="wrist")
 WIRES = wires(seed=5)

@@ -11,9 +11,9 @@ from device_wires import gather, joined, losses
 
 from drivers.base import DriverContext, Samples
 from drivers.errors import DeviceError, Fault
-from drivers.imu.port_errors import port_error
-from drivers.imu.serial import SerialImuConfig, SerialImuDriver
-from drivers.imu.witmotion import packet
+from drivers.imu.serial.driver import SerialImuConfig, SerialImuDriver
+from drivers.imu.serial.port_errors import port_error
+from drivers.imu.serial.witmotion import packet
 
 CONTEXT = DriverContext(stream="wrist", worn_on="right_forearm")
 PATIENCE = 0.4

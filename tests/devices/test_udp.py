@@ -19,8 +19,8 @@ from pythonosc.osc_message_builder import OscMessageBuilder
 
 from drivers.base import NO_TIME, DriverContext
 from drivers.errors import ConfigError, DeviceError, Fault
-from drivers.imu.datagram import DatagramParser
-from drivers.imu.udp import APPS, UdpImuConfig, UdpImuDriver
+from drivers.imu.wireless.datagram import DatagramParser
+from drivers.imu.wireless.udp import APPS, UdpImuConfig, UdpImuDriver
 
 G = 9.80665
 JSON = [
@@ -229,7 +229,7 @@ def test_datagrams_made_to_hurt_are_refused(format: str, nasty: bytes) -> None:
 
 def test_osc_arguments_of_every_type_are_read_past_and_numbers_found() -> None:
     """python-osc writes the messages: not our own idea of the format."""
-    from drivers.imu.osc import messages
+    from drivers.imu.wireless.osc import messages
 
     builder = OscMessageBuilder("/a")
     for value, kind in (

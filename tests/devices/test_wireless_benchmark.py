@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from benchmarks.devices.wireless import FIELDS, datagram, fuzz, phone
-from drivers.imu.datagram import DatagramParser
+from drivers.imu.wireless.datagram import DatagramParser
 
 
 def test_a_phone_loses_nothing_and_what_it_sends_is_what_arrives() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from drivers.imu.ximu3 import LONGEST, XImu3Parser, binary, text
+from drivers.imu.serial.ximu3 import LONGEST, XImu3Parser, binary, text
 
 MANUAL_TEXT = b"I,1000000,0.0000,0.0000,0.0000,0.0000,0.0000,1.0000\r\n"
 MANUAL_BINARY = bytes.fromhex("C940420F0000000000" + "00" * 20 + "0000803F0A")

@@ -7,9 +7,9 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from drivers.base import NO_TIME
-from drivers.imu import xdi
-from drivers.imu.xdi import block
-from drivers.imu.xsens import XsensParser, message
+from drivers.imu.serial import xdi
+from drivers.imu.serial.xdi import block
+from drivers.imu.serial.xsens import XsensParser, message
 
 FORCE, RATE, TURN = (0.25, -9.5, 1.125), (0.5, -0.75, 2.0), (0.5, -0.5, 0.5, 0.5)
 

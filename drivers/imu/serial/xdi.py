@@ -1,4 +1,4 @@
-"""Data of an MTData2 message of :mod:`drivers.imu.xsens`: blocks of identifier (XDI), size and numbers."""
+"""Data of an MTData2 message (see :mod:`.xsens`): blocks of identifier (XDI), size and numbers."""
 
 from __future__ import annotations
 

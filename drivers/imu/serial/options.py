@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal
 
-from drivers.imu.lines import LinesParser
 from drivers.imu.parser import Parser
-from drivers.imu.protocols import PROTOCOLS
-from drivers.imu.witmotion import WitMotionParser
-from drivers.imu.ximu3 import XImu3Parser
+from drivers.imu.serial.lines import LinesParser
+from drivers.imu.serial.protocols import PROTOCOLS
+from drivers.imu.serial.witmotion import WitMotionParser
+from drivers.imu.serial.ximu3 import XImu3Parser
 from drivers.ports import check_port
 
 
@@ -27,7 +27,7 @@ class SerialImuConfig:
         range_g, range_dps: full scale of a WitMotion sensor, g and deg/s.
         magnetic_ut: uT in one count of a WitMotion magnetometer.
         earth: axes that an x-IMU3's settings name for its orientation.
-        columns, units, counter_bits: of ``lines``, see :class:`drivers.imu.lines.LinesParser`.
+        columns, units, counter_bits: of ``lines``, see :class:`drivers.imu.serial.lines.LinesParser`.
         patience_s: how long nothing may come before the sensor counts as failed.
     """
 

@@ -15,11 +15,11 @@ from typing import Any
 
 from drivers.base import Driver, DriverContext, Samples, StreamInfo
 from drivers.errors import DeviceError, Fault
-from drivers.imu.options import SerialImuConfig
 from drivers.imu.parser import Parser, Rows
-from drivers.imu.port_errors import no_port, port_error
-from drivers.imu.protocols import BAUDRATES, Candidates, identify
 from drivers.imu.rate import nominal_rate
+from drivers.imu.serial.options import SerialImuConfig
+from drivers.imu.serial.port_errors import no_port, port_error
+from drivers.imu.serial.protocols import BAUDRATES, Candidates, identify
 from drivers.ports import PortFinder, known_ports
 
 PACE_S = 0.004

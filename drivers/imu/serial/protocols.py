@@ -6,11 +6,11 @@ import dataclasses
 import time
 from collections.abc import Callable, Mapping
 
-from drivers.imu.bno08x import Bno08xParser
 from drivers.imu.parser import Parser
-from drivers.imu.witmotion import WitMotionParser
-from drivers.imu.ximu3 import XImu3Parser
-from drivers.imu.xsens import XsensParser
+from drivers.imu.serial.bno08x import Bno08xParser
+from drivers.imu.serial.witmotion import WitMotionParser
+from drivers.imu.serial.ximu3 import XImu3Parser
+from drivers.imu.serial.xsens import XsensParser
 
 PROTOCOLS: dict[str, Callable[[], Parser]] = {
     "witmotion": WitMotionParser,

@@ -39,11 +39,11 @@ import math
 import struct
 from typing import Any, Literal
 
-from drivers.imu.ble import BleDriver, Protocol, check_target
-from drivers.imu.ble_link import Target, Write
-from drivers.imu.packet import Layout
-from drivers.imu.packets import PacketParser, Values
 from drivers.imu.parser import INERTIAL_CHANNELS, ORIENTATION_CHANNELS, STANDARD_GRAVITY
+from drivers.imu.wireless.ble import BleDriver, Protocol, check_target
+from drivers.imu.wireless.ble_link import Target, Write
+from drivers.imu.wireless.packet import Layout
+from drivers.imu.wireless.packets import PacketParser, Values
 
 UUID = "1517{}-4947-11e9-8646-d663bd873d93"
 DEVICE_CONTROL, CONTROL = UUID.format("1002"), UUID.format("2001")
@@ -133,11 +133,11 @@ class MovellaDotDriver(BleDriver[MovellaDotConfig]):
 
     @property
     def patience_s(self) -> float:
-        """See :class:`drivers.imu.ble.BleDriver`."""
+        """See :class:`drivers.imu.wireless.ble.BleDriver`."""
         return self.config.patience_s
 
     def protocol(self) -> Protocol:
-        """See :class:`drivers.imu.ble.BleDriver`."""
+        """See :class:`drivers.imu.wireless.ble.BleDriver`."""
         config, payload = self.config, _PAYLOADS[self.config.mode]
         target = Target(
             config.address,

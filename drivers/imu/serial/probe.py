@@ -7,9 +7,9 @@ from pathlib import Path
 
 from drivers.base import DriverContext
 from drivers.errors import DeviceError, Fault
-from drivers.imu.options import SerialImuConfig
 from drivers.imu.parser import Parser
-from drivers.imu.serial import SerialImuDriver
+from drivers.imu.serial.driver import SerialImuDriver
+from drivers.imu.serial.options import SerialImuConfig
 
 PATIENCE_S = 3.0
 """How long to wait for a first byte: boards that reset when their port is opened take 2 s to start."""

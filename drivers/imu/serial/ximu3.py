@@ -33,7 +33,6 @@ import re
 import struct
 from typing import Literal, NamedTuple
 
-from drivers.imu.numbering import ByTime
 from drivers.imu.parser import (
     INERTIAL_CHANNELS,
     MAGNETIC_CHANNELS,
@@ -43,6 +42,7 @@ from drivers.imu.parser import (
     Rows,
 )
 from drivers.imu.rotation import NED_TO_ENU, Quaternion, from_euler, from_matrix, multiply
+from drivers.imu.serial.numbering import ByTime
 
 END, ESCAPE = b"\n", b"\xdb"
 LONGEST = 1024

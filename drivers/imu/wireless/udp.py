@@ -21,10 +21,10 @@ from typing import Any, Literal
 
 from drivers.base import Driver, DriverContext, Samples, StreamInfo
 from drivers.errors import DeviceError, Fault
-from drivers.imu.datagram import LONGEST, DatagramParser
-from drivers.imu.pace import nominal_rate
-from drivers.imu.packet import Layout
-from drivers.imu.packets import PacketParser
+from drivers.imu.wireless.datagram import LONGEST, DatagramParser
+from drivers.imu.wireless.pace import nominal_rate
+from drivers.imu.wireless.packet import Layout
+from drivers.imu.wireless.packets import PacketParser
 
 APPS: dict[str, tuple[Literal["json", "csv", "osc"], list[dict[str, Any]]]] = {
     # 1-10.github.io/zigsim/features/motion.html; Core Motion's axes: at rest gravity reads -1 where up is +1.
@@ -77,8 +77,8 @@ class UdpImuConfig:
         listen: address and port; 0.0.0.0 is every network of this machine.
         app: a sender whose format is known; else ``format`` with ``fields``, or ``packet``.
         format: of the datagrams.
-        fields: where their numbers are, see :class:`drivers.imu.message.SourceConfig`.
-        packet: layout of binary ones, see :class:`drivers.imu.packet.PacketConfig`.
+        fields: where their numbers are, see :class:`drivers.imu.wireless.message.SourceConfig`.
+        packet: layout of binary ones, see :class:`drivers.imu.wireless.packet.PacketConfig`.
         sender: the address that they come from; others are left out.
         rate_hz: nominal samples per second; 0: measured when opened.
         patience_s: how long nothing may come before the sender counts as failed.

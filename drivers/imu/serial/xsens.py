@@ -29,10 +29,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from drivers.imu import xdi
-from drivers.imu.numbering import ByCounter, ByTime
 from drivers.imu.parser import INERTIAL_CHANNELS, MAGNETIC_CHANNELS, ORIENTATION_CHANNELS, Parser, Rows
-from drivers.imu.xdi import Layout, Values
+from drivers.imu.serial import xdi
+from drivers.imu.serial.numbering import ByCounter, ByTime
+from drivers.imu.serial.xdi import Layout, Values
 
 PREAMBLE, MTDATA2, EXTENDED = 0xFA, 0x36, 0xFF
 LONGEST = 2048
@@ -279,7 +279,7 @@ class XsensParser(Parser):
 
 
 def message(*blocks: bytes, kind: int = MTDATA2, bus: int = 0xFF) -> bytes:
-    """Return a message of ``blocks``, see :func:`drivers.imu.xdi.block`, for simulated sensors."""
+    """Return a message of ``blocks``, see :func:`drivers.imu.serial.xdi.block`, for simulated sensors."""
     data = b"".join(blocks)
     size = bytes([len(data)]) if len(data) < EXTENDED else bytes([EXTENDED, *divmod(len(data), 256)])
     body = bytes([bus, kind]) + size + data

@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 from drivers.imu.columns import CLOCK, COUNTER, SKIPPED, channels_of
-from drivers.imu.message import READERS, Format, field_of
-from drivers.imu.packet import LARGEST
 from drivers.imu.parser import Parser
-from drivers.imu.sequence import Wrapping
+from drivers.imu.wireless.message import READERS, Format, field_of
+from drivers.imu.wireless.packet import LARGEST
+from drivers.imu.wireless.sequence import Wrapping
 
 LONGEST = 16_384
 """Bytes; a longer datagram is refused unread."""
@@ -29,7 +29,7 @@ class DatagramParser(Parser):
 
     Args:
         format: of the datagrams.
-        tree: list of :class:`drivers.imu.message.SourceConfig`, as plain values.
+        tree: list of :class:`drivers.imu.wireless.message.SourceConfig`, as plain values.
 
     Attributes:
         others: datagrams in which no field was found.

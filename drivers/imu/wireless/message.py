@@ -28,7 +28,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal, NamedTuple
 
 from drivers.imu.columns import CLOCK, COUNTER, column, factor
-from drivers.imu.osc import messages
+from drivers.imu.wireless.osc import messages
 from drivers.typed import build
 
 Format = Literal["json", "csv", "osc"]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from drivers.imu.packet import Layout, Packet
 from drivers.imu.parser import Parser
-from drivers.imu.sequence import Stamped, Wrapping
+from drivers.imu.wireless.packet import Layout, Packet
+from drivers.imu.wireless.sequence import Stamped, Wrapping
 
 Values = tuple[float, ...]
 Conversion = Callable[[Values], Values]

@@ -8,7 +8,7 @@
       notify: "6e400003-b5a3-f393-e0a9-e50e24dcca9e"
       start: [{to: "6e400002-b5a3-f393-e0a9-e50e24dcca9e", write: "01 64"}]
       rate_hz: 100
-      packet: {...}                       # see drivers.imu.packet
+      packet: {...}                       # see drivers.imu.wireless.packet
 
 What a driver of one maker adds is its :class:`Protocol`; the rest is here.
 """
@@ -23,11 +23,11 @@ from typing import Any, ClassVar, TypeVar
 
 from drivers.base import Driver, DriverContext, Samples, StreamInfo
 from drivers.errors import DeviceError, Fault
-from drivers.imu.ble_link import BleLink, Target, Write
-from drivers.imu.pace import nominal_rate
-from drivers.imu.packet import Layout
-from drivers.imu.packets import PacketParser
 from drivers.imu.parser import Rows
+from drivers.imu.wireless.ble_link import BleLink, Target, Write
+from drivers.imu.wireless.pace import nominal_rate
+from drivers.imu.wireless.packet import Layout
+from drivers.imu.wireless.packets import PacketParser
 from drivers.typed import build
 
 AGAIN_S = 3.0
@@ -226,7 +226,7 @@ class BleImuConfig:
 
     Attributes:
         notify: UUID of the characteristic that notifies, of 4 or 32 digits.
-        packet: layout of a notification, see :class:`drivers.imu.packet.PacketConfig`.
+        packet: layout of a notification, see :class:`drivers.imu.wireless.packet.PacketConfig`.
         address: of the device; on macOS the UUID that the system gives it.
         name: that it advertises, where there is no address.
         start, stop: commands, each ``{to: UUID, write: "01 02", response: true}``.

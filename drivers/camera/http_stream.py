@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import http.client
 import socket
@@ -11,6 +10,7 @@ import time
 import urllib.parse
 from collections.abc import Callable, Iterator
 
+from drivers.camera.login import basic, digest
 from drivers.camera.multipart import MultipartParser, boundary_of
 from drivers.camera.picture import Picture
 from drivers.camera.pictures import decoded
@@ -112,13 +112,31 @@ class HttpStream:
         self, url: str, connect_s: float
     ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
         parts = urllib.parse.urlsplit(url)
+        target = urllib.parse.urlunsplit(("", "", parts.path or "/", parts.query, ""))
+        login = None if parts.username is None else basic(parts)
+        connection, response = self._ask(parts, target, login, connect_s)
+        if response.status == 401 and login is not None:
+            challenges = response.headers.get_all("WWW-Authenticate") or []
+            if (login := digest(parts, target, challenges)) is not None:
+                response.close()
+                connection.close()
+                connection, response = self._ask(parts, target, login, connect_s)
+        if response.status != 200:
+            response.close()
+            connection.close()
+            look = (Fault.FAILED, "Open the address in a browser to see what the camera says")
+            fault, mend = _REFUSALS.get(response.status, look)
+            raise self._failure(fault, f"answers {response.status} {response.reason}", mend)
+        return connection, response
+
+    def _ask(
+        self, parts: urllib.parse.SplitResult, target: str, login: str | None, connect_s: float
+    ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
         maker = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         connection = maker(parts.hostname or "", parts.port or PORTS[parts.scheme], timeout=connect_s)
-        target = urllib.parse.urlunsplit(("", "", parts.path or "/", parts.query, ""))
         headers = {"Accept": "multipart/x-mixed-replace, */*"}
-        if parts.username is not None:
-            login = f"{urllib.parse.unquote(parts.username)}:{urllib.parse.unquote(parts.password or '')}"
-            headers["Authorization"] = "Basic " + base64.b64encode(login.encode()).decode()
+        if login is not None:
+            headers["Authorization"] = login
         waited_s = connect_s
         try:
             connection.connect()
@@ -138,10 +156,4 @@ class HttpStream:
                 f"cannot be reached: {getattr(error, 'strerror', None) or error}",
                 "Check the address, the port and the network",
             ) from error
-        if response.status != 200:
-            response.close()
-            connection.close()
-            look = (Fault.FAILED, "Open the address in a browser to see what the camera says")
-            fault, mend = _REFUSALS.get(response.status, look)
-            raise self._failure(fault, f"answers {response.status} {response.reason}", mend)
         return connection, response

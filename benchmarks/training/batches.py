@@ -20,6 +20,7 @@ from threadpoolctl import threadpool_limits
 from fusion.data.virtual import VirtualBatches, VirtualData
 from fusion.model.losses import LossWeights, fusion_losses
 from fusion.model.net import FusionNet, NetConfig
+from fusion.virtual.diversity import vary
 from fusion.virtual.impacts import impacts
 from fusion.virtual.kinematics import orientations
 
@@ -72,8 +73,12 @@ def parts(batches: VirtualBatches, steps: int) -> None:
     batches[0]
     for number in range(steps):
         g = torch.Generator().manual_seed(number)
-        places = timed("windows", lambda: batches.source.draw(batches.batch_size, rows, g))  # noqa: B023
-        motions = timed("windows", lambda: batches.source.windows(*places, rows))  # noqa: B023
+        diversity = batches.diversity
+        needed = rows if diversity is None else diversity.source_rows(rows)
+        places = timed("windows", lambda: batches.source.draw(batches.batch_size, needed, g))  # noqa: B023
+        motions = timed("windows", lambda: batches.source.windows(*places, needed))  # noqa: B023
+        if diversity is not None:
+            motions = timed("diversity", lambda: vary(motions, rows, diversity, g))  # noqa: B023
         joints = timed("kinematics", lambda: motions.posed().joints)  # noqa: B023
         frames = orientations(motions.rotations)
         seen = timed("cameras", lambda: sensors.cameras(joints, frames, g, sensors.lead))  # noqa: B023

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import dataclasses
 
+import roma
 import torch
 from torch import Tensor
 
 from fusion.skeletons import BODY20
+from fusion.virtual.parts import uniform
 
 _PARENT = {
     "spine": "pelvis", "neck": "spine", "head": "neck",
@@ -78,27 +80,11 @@ class AugmentConfig:
     swap: float = 0.5
 
 
-def uniform(shape: tuple[int, ...], spread: float, generator: torch.Generator) -> Tensor:
-    """Return values in [-spread, spread)."""
-    return (torch.rand(shape, generator=generator) * 2.0 - 1.0) * spread
-
-
-def rotation_vectors_to_matrices(vectors: Tensor) -> Tensor:
-    """Rodrigues: (..., 3) rad -> (..., 3, 3)."""
-    angle = vectors.norm(dim=-1, keepdim=True).clamp(min=1e-9)
-    x, y, z = (vectors / angle).unbind(-1)
-    zero = torch.zeros_like(x)
-    k = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], dim=-1).unflatten(-1, (3, 3))
-    angle = angle[..., None]
-    eye = torch.eye(3, dtype=vectors.dtype)
-    return eye + angle.sin() * k + (1.0 - angle.cos()) * (k @ k)
-
-
 def random_rotations(batch: int, degrees: float, generator: torch.Generator) -> Tensor:
     """Return (B, 3, 3) rotations about random axes by up to ``degrees``."""
     axis = torch.randn(batch, 3, generator=generator)
     axis = axis / axis.norm(dim=-1, keepdim=True).clamp(min=1e-6)
-    return rotation_vectors_to_matrices(axis * uniform((batch, 1), degrees, generator).deg2rad())
+    return roma.rotvec_to_rotmat(axis * uniform((batch, 1), degrees, generator).deg2rad())
 
 
 def change_body(joints: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:
@@ -114,7 +100,7 @@ def change_body(joints: Tensor, config: AugmentConfig, generator: torch.Generato
     tilt = torch.zeros(batch, 3)
     tilt[:, 0] = uniform((batch,), config.tilt_deg, generator).deg2rad()
     tilt[:, 2] = uniform((batch,), config.tilt_deg, generator).deg2rad()
-    rotation = rotation_vectors_to_matrices(tilt) @ rotation_vectors_to_matrices(turn)
+    rotation = roma.rotvec_to_rotmat(tilt) @ roma.rotvec_to_rotmat(turn)
     relative = torch.einsum("jk,btkc->btjc", _CHAIN, bones * length)
     relative = torch.einsum("bcd,btjd->btjc", rotation, relative)
     # The path of the pelvis turns with the body, about where the window begins.
@@ -135,7 +121,7 @@ def change_sensor(inertial: Tensor, config: AugmentConfig, generator: torch.Gene
     fit = random_rotations(batch, config.sensor_deg, generator)
     heading = torch.zeros(batch, 3)
     heading[:, 2] = uniform((batch,), torch.pi, generator)
-    world = rotation_vectors_to_matrices(heading)
+    world = roma.rotvec_to_rotmat(heading)
     gain = 1.0 + uniform((batch, 1, 2), config.force_gain, generator)
     force = torch.einsum("bcd,btd->btc", fit, force) * gain[..., :1]
     rate = torch.einsum("bcd,btd->btc", fit, rate) * gain[..., 1:]

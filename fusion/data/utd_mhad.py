@@ -19,10 +19,11 @@ from torch.utils.data import DataLoader, Sampler
 
 from drivers.errors import ConfigError
 from drivers.places import PLACES
-from fusion.data.augment import AugmentConfig, change_body, change_sensor, lose_joints, uniform
+from fusion.data.augment import AugmentConfig, change_body, change_sensor, lose_joints
 from fusion.data.batches import Batch, empty_features, person_boxes, project, unknown_targets
 from fusion.inertial.orientation import OrientationFilter, six_d
 from fusion.skeletons import BODY20, KINECT20
+from fusion.virtual.parts import uniform
 from recordings.importers.utd_mhad import (
     ACTIONS,
     DEPTH_FOCAL_PX,

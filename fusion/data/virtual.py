@@ -2,7 +2,7 @@
 
 ::
 
-    motions -> windows (N, lead + T) -> VirtualSensors -> Batch
+    motions -> windows (N, lead + T) -> diversity -> VirtualSensors -> Batch
                in worker processes: a batch depends on its number and the seed alone
 
 Simulated bodies by default; the motion sets of :mod:`fusion.virtual.library` where they are named.
@@ -11,7 +11,7 @@ Simulated bodies by default; the motion sets of :mod:`fusion.virtual.library` wh
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import pytorch_lightning as pl
@@ -22,13 +22,11 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from drivers.errors import DataError
 from drivers.simulator.actions import ACTIONS
 from fusion.data.batches import Batch
+from fusion.virtual.diversity import Diversity, vary
 from fusion.virtual.library import Library
 from fusion.virtual.motion import Motion, Motions
 from fusion.virtual.sensing import SensorRanges, VirtualSensors
 from fusion.virtual.simulated import simulated
-
-Change = Callable[[Motions, torch.Generator], Motions]
-"""What makes other windows of windows: other bodies, tempo, sides."""
 
 
 class Source(Protocol):
@@ -90,7 +88,7 @@ class VirtualBatches(Dataset[Batch]):
         seed: of everything random.
         actions: names of the classes, in the order of the network's; by default the source's. Actions that
             are not among them are unknown.
-        change: done to the windows before they are sensed.
+        diversity: how motion is varied before it is sensed; None: not at all.
     """
 
     def __init__(
@@ -101,12 +99,12 @@ class VirtualBatches(Dataset[Batch]):
         ranges: SensorRanges | None = None,
         seed: int = 0,
         actions: Sequence[str] | None = None,
-        change: Change | None = None,
+        diversity: Diversity | None = None,
     ) -> None:
         self.source = source
         self.ticks, self.batch_size = ticks, batch_size
         self.sensors = VirtualSensors(ranges, source.rate_hz)
-        self.seed, self.change = seed, change
+        self.seed, self.diversity = seed, diversity
         known = tuple(source.actions if actions is None else actions)
         numbers = [known.index(name) if name in known else -1 for name in source.actions]
         self._actions = torch.tensor([*numbers, -1])  # the last one is what -1 becomes
@@ -115,10 +113,11 @@ class VirtualBatches(Dataset[Batch]):
         """Return batch ``number``: the same each time."""
         g = torch.Generator().manual_seed((self.seed * 1_000_003 + number) % (1 << 62))
         rows = self.sensors.lead + self.ticks
-        windows = self.source.windows(*self.source.draw(self.batch_size, rows, g), rows)
+        needed = rows if self.diversity is None else self.diversity.source_rows(rows)
+        windows = self.source.windows(*self.source.draw(self.batch_size, needed, g), needed)
+        if self.diversity is not None:
+            windows = vary(windows, rows, self.diversity, g)
         windows = dataclasses.replace(windows, action=self._actions[windows.action])
-        if self.change is not None:
-            windows = self.change(windows, g)
         return self.sensors(windows, g)
 
 
@@ -158,6 +157,7 @@ class VirtualData(pl.LightningDataModule):
         batches: in an epoch.
         val_batches: in a validation.
         ranges: of the sensors.
+        diversity: how the motion to learn from is varied; None: not at all.
         workers: processes that make batches while the network learns; 0: none, they are made in between.
         fixed: the same batches in each epoch, to see whether a network can learn them at all.
         seed: of everything random.
@@ -178,6 +178,7 @@ class VirtualData(pl.LightningDataModule):
         batches: int = 100,
         val_batches: int = 8,
         ranges: SensorRanges | None = None,
+        diversity: Diversity | None = Diversity(),  # noqa: B008  (frozen)
         workers: int = 1,
         fixed: bool = False,
         seed: int = 0,
@@ -187,7 +188,7 @@ class VirtualData(pl.LightningDataModule):
         self.counts = {"train": train_clips, "val": val_clips}
         self.seconds, self.window_s, self.rate_hz = seconds, window_s, rate_hz
         self.batch_size, self.batches, self.val_batches = batch_size, batches, val_batches
-        self.ranges, self.workers = ranges or SensorRanges(), workers
+        self.ranges, self.diversity, self.workers = ranges or SensorRanges(), diversity, workers
         self.fixed, self.seed = fixed, seed
         self._library: Library | None = None
         self._data: dict[str, VirtualBatches] = {}
@@ -221,8 +222,9 @@ class VirtualData(pl.LightningDataModule):
                 self.action_names = source.actions
             seed = self.seed if part == "train" else self.seed + 7_777_777
             ticks = int(self.window_s * self.rate_hz)
+            diversity = self.diversity if part == "train" else None
             self._data[part] = VirtualBatches(
-                source, ticks, self.batch_size, self.ranges, seed, self.action_names
+                source, ticks, self.batch_size, self.ranges, seed, self.action_names, diversity
             )
 
     def train_dataloader(self) -> DataLoader[Batch]:

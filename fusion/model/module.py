@@ -13,9 +13,9 @@ from torchmetrics.classification import MulticlassAccuracy
 
 from drivers.errors import ConfigError
 from fusion.data.batches import Batch
+from fusion.evaluate.position import MPJPE, PAMPJPE, PCK
 from fusion.model.checkpoint import load_net
 from fusion.model.losses import LossWeights, fusion_losses, pooled_logits
-from fusion.model.metrics import MPJPE, PAMPJPE, PCK
 from fusion.model.net import FusionNet, NetConfig
 
 

@@ -62,7 +62,7 @@ def ideal(
     Args:
         joints: (N, T, 20, 3) m, world frame, z up.
         orientations: (N, T, 16, 3, 3) segment to world, in the order of PLACES.
-        rate_hz: frames per second; 60 or more, since motion is differentiated over 0.15 s.
+        rate_hz: frames per second; 60 or more, since motion is differentiated over 0.18 s.
         offsets: (N, 16, 3) m from the joint of each place, segment frame; default :data:`OFFSETS`.
         mounting: (N, 16, 3, 3) sensor to segment; default identity.
     """

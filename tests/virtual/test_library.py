@@ -264,6 +264,16 @@ def test_real_sets_are_people_who_stand_on_the_ground(name, wanted, rig, unit, t
                 if int(bent.sum()) > 10:
                     axis = torch.rad2deg(torch.atan2(z[bent, 1], way * z[bent, 0]))
                     assert float(axis.abs().median()) < 8.0, (upper, side)
+        # A foot that stands is flat, but for the wide stances of fighters, whose feet roll by up to 20 deg;
+        # people who walk hold trunk and head upright, but not who walks by stealth.
+        for foot, side in enumerate(("left", "right")):
+            still = motion.contacts[:, foot] & (motion.soles[:, foot, :, 2].amax(dim=-1) < 0.05)
+            if int(still.sum()) > 20 and name != "cmu_dance":
+                up = motion.orientations[still, PLACE[f"{side}_foot"], 2, 2].median()
+                assert float(torch.rad2deg(torch.arccos(up))) < 14.0
+        for segment in ("pelvis", "chest", "head") if name in ("bandai", "cmu") else ():
+            up = motion.orientations[:, PLACE[segment], 2, 2].median()
+            assert float(torch.rad2deg(torch.arccos(up))) < 35.0, segment
         head = motion.joints[:, JOINT["head"]] - motion.joints[:, JOINT["neck"]]
         assert 0.085 < float(head.norm(dim=-1).median()) / motion.skeleton.stature < 0.14
 

@@ -12,6 +12,7 @@ from drivers.simulator.actions import ACTIONS
 from fusion.data.batches import TARGETS
 from fusion.data.virtual import Clips, Numbers, VirtualBatches, VirtualData
 from fusion.model.net import FEATURES
+from fusion.virtual.diversity import Diversity
 from fusion.virtual.kinematics import forward
 from fusion.virtual.simulated import simulated
 
@@ -61,6 +62,15 @@ def test_rotations_and_offsets_are_the_joints(batches: VirtualBatches) -> None:
     # The body moves as fast as its joints do.
     travelled = targets["root_velocity"].norm(dim=-1)
     assert 0.0 < float(travelled.mean()) < 3.0
+
+
+def test_varied_motion_gives_other_batches_that_repeat_as_well(batches: VirtualBatches) -> None:
+    varied = VirtualBatches(batches.source, 90, 6, diversity=Diversity())
+    targets = varied[0]["targets"]
+    assert targets["joints3d"].shape == (6, 90, 20, 3)
+    assert torch.equal(targets["joints3d"], varied[0]["targets"]["joints3d"])
+    bones = [b[0]["targets"]["offsets"].norm(dim=-1)[:, 0, 13] for b in (batches, varied)]  # thighs
+    assert len(bones[1].unique()) > len(bones[0].unique())
 
 
 def test_motions_of_unequal_rates_are_refused() -> None:

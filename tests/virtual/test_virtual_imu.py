@@ -75,7 +75,7 @@ def test_on_a_turntable_it_reads_rate_and_centripetal_force(speed: float) -> Non
     turns = turn[None, :, None].expand(1, ticks, 16, 3, 3)
     seen = ideal(joints, turns, RATE, offsets=torch.zeros(1, 16, 3))
     inner = slice(6, -6)
-    # The polynomials of 0.15 s pass 99.9 % at 1 Hz and 99 % at 3 Hz.
+    # The polynomials of 0.18 s pass 99.9 % at 1 Hz and 99 % at 3 Hz.
     assert torch.allclose(seen.rate[:, inner, :, 2], torch.tensor(speed), rtol=0.005)
     assert torch.allclose(
         seen.force[:, inner, :, 0], torch.tensor(-(speed**2) * radius), rtol=0.02, atol=0.01
@@ -105,10 +105,12 @@ def test_ideal_sensors_agree_with_the_simulator() -> None:
     pose, felt = body.pose(times), body.inertial(times)
     joints = torch.from_numpy(pose.joints).float()[None]
     seen = ideal(joints, torch.from_numpy(pose.orientations).float()[None], RATE)
-    force = seen.force[0].numpy() - felt.specific_force
-    rate = seen.rate[0].numpy() - felt.angular_rate
-    assert np.sqrt((force**2).mean()) < 0.3  # of 6.5 m/s²
-    assert np.sqrt((rate**2).mean()) < 0.03  # of 0.8 rad/s
+    inner = slice(6, -6)  # at the ends, polynomials lean to one side
+    force = (seen.force[0].numpy() - felt.specific_force)[inner]
+    rate = (seen.rate[0].numpy() - felt.angular_rate)[inner]
+    size = np.sqrt((felt.specific_force**2).mean())
+    assert np.sqrt((force**2).mean()) < 0.05 * size  # landings are sharper than 0.18 s
+    assert np.sqrt((rate**2).mean()) < 0.05 * np.sqrt((felt.angular_rate**2).mean())
 
 
 def test_a_wearer_who_faces_the_camera_has_the_identity_and_heading_errors_turn_it() -> None:

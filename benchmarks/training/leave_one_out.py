@@ -1,0 +1,87 @@
+"""What a training of actions is worth, told by its training subjects alone: each is left out once.
+
+    python -m benchmarks.training.leave_one_out             configs/experiment/utd_mhad.yaml, 4 trainings
+    python -m benchmarks.training.leave_one_out --seeds 0 1 --model.net.width=64  any option of train.py fit
+
+The subjects that the configuration names for the test are never read. Prints each run, and mean and spread
+over all runs (standard deviation of the runs, not of the mean).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+
+from fusion.model.train import main as train
+
+CONFIG = "configs/experiment/utd_mhad.yaml"
+SUBJECTS = (1, 3, 5, 7)
+
+Results = dict[str, list[float]]
+"""Name of a condition -> top-1 of each run."""
+
+
+def fold(
+    config: str, held_out: int, subjects: Sequence[int], seed: int, output: Path, options: list[str]
+) -> Results:
+    """Train without one subject and test on it.
+
+    Raises:
+        SystemExit: the training failed; it has said why.
+    """
+    rest = [subject for subject in subjects if subject != held_out]
+    common = [
+        *("--config", config, f"--output={output}", f"--seed_everything={seed}", *options),
+        *("--data.train_subjects", json.dumps(rest), "--data.test_subjects", json.dumps([held_out])),
+    ]
+    for argv in (["fit", *common], ["test", *common, f"--ckpt_path={output / 'checkpoints' / 'last.ckpt'}"]):
+        status = train(argv)
+        if status:
+            raise SystemExit(status)
+    rows = json.loads((output / "report" / "results.json").read_text("utf-8"))
+    return {row["name"]: [row["top1"]] for row in rows}
+
+
+def summary(runs: Sequence[Results]) -> list[str]:
+    """Return a line for each condition: mean, spread and each run, in per cent."""
+    lines = []
+    for name in runs[0]:
+        values = [100.0 * value for run in runs for value in run[name]]
+        spread = statistics.stdev(values) if len(values) > 1 else 0.0
+        each = " ".join(f"{value:.1f}" for value in values)
+        lines.append(f"{name:<22} {statistics.mean(values):5.1f} +- {spread:4.1f} %   ({each})")
+    return lines
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run all folds."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.training.leave_one_out", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--config", default=CONFIG)
+    parser.add_argument("--output", type=Path, default=Path("runs/leave_one_out"))
+    parser.add_argument("--subjects", type=int, nargs="+", default=SUBJECTS, help="all that may be seen")
+    parser.add_argument("--leave", type=int, nargs="+", help="those to leave out; default: each")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    given, options = parser.parse_known_args(argv)
+    named = yaml.safe_load(Path(given.config).read_text("utf-8"))["data"].get("init_args", {})
+    forbidden = set(given.subjects) & set(named.get("test_subjects", (2, 4, 6, 8)))
+    if forbidden:
+        parser.error(f"subjects {sorted(forbidden)} are the final test's: they tell nothing before it")
+    runs: list[Results] = []
+    for seed in given.seeds:
+        for subject in given.leave or given.subjects:
+            folder = given.output / f"without_{subject}_seed_{seed}"
+            runs.append(fold(given.config, subject, given.subjects, seed, folder, options))
+            top = ", ".join(f"{name} {values[0]:.1%}" for name, values in runs[-1].items())
+            print(f"subject {subject} left out, seed {seed}: {top}", flush=True)
+    print("\n".join(["", f"{len(runs)} runs, top-1:", *summary(runs)]))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,108 @@
+"""Windows of one action each: masks, late fusion, baselines, and leaving subjects out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from made_utd import make
+
+from benchmarks.training import leave_one_out
+from drivers.errors import ConfigError
+from drivers.places import PLACES
+from fusion.data.utd_mhad import UtdMhadData
+from fusion.evaluate.conditions import parse_mask, there, without
+from fusion.evaluate.named import baselines, conditions, log_chances
+from fusion.model.net import FusionNet, NetConfig
+from recordings.importers.utd_mhad import ACTIONS
+
+CONFIG = Path(__file__).resolve().parents[2] / "configs" / "experiment" / "utd_mhad.yaml"
+
+
+@pytest.fixture
+def data(made_utd: Path) -> UtdMhadData:
+    data = UtdMhadData(str(made_utd), train_subjects=(1, 3), test_subjects=(5,), batch_size=4)
+    data.setup("test")
+    return data
+
+
+def small() -> FusionNet:
+    torch.manual_seed(0)
+    return FusionNet(NetConfig(width=16, layers=1, heads=2, window=8, actions=ACTIONS)).eval()
+
+
+def test_masks_are_named() -> None:
+    assert parse_mask("vision, imu.left_forearm") == ("vision", "inertial.left_forearm")
+    assert parse_mask("imu,audio,imu") == ("inertial", "audio")
+    assert parse_mask("") == ()
+    for word in ("sight", "imu.nose", "vision.left_forearm"):
+        with pytest.raises(ConfigError, match="can be masked"):
+            parse_mask(word)
+
+
+def test_what_is_masked_is_gone_and_the_truth_stays(data: UtdMhadData) -> None:
+    batch = next(iter(data.test_dataloader()))
+    assert there(batch) == {"vision", "inertial"}
+    assert there(without(batch, ("vision",))) == {"inertial"}
+    assert there(without(batch, ("inertial.unspecified",))) == {"vision"}
+    assert there(without(batch, ("inertial.head",))) == {"vision", "inertial"}
+    blind = without(batch, ("vision",))
+    for name, value in batch["targets"].items():
+        assert torch.equal(blind["targets"][name], value)
+    # To the network it is the same as presence taken away, as training does it.
+    dropped = {**batch["features"], "vision_present": torch.zeros_like(batch["features"]["vision_present"])}
+    net = small()
+    with torch.no_grad():
+        torch.testing.assert_close(net(blind["features"])["action"], net(dropped)["action"])
+    place = PLACES.index("unspecified")
+    assert float(batch["features"]["inertial_present"][..., place].sum()) > 0, "the batch itself is untouched"
+
+
+def test_late_fusion_adds_what_the_masked_runs_say(data: UtdMhadData) -> None:
+    net = small()
+    results = {result.name: result for result in conditions(net, data.test_dataloader)}
+    assert list(results) == ["all sensors", "vision alone", "inertial alone", "late fusion"]
+    both = log_chances(net, data.test_dataloader(), ("inertial",))
+    both = both + log_chances(net, data.test_dataloader(), ("vision",))
+    assert torch.equal(results["late fusion"].guesses, both.argmax(dim=-1))
+    (alone,) = conditions(net, data.test_dataloader, ("vision",))
+    assert alone.scores.count == 6, "nothing else is left to mask"
+
+
+def test_the_nearest_mean_knows_clear_actions_and_the_most_frequent_a_third(data: UtdMhadData) -> None:
+    results = {r.name: r for r in baselines(data.test_dataloader, data.reference_dataloader, len(ACTIONS))}
+    assert results["nearest mean"].scores.compute()["top1"] == 1.0
+    assert results["most frequent action"].scores.compute()["top1"] == pytest.approx(1 / 3)
+    assert [r.name for r in baselines(data.test_dataloader, None, 27)] == ["chance (drawn)"]
+
+
+SMALL = (
+    "--model.net.width=16", "--model.net.layers=1", "--model.net.heads=2", "--model.net.window=8",
+    "--trainer.max_epochs=1",
+)  # fmt: skip
+
+
+def test_each_subject_is_left_out_once_and_the_final_ones_are_never_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "utd").mkdir()
+    made_utd = make(tmp_path / "utd")
+    for path in made_utd.glob("*/a*_s2_*"):
+        path.write_bytes(b"whoever reads this fails")
+    common = ["--config", str(CONFIG), "--output", str(tmp_path), "--subjects", "1", "3"]
+    assert leave_one_out.main([*common, f"--data.root={made_utd}", *SMALL]) == 0
+    said = capsys.readouterr().out
+    assert "subject 1 left out" in said
+    assert "subject 3 left out" in said
+    assert "2 runs, top-1:" in said
+    rows = json.loads((tmp_path / "without_1_seed_0" / "report" / "results.json").read_text("utf-8"))
+    assert {row["count"] for row in rows} == {6}
+    with pytest.raises(SystemExit):
+        leave_one_out.main([*common, "--subjects", "1", "2"])
+
+
+def test_mean_and_spread_are_of_runs() -> None:
+    runs = [{"all sensors": [0.90]}, {"all sensors": [0.94]}]
+    assert leave_one_out.summary(runs)[0].split()[:5] == ["all", "sensors", "92.0", "+-", "2.8"]

@@ -23,7 +23,9 @@ DEFAULT = Path(__file__).parent / "weights" / "simulated_tiny.safetensors"
 """The weights that come with the package: trained on the simulator alone, see the card beside it."""
 
 FORMAT = "chorus-fusion-net"
-_VERSION = 1
+_VERSION = 2
+_READS = ("1", "2")
+"""Version 1 had networks of form 1 only, and no word of it."""
 
 
 def config_from_dict(values: dict[str, Any]) -> NetConfig:
@@ -34,7 +36,7 @@ def config_from_dict(values: dict[str, Any]) -> NetConfig:
     """
     try:
         config = NetConfig(**{**values, "actions": tuple(str(name) for name in values["actions"])})
-        sizes = (config.width, config.layers, config.heads, config.window, config.taps)
+        sizes = (config.width, config.layers, config.heads, config.window, config.taps, config.memory)
         if any(not isinstance(size, int) or not 0 < size <= 65536 for size in sizes) or not config.actions:
             raise ValueError("sizes must be positive integers")
     except (TypeError, KeyError, ValueError) as error:
@@ -94,10 +96,10 @@ def load_net(path: str | Path | None = None) -> FusionNet:
             f"there are no weights at {path}", mend="Name a .safetensors or .ckpt file with --weights"
         )
     config, tensors = _read_lightning(path) if path.suffix == ".ckpt" else _read_safetensors(path)
-    net = FusionNet(config)
     try:
+        net = FusionNet(config)
         net.load_state_dict({name: value.float() for name, value in tensors.items()})
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:
         raise WeightsError(
             f"the weights in {path} do not fit their own configuration ({str(error).splitlines()[0]})",
             mend="Use weights written by this version, or train again",
@@ -109,8 +111,13 @@ def _read_safetensors(path: Path) -> tuple[NetConfig, dict[str, Tensor]]:
     try:
         with safetensors.safe_open(str(path), framework="pt") as file:
             metadata = file.metadata() or {}
-        if metadata.get("format") != FORMAT or metadata.get("version") != str(_VERSION):
+        if metadata.get("format") != FORMAT:
             raise _foreign(path, "it says it is something else")
+        if metadata.get("version") not in _READS:
+            raise WeightsError(
+                f"{path} is of version {metadata.get('version')}, this program reads up to {_VERSION}",
+                mend="Install the version of Chorus that wrote it, or newer",
+            )
         config = config_from_dict(json.loads(metadata["net"]))
         return config, load_file(str(path))
     except (safetensors.SafetensorError, KeyError, ValueError, OSError) as error:

@@ -27,12 +27,40 @@ class Held(NamedTuple):
     age: Tensor
 
 
-class PoseHead(nn.Module):
-    """2D and 3D pose as corrections of what was measured last.
+def corrected(held: Held, residual: Tensor) -> Tensor:
+    """Return key points (..., 20, 2): the newest, moved within bounds by a residual (..., 20, 2).
 
-    The correction of a 2D key point is bounded: by a fiftieth of the person's box plus its measured
-    spread while it is fresh, and by half a box per second of its age, so that with good vision the result
-    stays on the person and without it the network may move it. The 3D joints begin from the measured 2D
+    The bound: a fiftieth of the person's box and its measured spread while it is fresh, and half a box per
+    second of its age, so that with good vision the result stays on the person and without it the network
+    may move it.
+    """
+    limit = 0.02 + (2.0 * held.sd).clamp(max=0.2) + 0.5 * held.age
+    return held.value[..., :2] + limit[..., None] * torch.tanh(residual)
+
+
+class KeypointHead(nn.Module):
+    """2D key points as corrections of what was measured last."""
+
+    def __init__(self, width: int, joints: int) -> None:
+        super().__init__()
+        self.joints = joints
+        self.out = nn.Linear(width, joints * 3)
+        nn.init.normal_(self.out.weight, std=0.01)
+        nn.init.zeros_(self.out.bias)
+
+    def forward(self, hidden: Tensor, held: Held) -> dict[str, Tensor]:
+        """Map hidden (..., D) to ``keypoints2d`` (..., 20, 2) and ``keypoints2d_logvar`` (..., 20)."""
+        residual, logvar = self.out(hidden).float().unflatten(-1, (self.joints, 3)).split([2, 1], dim=-1)
+        return {
+            "keypoints2d": corrected(held, residual),
+            "keypoints2d_logvar": logvar[..., 0].clamp(-6.0, 6.0) - 6.0,
+        }
+
+
+class PoseHead(nn.Module):
+    """2D and 3D pose as corrections of what was measured last (form 1 of the network).
+
+    The 3D joints begin from the measured 2D
     ones, scaled to metres by a learned scale, and the measured depth.
     """
 
@@ -50,8 +78,7 @@ class PoseHead(nn.Module):
         residual2d, residual3d, logvar = (
             raw[..., :-1].unflatten(-1, (self.joints, 7)).split([2, 3, 2], dim=-1)
         )
-        limit = 0.02 + (2.0 * held.sd).clamp(max=0.2) + 0.5 * held.age
-        keypoints = held.value[..., :2] + limit[..., None] * torch.tanh(residual2d)
+        keypoints = corrected(held, residual2d)
         measured = held.value[..., :2]
         flat = (measured - measured[..., :1, :]) * scale
         start = torch.cat([flat, held.value[..., 2:3] * held.value[..., 3:4]], dim=-1)

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from fusion.model.geometry import geodesic, von_mises_nll
+
 
 @dataclasses.dataclass(frozen=True)
 class LossWeights:
@@ -21,6 +23,12 @@ class LossWeights:
         action: action of each tick: cross entropy.
         segment: action of the whole window from the mean logits: cross entropy.
         velocity: change of 3D joints from tick to tick: smooth L1.
+        rotations: angle of each segment's rotation to the true one, and half of it for the first guess.
+        bones: lengths of the bones: smooth L1 with a knee at 1 cm.
+        root_velocity: of the pelvis: smooth L1 with a knee at 0.1 m/s.
+        heading: heading error of each sensor: likelihood under its von Mises distribution.
+
+    The last four are of networks with a body (form 2); others leave them out.
     """
 
     joints3d: float = 1.0
@@ -29,6 +37,10 @@ class LossWeights:
     action: float = 0.5
     segment: float = 0.0
     velocity: float = 0.5
+    rotations: float = 0.3
+    bones: float = 1.0
+    root_velocity: float = 0.1
+    heading: float = 0.02
 
 
 def masked_mean(values: Tensor, known: Tensor) -> Tensor:
@@ -101,6 +113,7 @@ def fusion_losses(
         terms["joints2d"] = point_loss(
             outputs["keypoints2d"], outputs["keypoints2d_logvar"], targets["joints2d"], known, 0.01
         )
+    terms |= _of_the_body(outputs, targets, valid, weights)
     if weights.contact:
         known = (targets["contact_known"] * valid)[..., None].expand_as(outputs["contact"])
         contact = _clean(targets["contact"], known[..., 0])
@@ -113,6 +126,34 @@ def fusion_losses(
         terms["segment"] = _cross_entropy(pooled_logits(outputs["action"], valid), segment, label_smoothing)
     total = torch.stack([getattr(weights, name) * value for name, value in terms.items()]).sum()
     return {**terms, "loss": total}
+
+
+def _of_the_body(
+    outputs: Mapping[str, Tensor], targets: Mapping[str, Tensor], valid: Tensor, weights: LossWeights
+) -> dict[str, Tensor]:
+    terms: dict[str, Tensor] = {}
+    if weights.rotations and "rotations" in outputs:
+        known = targets["rotations_known"] * valid
+        eye = torch.eye(3, device=valid.device)
+        true = torch.where((known > 0.5)[..., None, None, None], targets["rotations"], eye)
+        each = geodesic(outputs["rotations"], true) + 0.5 * geodesic(outputs["rough"], true)
+        terms["rotations"] = masked_mean(each.mean(dim=-1), known)
+    if weights.bones and "offsets" in outputs:
+        known = targets["offsets_known"] * valid
+        true = _clean(targets["offsets"].flatten(-2), known).unflatten(-1, (-1, 3))
+        change = outputs["offsets"].square().sum(-1).clamp(min=1e-8).sqrt() - true.norm(dim=-1)
+        each = F.smooth_l1_loss(change, torch.zeros_like(change), beta=0.01, reduction="none")
+        terms["bones"] = masked_mean(each.mean(dim=-1), known)
+    if weights.root_velocity and "root_velocity" in outputs:
+        known = targets["root_velocity_known"] * valid
+        true = _clean(targets["root_velocity"], known)
+        each = F.smooth_l1_loss(outputs["root_velocity"], true, beta=0.1, reduction="none").sum(dim=-1)
+        terms["root_velocity"] = masked_mean(each, known)
+    if weights.heading and "heading" in outputs:
+        known = targets["heading_known"] * valid[..., None]
+        true = _clean(targets["heading"][..., None], known)[..., 0].deg2rad()
+        terms["heading"] = masked_mean(von_mises_nll(outputs["heading"], true), known)
+    return terms
 
 
 def _cross_entropy(logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:

@@ -75,6 +75,7 @@ class FusionModule(pl.LightningModule):
         dropout: of modalities.
         label_smoothing: of actions.
         init_weights: weights to begin from; they must have the same sizes, their actions may differ.
+        compiled: let ``torch.compile`` make training faster; needs a C++ compiler, and a minute at first.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class FusionModule(pl.LightningModule):
         dropout: ModalityDropout = ModalityDropout(),
         label_smoothing: float = 0.0,
         init_weights: str | None = None,
+        compiled: bool = False,
     ) -> None:
         super().__init__()
         net, optimiser = _as(NetConfig, net), _as(OptimiserConfig, optimiser)
@@ -98,11 +100,12 @@ class FusionModule(pl.LightningModule):
                 "dropout": dataclasses.asdict(dropout),
                 "label_smoothing": label_smoothing,
                 "init_weights": init_weights,
+                "compiled": compiled,
             }
         )
         self.net = FusionNet(dataclasses.replace(net, actions=tuple(net.actions)))
         self.optimiser, self.losses, self.dropout = optimiser, losses, dropout
-        self.label_smoothing = label_smoothing
+        self.label_smoothing, self.compiled = label_smoothing, compiled
         if init_weights is not None:
             begin_from(self.net, load_net(None if init_weights == "default" else init_weights))
         actions = len(net.actions)
@@ -117,6 +120,8 @@ class FusionModule(pl.LightningModule):
                 f"the network has {len(self.net.config.actions)} actions, the data has {len(names)}",
                 mend="Set model.net.actions to the names of the data's actions",
             )
+        if self.compiled and stage == "fit":
+            self.net.compile()
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """One step: losses of a batch with modalities dropped."""

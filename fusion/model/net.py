@@ -1,13 +1,18 @@
-"""FusionNet: features of a fixed grid of ticks -> pose, contact and action, causally.
+"""FusionNet: features of a fixed grid of ticks -> body, key points, contact and action, causally.
 
 ::
 
-    vision ----> token -+
-    inertial --> token -+-> gated sum -> causal blocks -> heads (2D, 3D, contact, action)
-    audio -----> token -+                  (banded attention, rolling key/value buffers)
-           newest measurement of each joint ----------------^
+    cameras, IMUs by place, sound --> tokens --> attention over them --> first causal block
+                                                                              |
+                        orientations turned right <-- headings of the IMUs <--+
+                                    |                                         |
+                                    +-----------------------------------------+--> later causal blocks
+        newest key points --------------------------------------------------------------> |
+        joints <-- kinematics <-- rotations, bones; 2D, velocity, contact, action <------ heads
 
 ``forward`` runs over a whole window and ``step`` over one tick with a state; they give the same numbers.
+Networks of form 1 (weights of version 1) add the tokens of three modalities through gates and have
+no body: their 3D joints are free.
 """
 
 from __future__ import annotations
@@ -20,8 +25,11 @@ import torch
 from torch import Tensor, nn
 
 from drivers.places import PLACES
+from fusion.model.attention import ModalityAttention
+from fusion.model.body import SLOW, BodyHead, Headings, worn
 from fusion.model.encoders import AudioEncoder, GatedFusion, InertialEncoder, VisionEncoder
-from fusion.model.heads import NEVER_S, Held, LabelHead, PoseHead
+from fusion.model.geometry import leaky_step, leaky_sum
+from fusion.model.heads import NEVER_S, Held, KeypointHead, LabelHead, PoseHead
 from fusion.model.transformer import CausalBlock, LayerState
 from fusion.skeletons import BODY20
 
@@ -57,6 +65,9 @@ class NetConfig:
         place_width: channels of the embedding of an inertial sensor.
         dropout: probability, in training.
         actions: names of the actions, in the order of the logits.
+        form: 2: attention over the sensors, headings, a body; 1: gated sum, free joints.
+        first: blocks before the headings are corrected; form 2.
+        memory: ticks after which what is summed up of headings, bones and view has faded to 1 / e; form 2.
     """
 
     width: int = 128
@@ -69,18 +80,22 @@ class NetConfig:
     place_width: int = 24
     dropout: float = 0.1
     actions: tuple[str, ...] = ("unknown",)
+    form: int = 1
+    first: int = 1
+    memory: int = 1800
 
     @classmethod
     def tiny(cls, actions: tuple[str, ...] = ("unknown",)) -> NetConfig:
         """At most 2 million parameters: for CPUs and for live."""
-        return cls(actions=actions)
+        return cls(actions=actions, form=2)
 
     @classmethod
     def base(cls, actions: tuple[str, ...] = ("unknown",)) -> NetConfig:
         """At most 8 million parameters."""
         return cls(
-            width=288, layers=6, heads=6, expansion=4.0, joint_width=24, place_width=32, actions=actions
-        )
+            width=256, layers=6, heads=8, expansion=4.0, joint_width=24, place_width=32, actions=actions,
+            form=2, first=2,
+        )  # fmt: skip
 
 
 class NetState(NamedTuple):
@@ -88,6 +103,7 @@ class NetState(NamedTuple):
 
     Attributes:
         layers: a :class:`LayerState` for each block.
+        sums: what is summed up of headings (B, 32) and of bones and view (B, C); form 2, else none.
         value: (B, 20, 4) newest measured x, y, depth, depth_known of each joint.
         sd: (B, 20) its standard deviation.
         time: (B, 20) int64 ns, when it was captured.
@@ -96,6 +112,7 @@ class NetState(NamedTuple):
     """
 
     layers: tuple[LayerState, ...]
+    sums: tuple[Tensor, ...]
     value: Tensor
     sd: Tensor
     time: Tensor
@@ -103,28 +120,80 @@ class NetState(NamedTuple):
     seen: Tensor
 
 
+class _Window:
+    """Time as a whole window: blocks and sums over (B, T, ...)."""
+
+    def __init__(self, net: FusionNet) -> None:
+        self.net = net
+
+    def block(self, number: int, x: Tensor) -> Tensor:
+        """Run a block."""
+        return self.net.blocks[number](x)
+
+    def sum(self, number: int, x: Tensor) -> Tensor:
+        """Sum up."""
+        return leaky_sum(x, self.net.config.memory)
+
+
+class _Tick:
+    """Time as one tick after a state: blocks and sums over (B, ...), which leave their new states behind."""
+
+    def __init__(self, net: FusionNet, state: NetState) -> None:
+        self.net, self.state = net, state
+        self.layers: list[LayerState] = []
+        self.sums: list[Tensor] = []
+
+    def block(self, number: int, x: Tensor) -> Tensor:
+        """Step a block."""
+        block = self.net.blocks[number]
+        assert isinstance(block, CausalBlock)
+        x, after = block.step(x, self.state.layers[number], self.state.seen)
+        self.layers.append(after)
+        return x
+
+    def sum(self, number: int, x: Tensor) -> Tensor:
+        """Add."""
+        self.sums.append(leaky_step(self.state.sums[number], x, self.net.config.memory))
+        return self.sums[-1]
+
+
 class FusionNet(nn.Module):
     """The network.
 
     Args:
         config: sizes and names of actions.
+
+    Raises:
+        ValueError: the configuration's form is unknown, or no block is left after the first ones.
     """
 
     def __init__(self, config: NetConfig | None = None) -> None:
         super().__init__()
         config = config or NetConfig()
+        if config.form not in (1, 2) or (config.form == 2 and not 0 < config.first <= config.layers):
+            raise ValueError(f"form {config.form} with {config.first} of {config.layers} blocks is none")
         self.config = config
         width, drop = config.width, config.dropout
-        self.vision = VisionEncoder(len(BODY20), config.joint_width, width, drop)
-        self.inertial = InertialEncoder(len(PLACES), config.place_width, width, drop)
-        self.audio = AudioEncoder(AUDIO_BANDS, width, drop)
-        self.fusion = GatedFusion(3, width)
+        if config.form == 1:
+            self.vision = VisionEncoder(len(BODY20), config.joint_width, width, drop)
+            self.inertial = InertialEncoder(len(PLACES), config.place_width, width, drop)
+            self.audio = AudioEncoder(AUDIO_BANDS, width, drop)
+            self.fusion = GatedFusion(3, width)
+        else:
+            self.sensors = ModalityAttention(
+                width, config.heads, config.joint_width, config.place_width, drop
+            )
         self.blocks = nn.ModuleList(
             CausalBlock(width, config.heads, config.window, config.expansion, config.taps, drop)
             for _ in range(config.layers)
         )
         self.norm = nn.LayerNorm(width)
-        self.pose = PoseHead(width, len(BODY20))
+        if config.form == 1:
+            self.pose = PoseHead(width, len(BODY20))
+        else:
+            self.headings = Headings(width)
+            self.body = BodyHead(width)
+            self.points = KeypointHead(width, len(BODY20))
         self.labels = LabelHead(width, len(config.actions), drop)
 
     @property
@@ -142,18 +211,23 @@ class FusionNet(nn.Module):
             keypoints2d (B, T, 20, 2) box-normalised and keypoints2d_logvar (B, T, 20);
             joints3d (B, T, 20, 3) m, relative to the pelvis, camera frame (x right, y down, z forward) and
             joints3d_logvar (B, T, 20) of m²; contact (B, T, 2) and action (B, T, A) logits.
+            Form 2 also: rotations (B, T, 15, 3, 3) segment to camera axes and offsets (B, T, 20, 3) m of the
+            body (:mod:`fusion.virtual.kinematics`); root_velocity (B, T, 3) m/s, camera axes; heading
+            (B, T, 16, 2), cosine and sine of each sensor's heading error times the concentration of a von
+            Mises distribution around it; attention (B, T, 18), the weights of
+            :data:`fusion.model.attention.TOKENS`; view (B, T, 3, 3), levelled world to camera axes; rough
+            (B, T, 15, 3, 3), the rotations guessed before headings are corrected, camera axes.
         """
-        x = self._encode(features)
-        for block in self.blocks:
-            x = block(x)
-        return self._heads(x, self._hold(features))
+        return self._run(features, self._hold(features), _Window(self))
 
     def init_state(self, batch: int = 1) -> NetState:
         """Return the state before the first tick of ``batch`` streams."""
         like = self.norm.weight
         joints = len(BODY20)
+        sums = (2 * len(PLACES), SLOW) if self.config.form == 2 else ()
         return NetState(
-            layers=tuple(block.init_state(batch) for block in self._blocks()),
+            layers=tuple(block.init_state(batch) for block in self.blocks if isinstance(block, CausalBlock)),
+            sums=tuple(like.new_zeros(batch, channels) for channels in sums),
             value=like.new_zeros(batch, joints, 4),
             sd=like.new_zeros(batch, joints),
             time=torch.zeros(batch, joints, dtype=torch.int64, device=like.device),
@@ -172,34 +246,51 @@ class FusionNet(nn.Module):
         Returns:
             The outputs of :meth:`forward` without the axis T, and the state after the tick.
         """
-        x = self._encode(features)
-        layers = []
-        for block, layer in zip(self._blocks(), state.layers, strict=True):
-            x, after = block.step(x, layer, state.seen)
-            layers.append(after)
         value, sd, captured, present = _measurement(features)
         value = torch.where(present[..., None], value, state.value)
         sd = torch.where(present, sd, state.sd)
         captured = torch.where(present, captured, state.time)
         measured = present | state.measured
         held = _held(value, sd, captured, measured, features["time"])
-        after = NetState(tuple(layers), value, sd, captured, measured, state.seen + 1)
-        return self._heads(x, held), after
+        tick = _Tick(self, state)
+        outputs = self._run(features, held, tick)
+        sums = tuple(tick.sums)
+        return outputs, NetState(tuple(tick.layers), sums, value, sd, captured, measured, state.seen + 1)
 
-    def _blocks(self) -> list[CausalBlock]:
-        return [block for block in self.blocks if isinstance(block, CausalBlock)]
+    def _run(self, features: Mapping[str, Tensor], held: Held, time: _Window | _Tick) -> dict[str, Tensor]:
+        f, count = dict(features), self.config.layers
+        if self.config.form == 1:
+            x = self._gated(f)
+            for number in range(count):
+                x = time.block(number, x)
+            x = self.norm(x)
+            return {**self.pose(x, held), **self.labels(x)}
+        x, attention = self.sensors(f)
+        for number in range(self.config.first):
+            x = time.block(number, x)
+        sensors = worn(f)
+        evidence, rough = self.headings(x, sensors)
+        heading = self.headings.headings(time.sum(0, evidence))
+        turned = self.headings.turned(sensors, heading)
+        x = x + self.headings.summand(sensors, turned, heading)
+        for number in range(self.config.first, count):
+            x = time.block(number, x)
+        x = self.norm(x)
+        hidden = self.body.encode(x, held, sensors, turned)
+        body = self.body(hidden, time.sum(1, self.body.guesses(hidden)), sensors, turned)
+        guessed = self.body.seen(rough, body["view"])
+        return {
+            **self.points(x, held), **body, **self.labels(x),
+            "heading": heading, "attention": attention, "rough": guessed,
+        }  # fmt: skip
 
-    def _encode(self, f: Mapping[str, Tensor]) -> Tensor:
+    def _gated(self, f: Mapping[str, Tensor]) -> Tensor:
         tokens = [
             self.vision(f["vision"], f["vision_present"], f["vision_age"], f["box"]),
             self.inertial(f["inertial"], f["inertial_present"], f["inertial_age"]),
             self.audio(f["audio"], f["audio_present"], f["audio_age"]),
         ]
         return self.fusion(torch.stack(tokens, dim=-2))
-
-    def _heads(self, x: Tensor, held: Held) -> dict[str, Tensor]:
-        x = self.norm(x)
-        return {**self.pose(x, held), **self.labels(x)}
 
     @staticmethod
     def _hold(features: Mapping[str, Tensor]) -> Held:

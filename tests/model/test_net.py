@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from fusion.model.net import FEATURES, FusionNet, NetConfig
+from fusion.model.net import FEATURES, FusionNet, NetConfig, NetState
 
 ACTIONS = ("stand", "walk", "clap")
 
@@ -25,17 +25,29 @@ def random_features(batch: int, ticks: int, seed: int = 0) -> dict[str, torch.Te
     return f
 
 
-def small(window: int = 16) -> FusionNet:
+def small(form: int = 2, window: int = 16) -> FusionNet:
     torch.manual_seed(1)
-    net = FusionNet(NetConfig(width=32, layers=3, heads=2, window=window, actions=ACTIONS)).eval()
+    sizes = NetConfig(width=32, layers=3, heads=2, window=window, actions=ACTIONS, form=form, memory=40)
+    net = FusionNet(sizes).eval()
     with torch.no_grad():
-        net.pose.out.weight.normal_(std=0.2)
+        outs = [net.pose.out] if form == 1 else [net.points.out, net.body.fast, net.body.slow]
+        for layer in outs:
+            layer.weight.normal_(std=0.2)
     return net
 
 
+def sizes_of(state: NetState) -> list[torch.Size]:
+    layers = [tensor.shape for layer in state.layers for tensor in layer]
+    return [*layers, *(tensor.shape for tensor in (*state.sums, *state[2:]))]
+
+
+both_forms = pytest.mark.parametrize("form", [1, 2])
+
+
+@both_forms
 @pytest.mark.parametrize("ticks", [1, 15, 32, 33, 101])
-def test_streaming_equals_the_full_window(ticks: int) -> None:
-    net, features = small(window=16), random_features(2, ticks)
+def test_streaming_equals_the_full_window(ticks: int, form: int) -> None:
+    net, features = small(form), random_features(2, ticks)
     with torch.no_grad():
         full = net(features)
     state = net.init_state(2)
@@ -43,6 +55,16 @@ def test_streaming_equals_the_full_window(ticks: int) -> None:
         outputs, state = net.step({k: v[:, t] for k, v in features.items()}, state)
         for name, value in outputs.items():
             torch.testing.assert_close(value, full[name][:, t], atol=1e-4, rtol=0)
+
+
+@both_forms
+def test_a_state_is_as_large_after_many_ticks_as_before_the_first(form: int) -> None:
+    net, features = small(form), random_features(1, 60)
+    state = net.init_state(1)
+    shapes = sizes_of(state)
+    for t in range(60):
+        _, state = net.step({k: v[:, t] for k, v in features.items()}, state)
+    assert sizes_of(state) == shapes
 
 
 def test_the_default_net_streams_beyond_its_window_to_the_same_numbers() -> None:
@@ -57,8 +79,9 @@ def test_the_default_net_streams_beyond_its_window_to_the_same_numbers() -> None
         torch.testing.assert_close(value, full[name][:, -1], atol=1e-4, rtol=0)
 
 
-def test_a_later_tick_changes_nothing_before_it() -> None:
-    net, features = small(), random_features(1, 40)
+@both_forms
+def test_a_later_tick_changes_nothing_before_it(form: int) -> None:
+    net, features = small(form), random_features(1, 40)
     with torch.no_grad():
         before = net(features)
         changed = {k: v.clone() for k, v in features.items()}
@@ -70,8 +93,9 @@ def test_a_later_tick_changes_nothing_before_it() -> None:
     assert not torch.allclose(after["joints3d"][:, 25:], before["joints3d"][:, 25:])
 
 
-def test_values_of_missing_joints_sensors_and_sound_are_irrelevant_even_nan() -> None:
-    net, features = small(), random_features(2, 40)
+@both_forms
+def test_values_of_missing_joints_sensors_and_sound_are_irrelevant_even_nan(form: int) -> None:
+    net, features = small(form), random_features(2, 40)
     poisoned = {k: v.clone() for k, v in features.items()}
     for name in ("vision", "inertial", "audio"):
         poisoned[name][features[f"{name}_present"] < 0.5] = float("nan")
@@ -81,8 +105,9 @@ def test_values_of_missing_joints_sensors_and_sound_are_irrelevant_even_nan() ->
         torch.testing.assert_close(got[name], expected[name])
 
 
-def test_missing_is_not_the_same_as_zero() -> None:
-    net, features = small(), random_features(1, 8)
+@both_forms
+def test_missing_is_not_the_same_as_zero(form: int) -> None:
+    net, features = small(form), random_features(1, 8)
     zero = {k: v.clone() for k, v in features.items()}
     zero["inertial"].zero_()
     zero["inertial_present"].fill_(1.0)
@@ -91,8 +116,9 @@ def test_missing_is_not_the_same_as_zero() -> None:
         assert not torch.allclose(net(zero)["joints3d"], net(missing)["joints3d"])
 
 
-def test_with_fresh_exact_vision_the_key_points_stay_where_they_were_measured() -> None:
-    net, features = small(), random_features(2, 30)
+@both_forms
+def test_with_fresh_exact_vision_the_key_points_stay_where_they_were_measured(form: int) -> None:
+    net, features = small(form), random_features(2, 30)
     features["vision_present"].fill_(1.0)
     features["vision_age"].zero_()
     features["vision"][..., 3:6] = 0.0
@@ -106,8 +132,9 @@ def test_sizes_hold_their_promises() -> None:
     assert 4_000_000 < FusionNet(NetConfig.base()).parameter_count <= 8_000_000
 
 
-def test_gradients_are_finite_with_missing_values() -> None:
-    net, features = small().train(), random_features(2, 20)
+@both_forms
+def test_gradients_are_finite_with_missing_values(form: int) -> None:
+    net, features = small(form).train(), random_features(2, 20)
     features["vision"][features["vision_present"] < 0.5] = float("nan")
     sum(v.square().mean() for v in net(features).values()).backward()
     assert all(torch.isfinite(p.grad).all() for p in net.parameters() if p.grad is not None)

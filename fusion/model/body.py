@@ -1,0 +1,185 @@
+"""From hidden states to a body: headings of the sensors, rotations, bone lengths, joints.
+
+::
+
+    first blocks --> Headings ---> evidence per sensor, summed over time (von Mises)
+                        |              |
+                        v              v
+    later blocks <-- orientations turned right --> BodyHead --> rotations, bones --> kinematics --> joints
+
+Segment rotations are a mixture of what the network says and, where a sensor is worn, what the sensor says
+with its heading turned right; joints follow from rotations and bones, so that bone lengths are exact. Bones
+and how the camera is tilted hardly change: each tick's guess is added to a weighted sum that forgets slowly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from drivers.places import PLACES
+from drivers.simulator.anatomy import BodyShape
+from fusion.model.encoders import masked
+from fusion.model.geometry import from_six_d, heading_between, to_six_d, turn_back
+from fusion.model.heads import Held
+from fusion.skeletons import BODY20
+from fusion.virtual.kinematics import SEGMENTS, forward
+from fusion.virtual.motion import Skeleton
+
+_PLACES, _SEGMENTS, _JOINTS = len(PLACES), len(SEGMENTS), len(BODY20)
+
+LEVELLED_TO_CAMERA = torch.tensor([[0.0, 1.0, 0.0], [0.0, 0.0, -1.0], [-1.0, 0.0, 0.0]])
+"""Axes of a camera that is level (x right, y down, z forward) in a world whose x points towards it, z up."""
+
+SLOW = (3 * _JOINTS + 1 + 1) + (6 + 1)
+"""Channels of the slow sums of :class:`BodyHead`: weighted bones and size, weight; weighted view, weight."""
+
+_GIRDLE_M = 0.08  # shoulders slide by up to so much
+
+
+class Worn(NamedTuple):
+    """Orientations that sensors tell.
+
+    Attributes:
+        told: (..., 16, 6) sensor to levelled world, 0 where missing.
+        present: (..., 16).
+    """
+
+    told: Tensor
+    present: Tensor
+
+
+def worn(features: Mapping[str, Tensor]) -> Worn:
+    """Return the orientations among the features."""
+    present = features["inertial_present"]
+    return Worn(masked(features["inertial"][..., 6:12], present).float(), present)
+
+
+class Headings(nn.Module):
+    """Evidence for each sensor's heading error, and orientations without it as a summand of the hidden state.
+
+    At each tick the network guesses all segments' rotations; the angle about the vertical between a guess
+    and what the sensor tells is evidence, as certain as the network says. Evidence is added up over time like
+    the natural parameters of von Mises distributions; it starts from the belief that headings are right.
+
+    Args:
+        width: channels of the hidden state.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.guess = nn.Linear(width, _PLACES * 9)
+        nn.init.normal_(self.guess.weight, std=0.02)
+        bias = torch.tensor([1.0, 0.0, 0.0, 0.0, 1.0, 0.0, -4.0, 0.0, 0.0]).repeat(_PLACES)
+        self.guess.bias = nn.Parameter(bias)
+        self.prior = nn.Parameter(torch.tensor(0.0))
+        self.corrected = nn.Sequential(nn.Linear(_PLACES * 8, width), nn.GELU(), nn.Linear(width, width))
+
+    def forward(self, x: Tensor, sensors: Worn) -> tuple[Tensor, Tensor]:
+        """Return this tick's evidence (..., 32), to be summed, and guessed rotations (..., 16, 6)."""
+        rough, sure, direct = self.guess(x).float().unflatten(-1, (_PLACES, 9)).split([6, 1, 2], dim=-1)
+        seen = heading_between(sensors.told, rough) * nn.functional.softplus(sure)
+        evidence = (seen + 0.05 * direct) * (sensors.present[..., None] > 0.5)
+        return evidence.flatten(-2), rough
+
+    def headings(self, total: Tensor) -> Tensor:
+        """Return (..., 16, 2) from summed evidence (..., 32): concentration times cosine and sine."""
+        total = total.unflatten(-1, (_PLACES, 2))
+        prior = nn.functional.softplus(self.prior)
+        return total + torch.stack([prior, torch.zeros_like(prior)])
+
+    def turned(self, sensors: Worn, heading: Tensor) -> Tensor:
+        """Return (..., 16, 6): orientations without heading error, 0 where missing."""
+        return turn_back(sensors.told, nn.functional.normalize(heading, dim=-1))
+
+    def summand(self, sensors: Worn, turned: Tensor, heading: Tensor) -> Tensor:
+        """Return (..., D), what the later blocks learn of the corrected orientations."""
+        sure = torch.log1p(heading.norm(dim=-1, keepdim=True))
+        known = sensors.present[..., None]
+        return self.corrected(torch.cat([turned, sure * known, known], dim=-1).flatten(-2))
+
+
+class BodyHead(nn.Module):
+    """Hidden state, newest key points and corrected orientations -> the body.
+
+    Args:
+        width: channels of the hidden state.
+    """
+
+    skeleton: Tensor
+    hangs: Tensor
+    level: Tensor
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        hidden = 2 * width
+        self.into = nn.Linear(width + 5 * _JOINTS + 7 * _PLACES, hidden)
+        self.fast = nn.Linear(hidden, 7 * _SEGMENTS + 9 + _JOINTS + 3)
+        self.slow = nn.Linear(hidden, SLOW)
+        for layer in (self.fast, self.slow):
+            nn.init.normal_(layer.weight, std=0.02)
+            nn.init.zeros_(layer.bias)
+        with torch.no_grad():
+            self.fast.bias[: 6 * _SEGMENTS] = torch.tensor([1.0, 0.0, 0.0, 0.0, 1.0, 0.0]).repeat(_SEGMENTS)
+        self.register_buffer("skeleton", Skeleton.of_shape(BodyShape()).offsets)
+        self.register_buffer("hangs", (torch.arange(_JOINTS) > 0).float()[:, None], persistent=False)
+        self.register_buffer("level", LEVELLED_TO_CAMERA.clone())
+
+    def encode(self, x: Tensor, held: Held, sensors: Worn, turned: Tensor) -> Tensor:
+        """Return what :meth:`guesses` and :meth:`forward` begin from (..., 2 D)."""
+        age = torch.exp(-held.age / 0.1)[..., None]
+        parts = [x, torch.cat([held.value, age], dim=-1).flatten(-2), turned.flatten(-2), sensors.present]
+        return nn.functional.gelu(self.into(torch.cat(parts, dim=-1)))
+
+    def guesses(self, hidden: Tensor) -> Tensor:
+        """Return (..., SLOW), to be summed: bones and view times their weights, and the weights."""
+        bones, sure, view, level = self.slow(hidden).float().split([3 * _JOINTS + 1, 1, 6, 1], dim=-1)
+        sure, level = (nn.functional.softplus(w) + 1e-3 for w in (sure, level))
+        return torch.cat([bones * sure, sure, view * level, level], dim=-1)
+
+    def forward(self, hidden: Tensor, total: Tensor, sensors: Worn, turned: Tensor) -> dict[str, Tensor]:
+        """Return the body.
+
+        Args:
+            hidden: (..., 2 D) of :meth:`encode`.
+            total: (..., SLOW) summed guesses.
+            sensors: what they tell.
+            turned: (..., 16, 6) without heading error.
+
+        Returns:
+            joints3d, joints3d_logvar, rotations, offsets, root_velocity as of
+            :meth:`fusion.model.net.FusionNet.forward`; view (..., 3, 3): levelled world to camera axes.
+        """
+        raw = self.fast(hidden).float()
+        own, trust, girdle, logvar, velocity = raw.split([6 * _SEGMENTS, _SEGMENTS, 9, _JOINTS, 3], dim=-1)
+        known = (sensors.present[..., :_SEGMENTS] > 0.5).to(raw.dtype)
+        trust = (torch.sigmoid(trust + 1.0) * known)[..., None]
+        mixed = (1.0 - trust) * own.unflatten(-1, (_SEGMENTS, 6)) + trust * turned[..., :_SEGMENTS, :]
+        bones, sure, view, level = total.split([3 * _JOINTS + 1, 1, 6, 1], dim=-1)
+        bones, view = bones / sure, view / level
+        camera = from_six_d(to_six_d(self.level) + view)
+        size = torch.exp(bones[..., -1].clamp(-0.7, 0.7))[..., None, None]
+        change = 0.1 * bones[..., :-1].unflatten(-1, (_JOINTS, 3))
+        change = change * self.hangs
+        offsets = size * (self.skeleton + change)
+        slide = _GIRDLE_M * torch.tanh(girdle.unflatten(-1, (3, 3)))
+        with torch.autocast(raw.device.type, enabled=False):  # places need more than 8 bits
+            rotations = camera[..., None, :, :] @ from_six_d(mixed)
+            joints = forward(rotations, offsets, torch.zeros_like(velocity), slide).joints
+        return {
+            "joints3d": joints,
+            "joints3d_logvar": logvar.clamp(-6.0, 6.0) - 4.0,
+            "rotations": rotations,
+            "offsets": offsets,
+            "root_velocity": velocity,
+            "view": camera,
+        }
+
+    @staticmethod
+    def seen(rough: Tensor, view: Tensor) -> Tensor:
+        """Return guessed rotations (..., 16, 6) in camera axes (..., 15, 3, 3); they don't teach the view."""
+        with torch.autocast(rough.device.type, enabled=False):
+            return view.detach()[..., None, :, :] @ from_six_d(rough[..., :_SEGMENTS, :])

@@ -18,7 +18,7 @@ from fusion.evaluate.intervals import wilson_interval
 from fusion.evaluate.movement import AccelerationError, Jitter, Lag
 from fusion.evaluate.position import MPJPE, PAMPJPE, PCK
 from fusion.evaluate.root import RootDrift
-from fusion.evaluate.rotation import BoneAngleError, RotationError
+from fusion.evaluate.rotation import BoneAngleError, HeadingError, RotationError
 from fusion.evaluate.segments import SegmentalF1
 from fusion.model.net import FusionNet
 
@@ -33,6 +33,7 @@ UNITS: dict[str, str] = {
     "pck2d_05": "2D PCK 5 %",
     "rotation_deg": "rotations deg",
     "bone_deg": "bones deg",
+    "heading_deg": "headings deg",
     "root_drift_mm": "root after 2 s mm",
     "acceleration_m_s2": "accel. m/s²",
     "jitter_m_s3": "jitter m/s³",
@@ -59,7 +60,7 @@ class WindowScores:
 
     def __init__(self, rate_hz: float, classes: int) -> None:
         self.mpjpe, self.pa, self.pck, self.pck2d = MPJPE(), PAMPJPE(), PCK(PCK_RADIUS_M), PCK(PCK2D_RADIUS)
-        self.rotation, self.bones = RotationError(), BoneAngleError()
+        self.rotation, self.bones, self.heading = RotationError(), BoneAngleError(), HeadingError()
         self.drift = RootDrift(rate_hz)
         self.acceleration, self.jitter, self.lag = AccelerationError(rate_hz), Jitter(rate_hz), Lag()
         self.contact, self.actions, self.segments = ContactF1(), ActionScores(classes), SegmentalF1()
@@ -81,6 +82,9 @@ class WindowScores:
         if "rotations" in outputs:
             known = targets["rotations_known"] * valid
             self.rotation.update(outputs["rotations"], targets["rotations"], known)
+        if "heading" in outputs:
+            known = targets["heading_known"] * valid[..., None]
+            self.heading.update(outputs["heading"], targets["heading"], known)
         if "root_velocity" in outputs:
             known = targets["root_velocity_known"] * valid
             self.drift.update(outputs["root_velocity"], targets["root_velocity"], known)
@@ -96,8 +100,9 @@ class WindowScores:
         """Return the values of :data:`UNITS`; NaN for what was not told or is not known."""
         lone = {
             "mpjpe_mm": self.mpjpe, "pa_mpjpe_mm": self.pa, "pck_150mm": self.pck, "pck2d_05": self.pck2d,
-            "rotation_deg": self.rotation, "bone_deg": self.bones, "root_drift_mm": self.drift,
-            "acceleration_m_s2": self.acceleration, "jitter_m_s3": self.jitter, "lag_ticks": self.lag,
+            "rotation_deg": self.rotation, "bone_deg": self.bones, "heading_deg": self.heading,
+            "root_drift_mm": self.drift, "acceleration_m_s2": self.acceleration,
+            "jitter_m_s3": self.jitter, "lag_ticks": self.lag,
         }  # fmt: skip
         values = {name: _value(metric) for name, metric in lone.items()}
         values["contact_f1"] = float(self.contact.compute()) if "contact" in self.told else math.nan

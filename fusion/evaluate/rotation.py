@@ -58,3 +58,12 @@ class BoneAngleError(Mean):
         bone, true = joints[..., _TO, :] - joints[..., _FROM, :], target[..., _TO, :] - target[..., _FROM, :]
         angle = torch.atan2(torch.linalg.cross(bone, true).norm(dim=-1), (bone * true).sum(dim=-1)).rad2deg()
         self.add(angle, known[..., _TO] * known[..., _FROM] * (true.norm(dim=-1) > 1e-3))
+
+
+class HeadingError(Mean):
+    """Mean angle between the heading error of a sensor and what was told of it, degrees."""
+
+    def update(self, heading: Tensor, target: Tensor, known: Tensor) -> None:
+        """Add heading (..., 16, 2), along cosine and sine, against target (..., 16) degrees where known."""
+        told = torch.atan2(heading[..., 1], heading[..., 0]).rad2deg()
+        self.add((torch.remainder(told - target + 180.0, 360.0) - 180.0).abs(), known)

@@ -88,7 +88,7 @@ def show(found: Evaluation, console: Console) -> None:
             console.print(table)
 
 
-_POSE = ("mpjpe_mm", "pa_mpjpe_mm", "pck_150mm", "pck2d_05", "rotation_deg", "bone_deg")
+_POSE = ("mpjpe_mm", "pa_mpjpe_mm", "pck_150mm", "pck2d_05", "rotation_deg", "bone_deg", "heading_deg")
 _MOVEMENT = ("acceleration_m_s2", "jitter_m_s3", "lag_ticks", "root_drift_mm", "contact_f1")
 _ACTIONS = ("top1", "mean_class", "macro_f1", "f1@10", "f1@25", "f1@50")
 

@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 
 from fusion.evaluate.movement import AccelerationError, Jitter, Lag
 from fusion.evaluate.root import RootDrift
-from fusion.evaluate.rotation import BoneAngleError, RotationError, geodesic_deg
+from fusion.evaluate.rotation import BoneAngleError, HeadingError, RotationError, geodesic_deg
 
 RATE = 60.0
 
@@ -113,3 +113,11 @@ def test_drift_is_what_a_wrong_velocity_adds_up_to() -> None:
     short = RootDrift(RATE, after_s=5.0)
     short.update(wrong, torch.zeros(2, 180, 3), known)
     assert bool(short.compute().isnan())
+
+
+@given(true=st.floats(-180.0, 179.9), off=st.floats(-179.0, 179.0), sure=st.floats(0.1, 50.0))
+def test_heading_errors_go_round_the_circle(true: float, off: float, sure: float) -> None:
+    metric, angle = HeadingError(), math.radians(true + off)
+    told = sure * torch.tensor([math.cos(angle), math.sin(angle)])
+    metric.update(told.expand(1, 2, 16, 2), torch.full((1, 2, 16), true), torch.ones(1, 2, 16))
+    assert float(metric.compute()) == pytest.approx(abs(off), abs=1e-2)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from made_utd import make
 
-from benchmarks.training import leave_one_out
+from benchmarks.training import final, leave_one_out
 from drivers.errors import ConfigError
 from drivers.places import PLACES
 from fusion.data.utd_mhad import UtdMhadData
@@ -106,3 +106,15 @@ def test_each_subject_is_left_out_once_and_the_final_ones_are_never_read(
 def test_mean_and_spread_are_of_runs() -> None:
     runs = [{"all sensors": [0.90]}, {"all sensors": [0.94]}]
     assert leave_one_out.summary(runs)[0].split()[:5] == ["all", "sensors", "92.0", "+-", "2.8"]
+
+
+def test_the_final_figures_are_not_opened_by_accident_and_are_all_there_once_they_are(
+    made_utd: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["--seeds", "0", "--output", str(tmp_path), "--data", str(made_utd), *SMALL]
+    with pytest.raises(SystemExit):
+        final.main(asked)
+    assert not list(tmp_path.iterdir())
+    assert final.main(["--open", *asked]) == 0
+    said = capsys.readouterr().out
+    assert all(f"{name:<26}" in said for name in final.GOALS)

@@ -10,6 +10,8 @@ over all runs (standard deviation of the runs, not of the mean).
 from __future__ import annotations
 
 import argparse
+import importlib
+import inspect
 import json
 import statistics
 from collections.abc import Sequence
@@ -20,10 +22,19 @@ import yaml
 from fusion.model.train import main as train
 
 CONFIG = "configs/experiment/utd_mhad.yaml"
-SUBJECTS = (1, 3, 5, 7)
 
 Results = dict[str, list[float]]
 """Name of a condition -> top-1 of each run."""
+
+
+def subjects_of(config: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the subjects that a configuration trains on, and those of its final test."""
+    data = yaml.safe_load(Path(config).read_text("utf-8"))["data"]
+    module, _, name = data["class_path"].rpartition(".")
+    options = inspect.signature(getattr(importlib.import_module(module), name)).parameters
+    given = data.get("init_args", {})
+    train, test = (given.get(key, options[key].default) for key in ("train_subjects", "test_subjects"))
+    return tuple(train), tuple(test)
 
 
 def fold(
@@ -64,12 +75,15 @@ def main(argv: list[str] | None = None) -> int:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--config", default=CONFIG)
     parser.add_argument("--output", type=Path, default=Path("runs/leave_one_out"))
-    parser.add_argument("--subjects", type=int, nargs="+", default=SUBJECTS, help="all that may be seen")
+    parser.add_argument(
+        "--subjects", type=int, nargs="+", help="all that may be seen; default: its training's"
+    )
     parser.add_argument("--leave", type=int, nargs="+", help="those to leave out; default: each")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     given, options = parser.parse_known_args(argv)
-    named = yaml.safe_load(Path(given.config).read_text("utf-8"))["data"].get("init_args", {})
-    forbidden = set(given.subjects) & set(named.get("test_subjects", (2, 4, 6, 8)))
+    known, final = subjects_of(given.config)
+    given.subjects = given.subjects or known
+    forbidden = set(given.subjects) & set(final)
     if forbidden:
         parser.error(f"subjects {sorted(forbidden)} are the final test's: they tell nothing before it")
     runs: list[Results] = []

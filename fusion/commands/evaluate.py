@@ -29,7 +29,7 @@ def evaluate(
     Args:
         weights: a .safetensors or .ckpt file, or the word default for those that come with the package.
         data: a session (.h5) or a folder of them; a folder of BVH files; a motion set (bandai, cmu,
-            cmu_dance, deepmimic, simulator); a folder of UTD-MHAD.
+            cmu_dance, deepmimic, simulator); a folder of UTD-MHAD or Berkeley MHAD.
         mask: what is taken away, by commas: vision, imu, audio, or imu.PLACE as in imu.left_forearm.
         corrupt: what is done to the sensors, NAME:LEVEL, as in blackout:0.5 or imu_lost:3.
         json: print JSON for other programs.
@@ -37,7 +37,7 @@ def evaluate(
         windows: how many to make of motion.
         window_s: length of a window, s.
         split: of motion: test, val, train or all; by default what training holds out, if it does.
-        subjects: of UTD-MHAD, by commas; by default those of the final test.
+        subjects: of these, by commas; by default those of the final test.
         suite: the 25 scenarios of missing, late, lost and noisy data, and their twin (UTD-MHAD).
     """
     check_positive("--windows", windows)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from fusion.data.batches import Batch
 from fusion.evaluate.actions import ActionScores
-from fusion.evaluate.conditions import without
+from fusion.evaluate.conditions import there, without
 from fusion.evaluate.intervals import wilson_interval
 from fusion.model.losses import pooled_logits
 from fusion.model.net import FusionNet
@@ -70,7 +70,7 @@ def log_chances(net: FusionNet, batches: Iterable[Batch], masked: tuple[str, ...
 def conditions(
     net: FusionNet, batches: Callable[[], Iterable[Batch]], masked: tuple[str, ...] = ()
 ) -> list[Named]:
-    """Return what ``net`` makes of windows: of all sensors, of each modality alone, and of both late.
+    """Return what ``net`` makes of windows: of all sensors, and, where there are two, of each alone and late.
 
     Late fusion adds the log probabilities of the two masked runs: beside it shows what fusion is worth.
 
@@ -81,7 +81,8 @@ def conditions(
     """
     truth, classes = truth_of(batches()), len(net.config.actions)
     runs = {"all sensors": log_chances(net, batches(), masked)}
-    if not {"vision", "inertial"} & set(masked):
+    modalities = set().union(*(there(without(batch, masked)) for batch in batches()))
+    if {"vision", "inertial"} <= modalities:
         runs["vision alone"] = log_chances(net, batches(), (*masked, "inertial"))
         runs["inertial alone"] = log_chances(net, batches(), (*masked, "vision"))
         runs["late fusion"] = runs["vision alone"] + runs["inertial alone"]

@@ -10,6 +10,7 @@ import torch
 
 from drivers.errors import ConfigError, DataError
 from fusion.data.batches import Batch
+from fusion.data.berkeley_mhad import BerkeleyMhadData
 from fusion.data.sessions import Windows, read_track
 from fusion.data.utd_mhad import UtdMhadData
 from fusion.data.virtual import VirtualBatches
@@ -76,6 +77,8 @@ def kind_of(data: str) -> str:
     if path.is_file():
         if path.name.startswith("utd_mhad") and ".tar" in path.name:
             return "UTD-MHAD"
+        if path.name.startswith("berkeley_mhad") and ".tar" in path.name:
+            return "Berkeley MHAD"
         if path.suffix in (".h5", ".hdf5"):
             return "session"
         raise DataError(f"{data} is no session", mend="Give a session (.h5) or a folder of data")
@@ -85,8 +88,6 @@ def kind_of(data: str) -> str:
     for folder in (path, path / "utd_mhad"):
         if (folder / "Skeleton").is_dir() and (folder / "Inertial").is_dir():
             return "UTD-MHAD"
-    if any(path.glob("S*/MyPoses/3D_positions")):
-        return "Human3.6M"
     if any((folder / "Accelerometer").is_dir() for folder in (path, path / "berkeley_mhad_acc")):
         return "Berkeley MHAD"
     if any(path.glob("*.h5")):
@@ -95,8 +96,7 @@ def kind_of(data: str) -> str:
         return "BVH"
     raise DataError(
         f"{data} holds nothing to evaluate on",
-        mend="Give sessions (.h5), BVH files, UTD-MHAD (Skeleton, Inertial), Human3.6M (S9/MyPoses) "
-        "or Berkeley MHAD (Accelerometer)",
+        mend="Give sessions (.h5), BVH files, UTD-MHAD (Skeleton, Inertial) or Berkeley MHAD (Accelerometer)",
     )
 
 
@@ -117,10 +117,8 @@ def load(data: str, net: FusionNet, asked: Asked) -> Loaded:
         )
     if kind == "session":
         loaded = _sessions(data, net, asked)
-    elif kind == "UTD-MHAD":
-        loaded = _utd(data, net, asked)
     else:
-        raise ConfigError(f"{kind} cannot be evaluated on yet", mend="Give sessions, BVH files or UTD-MHAD")
+        loaded = _by_subjects(kind, data, net, asked)
     return dataclasses.replace(loaded, batches=_corrupted(loaded.batches, asked))
 
 
@@ -183,28 +181,33 @@ def _truth(file: Path) -> str:
     return "none: joints are the vision front end's own, so that errors are differences from it"
 
 
-def _utd(data: str, net: FusionNet, asked: Asked) -> Loaded:
-    from recordings.importers.utd_mhad import ACTIONS
-
-    own = UtdMhadData(data)
-    test = asked.subjects or own.subjects["test"]
+def _by_subjects(kind: str, data: str, net: FusionNet, asked: Asked) -> Loaded:
+    """Read a data set of people who did one action at a time."""
+    make, sensors = _BY_SUBJECTS[kind]
+    own = make(data)
+    test = asked.subjects or tuple(own.subjects["test"])
     known = tuple(s for s in own.subjects["train"] if s not in test)
-    source = UtdMhadData(data, train_subjects=known, test_subjects=test)
+    source = make(data, train_subjects=known, test_subjects=test)
     source.setup("test")
-    numbers = action_numbers(ACTIONS, net, "UTD-MHAD")
+    numbers = action_numbers(source.action_names, net, kind)
     batches = [_renumbered(batch, numbers) for batch in source.test_dataloader()]
-    count = sum(len(batch["segment"]) for batch in batches)
     facts: dict[str, object] = {
-        "sensors": "recorded: Kinect skeleton and one inertial sensor of unspecified place",
+        "sensors": sensors,
         "split": f"subjects {', '.join(map(str, test))}; baselines learn from {', '.join(map(str, known))}",
-        "windows": count,
+        "windows": sum(len(batch["segment"]) for batch in batches),
         "seed": asked.seed,
     }
 
     def reference() -> list[Batch]:
         return [_renumbered(batch, numbers) for batch in source.reference_dataloader()]
 
-    return Loaded("UTD-MHAD", batches, source.rate_hz, True, facts, reference if known else None)
+    return Loaded(kind, batches, source.rate_hz, True, facts, reference if known else None)
+
+
+_BY_SUBJECTS: dict[str, tuple[Callable[..., UtdMhadData | BerkeleyMhadData], str]] = {
+    "UTD-MHAD": (UtdMhadData, "recorded: Kinect skeleton and one inertial sensor of unspecified place"),
+    "Berkeley MHAD": (BerkeleyMhadData, "recorded: six accelerometers"),
+}
 
 
 def action_numbers(names: Sequence[str], net: FusionNet, data: str) -> torch.Tensor:

@@ -3,8 +3,8 @@
     data.root or CHORUS_DATA -> recordings.importers.berkeley_mhad -> this -> FusionNet
 
 The sensors sample evenly and their stamps tell of arrival by radio: each stream's start is the lower envelope
-of what its stamps say. Two of the sensors are on the pelvis, for which there is one slot: the right hip's tells
-no place. There is no angular rate and no orientation: both are constant.
+of what its stamps say. Two of the sensors are on the pelvis, for which there is one slot: the right hip's
+tells no place. There is no angular rate and no orientation: both are constant.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 import re
+import time
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 import msgspec
@@ -45,7 +46,7 @@ LOSS_REASONS: tuple[str, ...] = (
     "disk",
 )
 
-Kind = Literal["imu", "camera", "audio", "pose", "features"]
+Kind = Literal["imu", "camera", "depth", "audio", "pose", "features"]
 Encoding = Literal["array", "jpeg"]
 Stamping = Literal["row", "block"]
 
@@ -111,6 +112,23 @@ class Samples:
     seq: NDArray[np.uint64]
     lost: dict[str, int] = dataclasses.field(default_factory=dict)
 
+    @classmethod
+    def arriving(cls, data: NDArray[Any], first: int, lost: dict[str, int] | None = None) -> Samples:
+        """Return rows (R, *shape) that arrive now, of a device with no clock of its own.
+
+        Args:
+            first: number of the first row; the others follow it.
+            lost: rows lost just before, by reason.
+        """
+        rows = len(data)
+        return cls(
+            data=data,
+            time_host=np.full(rows, time.monotonic_ns(), np.int64),
+            time_device=np.full(rows, NO_TIME, np.int64),
+            seq=np.arange(first, first + rows, dtype=np.uint64),
+            lost=lost or {},
+        )
+
     def __len__(self) -> int:
         return len(self.data)
 
@@ -165,10 +183,14 @@ class Driver(abc.ABC, Generic[C]):
     """A device as a source of samples. Subclasses set ``Config`` to their dataclass.
 
     ``open`` may be called again after it failed or after ``close``: a failed open leaves nothing
-    held. ``close`` may be called at any time, twice too.
+    held. ``close`` may be called at any time, twice too. When ``read`` fails, the loop that runs the driver
+    closes it and opens it again until the device is back; the rows may be numbered anew then.
     """
 
     Config: ClassVar[type]
+    reopens: ClassVar[bool] = True
+    """Whether :meth:`open`, after a failure midway, goes on with what the device does now. False for files,
+    which would begin anew: such a driver ends with its failure."""
 
     def __init__(self, config: C, context: DriverContext) -> None:
         self.config = config
@@ -208,3 +230,19 @@ class Driver(abc.ABC, Generic[C]):
         time, on the bus. Kinds are those of :class:`drivers.bus.messages.Event`.
         """
         return []
+
+    def counted(self) -> bool:
+        """Whether the losses of the newest samples hold all that the device produced since those before, also
+        while it was away: then nothing is reckoned for them when it is back."""
+        return False
+
+    def counter(self) -> tuple[int, int] | None:
+        """Return the device's own count at the last row that :meth:`read` returned, and where it wraps.
+
+        A device with a battery of its own goes on counting while its cable is unplugged: so it is known
+        to the row how many it produced meanwhile.
+
+        Returns:
+            the count, and the number that follows its largest (0: it never wraps); None: it has none.
+        """
+        return None

@@ -24,6 +24,11 @@ class RowCount:
         self._trailing = 0  # losses reported since the last row: no number shows them yet
 
     @property
+    def next(self) -> int:
+        """Number that the next row has, if nothing more is lost before it."""
+        return (self._next or 0) + self._trailing
+
+    @property
     def produced(self) -> int:
         """Rows the device produced since its first."""
         return self._spanned + self._trailing

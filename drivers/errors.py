@@ -13,6 +13,7 @@
     │   ├── RecordingExists        never overwritten
     │   └── RecordingUnreadable    truncated, foreign or of a newer version
     ├── DataError                  a data set or a label is missing or malformed
+    ├── CalibrationError           what was seen does not calibrate a device well enough
     └── WeightsError               weights could not be obtained, verified or loaded
 """
 
@@ -105,6 +106,10 @@ class RecordingUnreadable(RecordingError):
 
 class DataError(ChorusError):
     """A data set or a label is missing or malformed."""
+
+
+class CalibrationError(ChorusError):
+    """What was seen does not calibrate a device, or not well enough to be used."""
 
 
 class WeightsError(ChorusError):

@@ -3,6 +3,10 @@
 ::
 
     open ─> announce ─> [ read ─> device clock ─> host clock ─> publish ] ─> close ─> end
+                           └─ failed ─> close ─> open again, until it is back ─┘
+
+A device that was there and is gone (unplugged, silent, its driver in trouble) does not end its stream: the
+stream goes on when it is back, and what it produced meanwhile is on the ledger as ``device_gap``.
 """
 
 from __future__ import annotations
@@ -11,63 +15,14 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from drivers.base import STAMP, Batch, Driver, EndOfStream, Samples, StreamInfo
-from drivers.bus.messages import Ended, Event, Failed
+from drivers.base import Driver
+from drivers.bus.messages import Ended, Failed
 from drivers.bus.publisher import Publisher
-from drivers.clock.device import Clock, device_clock
-from drivers.clock.host import HostClock
-from drivers.count import RowCount
-from drivers.errors import ChorusError, DeviceError, Fault
+from drivers.calibration import CalibrationFile
+from drivers.errors import ChorusError
+from drivers.running import Running, close, fault_of, typed
 
 log = logging.getLogger(__name__)
-
-READ_S = 0.1
-"""Longest wait of one read: how fast a driver obeys a stop."""
-
-
-class Stamper:
-    """Gives rows their corrected session times.
-
-    Args:
-        info: the stream.
-        host_clock: this host's clock -> session.
-        latency_ms: constant delay of the device, ms, taken off.
-    """
-
-    def __init__(self, info: StreamInfo, host_clock: HostClock, latency_ms: float = 0.0) -> None:
-        self._device: Clock = device_clock(info)
-        self._host = host_clock
-        self._latency_ns = round(latency_ms * 1e6)
-        self._last: int | None = None
-
-    def __call__(self, samples: Samples) -> NDArray[Any]:
-        """Return the stamps (N,) of :data:`drivers.base.STAMP`; ``time`` always rises."""
-        stamps = np.empty(len(samples.time_host), STAMP)
-        if not len(stamps):
-            return stamps
-        host, bound = self._device.correct(samples)
-        time, more = self._host.to_session(host)
-        bound += more
-        if self._latency_ns:
-            time -= self._latency_ns
-        # Each new probe moves the estimate a little; time must not run back for that.
-        fresh = self._last is None or int(time[0]) > self._last
-        if not fresh or (len(time) > 1 and not (time[1:] > time[:-1]).all()):
-            steps = np.arange(len(time))
-            floor = time if self._last is None else np.maximum(time, self._last + 1 + steps)
-            rising = np.maximum.accumulate(floor - steps) + steps
-            bound += rising - time
-            time = rising
-        self._last = int(time[-1])
-        stamps["time"] = time
-        stamps["time_bound"] = bound
-        stamps["time_host"] = samples.time_host
-        stamps["time_device"] = samples.time_device
-        stamps["seq"] = samples.seq
-        return stamps
 
 
 def pump(
@@ -76,85 +31,37 @@ def pump(
     *,
     latency_ms: float = 0.0,
     worn_on: str = "",
+    calibration: CalibrationFile | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> ChorusError | None:
-    """Run one driver until it ends, fails, or is told to stop (Ctrl-C in the main thread is such).
+    """Run one driver until it ends or is told to stop (Ctrl-C in the main thread is such).
+
+    A driver that cannot be opened, or fails before its first row, has failed. One that fails later is closed
+    and opened again until it is back; only what it sends then may not differ in form.
 
     Args:
         driver: closed; it is opened and closed here.
         publisher: of its stream, not yet announced; it is ended but not closed here.
-        latency_ms: see :class:`Stamper`.
+        latency_ms: see :class:`drivers.stamper.Stamper`.
         worn_on: place on the body, where the driver does not say.
+        calibration: what was found of the device: becomes properties of the stream, the rows stay raw.
         stop: asked after every read, besides the hub's own stop.
 
     Returns:
-        the error that the driver failed with, published as well, or None.
+        the error that the driver failed with, or that kept it away when all was stopped, published as well;
+        or None.
     """
-    count = RowCount()
+    running = Running(driver, publisher, latency_ms, worn_on, calibration, stop)
     failure: ChorusError | None = None
     try:
-        info = driver.open()
-        info = _complete(info, publisher, worn_on)
-        publisher.announce(info)
-        _run(driver, info, publisher, Stamper(info, publisher.host_clock, latency_ms), count, stop)
+        running.run()
     except KeyboardInterrupt:
         log.debug("%s stopped by Ctrl-C", publisher.stream)
-    except ChorusError as error:
-        failure = error
-    except Exception as error:  # a driver is other people's code: it must not take anything down
-        log.debug("%s failed", publisher.stream, exc_info=True)
-        failure = DeviceError(
-            publisher.stream,
-            Fault.FAILED,
-            f"its driver failed with {type(error).__name__}: {error}",
-            mend="Report it to the driver's author",
-        )
+    except (Exception, SystemExit) as error:  # other people's code: it must not take anything down
+        failure = typed(error, publisher.stream)
     finally:
-        _close(driver, publisher.stream)
+        close(driver, publisher.stream)
     if failure is not None:
-        fault = failure.fault if isinstance(failure, DeviceError) else Fault.FAILED
-        publisher.fail(Failed(publisher.stream, fault, str(failure)))
-    publisher.end(Ended(publisher.stream, count.produced, dict(count.lost)))
+        publisher.fail(Failed(publisher.stream, fault_of(failure), str(failure)))
+    publisher.end(Ended(publisher.stream, running.count.produced, dict(running.count.lost)))
     return failure
-
-
-def _complete(info: StreamInfo, publisher: Publisher, worn_on: str) -> StreamInfo:
-    fields = {field: getattr(info, field) for field in info.__struct_fields__}
-    fields["host"] = publisher.host
-    fields["name"] = publisher.stream
-    fields["worn_on"] = info.worn_on or worn_on
-    return StreamInfo(**fields)
-
-
-def _run(
-    driver: Driver[Any],
-    info: StreamInfo,
-    publisher: Publisher,
-    stamper: Stamper,
-    count: RowCount,
-    stop: Callable[[], bool],
-) -> None:
-    while not (publisher.stop_requested or stop()):
-        try:
-            samples = driver.read(READ_S)
-        except EndOfStream:
-            _publish_events(driver, publisher)
-            return
-        if samples is not None and (len(samples) or samples.lost):
-            batch = Batch(info.name, stamper(samples), samples.data, dict(samples.lost))
-            publisher.publish(batch)
-            count.add(samples, block=info.stamping == "block")
-        _publish_events(driver, publisher)
-
-
-def _publish_events(driver: Driver[Any], publisher: Publisher) -> None:
-    for host_ns, kind, label in driver.events():
-        time, _ = publisher.host_clock.to_session(int(host_ns))
-        publisher.event(Event(time, kind, label, publisher.stream))
-
-
-def _close(driver: Driver[Any], stream: str) -> None:
-    try:
-        driver.close()
-    except Exception as error:
-        log.warning("%s could not be closed: %s", stream, error)

@@ -31,6 +31,7 @@ from types import TracebackType
 
 from drivers.bus.publisher import Publisher
 from drivers.bus.spool import default_folder
+from drivers.calibration import find_calibration, read_calibration
 from drivers.errors import ChorusError
 from drivers.loop import pump
 from drivers.private import forbid_dumps
@@ -59,10 +60,12 @@ def run_driver(
 
     Raises:
         BusUnreachable: nobody answers at the address.
-        ConfigError: the rig has no such stream.
+        ConfigError: the rig has no such stream, or its calibration cannot be read.
         ChorusError: the driver failed; subscribers were told before.
     """
     create_driver(rig, stream, 0)  # a wrong name is found before the bus is bothered
+    named = rig.streams[stream].calibration
+    calibration = read_calibration(find_calibration(named, rig.folder)) if named else None
     if rig.bus.insecure and "#" not in address:
         address += "#insecure"  # plain text on the network was agreed to in the rig
     spool = Path(rig.bus.spool).expanduser() if rig.bus.spool else default_folder()
@@ -78,7 +81,14 @@ def run_driver(
     ) as publisher:
         driver = create_driver(rig, stream, publisher.host_clock.to_host(0))
         entry = rig.streams[stream]
-        failure = pump(driver, publisher, latency_ms=entry.latency_ms, worn_on=entry.worn_on, stop=stop)
+        failure = pump(
+            driver,
+            publisher,
+            latency_ms=entry.latency_ms,
+            worn_on=entry.worn_on,
+            calibration=calibration,
+            stop=stop,
+        )
     if failure is not None:
         raise failure
 

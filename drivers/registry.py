@@ -10,6 +10,7 @@ somebody else adds a driver with::
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import importlib
 import importlib.metadata
@@ -25,7 +26,13 @@ BUILT_IN: dict[str, str] = {
     "camera.webcam": "drivers.camera.webcam:WebcamDriver",
     "camera.file": "drivers.camera.file:VideoFileDriver",
     "camera.url": "drivers.camera.url:UrlCameraDriver",
-    "imu.serial": "drivers.imu.serial:SerialImuDriver",
+    "imu.ble": "drivers.imu.wireless.ble:BleImuDriver",
+    "imu.movella_dot": "drivers.imu.wireless.movella_dot:MovellaDotDriver",
+    "imu.udp": "drivers.imu.wireless.udp:UdpImuDriver",
+    "camera.folder": "drivers.camera.folder:FolderDriver",
+    "camera.depth": "drivers.camera.depth:DepthDriver",
+    "camera.depth_file": "drivers.camera.depth_file:DepthFileDriver",
+    "imu.serial": "drivers.imu.serial.driver:SerialImuDriver",
     "microphone.portaudio": "drivers.microphone.portaudio:PortAudioDriver",
     "microphone.file": "drivers.microphone.file:SoundFileDriver",
     "simulator.camera": "drivers.simulator.camera:SimulatedCamera",
@@ -38,17 +45,19 @@ BUILT_IN: dict[str, str] = {
 
 def names() -> tuple[str, ...]:
     """Return every driver name that a rig may use, sorted; built-ins shadow third parties."""
-    return tuple(sorted(set(BUILT_IN) | set(_third_party())))
+    return tuple(
+        sorted(set(BUILT_IN) | {entry.name for entry in importlib.metadata.entry_points(group=GROUP)})
+    )
 
 
 def driver_class(name: str) -> type[Driver[Any]]:
     """Return the class behind a driver name; imports its module.
 
     Raises:
-        ConfigError: no driver has this name, or what it points at is not a driver.
+        ConfigError: no driver has this name, or what it points at is not a whole driver.
         MissingDependency: its module needs a library that is not installed.
     """
-    target = BUILT_IN.get(name) or _third_party().get(name)
+    target = BUILT_IN.get(name) or _third_party(name)
     if target is None:
         near = difflib.get_close_matches(name, names(), n=1)
         hint = f"Did you mean '{near[0]}'?" if near else f"Drivers: {', '.join(names())}"
@@ -62,19 +71,50 @@ def driver_class(name: str) -> type[Driver[Any]]:
             f"Driver '{name}' needs the Python module '{missing}', which is not installed",
             mend=f"Install the package that brings '{missing.partition('.')[0]}' with pip",
         ) from error
-    except AttributeError as error:
+    except Exception as error:  # a module is other people's code: importing it may raise anything
+        if isinstance(error, AttributeError) and error.name == attribute:
+            what, mend = f"points at {target}, which does not exist", "that fits this one"
+        else:
+            what = f"cannot be imported: {type(error).__name__}: {str(error)[:200]}"
+            mend = "that works, or report it to its author"
         raise ConfigError(
-            f"Driver '{name}' points at {target}, which does not exist",
-            mend="Install a version of its package that fits this one",
+            f"Driver '{name}' {what}", mend=f"Install a version of its package {mend}"
         ) from error
-    if not (isinstance(found, type) and issubclass(found, Driver)):
-        raise ConfigError(
-            f"Driver '{name}' points at {target}, which is not a drivers.base.Driver",
-            mend="Let its class derive from drivers.base.Driver",
-        )
+    fault = _fault(found)
+    if fault:
+        raise ConfigError(f"Driver '{name}' points at {target}, which {fault[0]}", mend=fault[1])
     return found
 
 
-def _third_party() -> dict[str, str]:
-    entries = importlib.metadata.entry_points(group=GROUP)
-    return {entry.name: entry.value for entry in entries if entry.name not in BUILT_IN}
+def _fault(found: Any) -> tuple[str, str] | None:
+    """Say what keeps something from being a whole driver, and the mend, or None."""
+    if not (isinstance(found, type) and issubclass(found, Driver)):
+        return "is not a drivers.base.Driver", "Let its class derive from drivers.base.Driver"
+    missing = sorted(getattr(found, "__abstractmethods__", ()))
+    if missing:
+        return f"has no {' and no '.join(missing)}", "Give its class the methods open, read and close"
+    config = getattr(found, "Config", None)
+    if not (isinstance(config, type) and dataclasses.is_dataclass(config)):
+        return (
+            "has no Config that is a dataclass",
+            "Let its class say 'Config = ' the dataclass of its options",
+        )
+    return None
+
+
+def _third_party(name: str) -> str | None:
+    """Return what the driver of that name in another package points at, or None.
+
+    Raises:
+        ConfigError: two packages bring different drivers of that name.
+    """
+    found = {
+        entry.value: entry.dist.name if entry.dist else "?"
+        for entry in importlib.metadata.entry_points(group=GROUP, name=name)
+    }
+    if len(found) > 1:
+        raise ConfigError(
+            f"Driver '{name}' comes from two packages: {', '.join(found.values())}",
+            mend=f"pip uninstall {list(found.values())[-1]}",
+        )
+    return next(iter(found), None)

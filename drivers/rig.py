@@ -6,7 +6,7 @@
     streams:
       camera:                    # the stream's name
         driver: camera.webcam    # keys that every stream has: driver, worn_on, store,
-        device: 0                #   required, remote, latency_ms
+        device: 0                #   required, remote, latency_ms, calibration
         fps: 30                  # all other keys belong to the driver's own Config
       wrist:
         driver: imu.serial
@@ -101,6 +101,7 @@ class StreamConfig:
         required: a session does not start without it.
         remote: another host runs it with ``chorus drive``.
         latency_ms: constant delay of the device, ms, taken off its times; ``chorus calibrate`` finds it.
+        calibration: file of :mod:`drivers.calibration`, relative to the current folder or the rig's.
         options: the driver's own Config.
     """
 
@@ -111,6 +112,7 @@ class StreamConfig:
     required: bool = True
     remote: bool = False
     latency_ms: float = 0.0
+    calibration: str = ""
     h264: H264Config = dataclasses.field(default_factory=H264Config)
     options: Any = None
 
@@ -166,6 +168,7 @@ class _Common:
     required: bool = True
     remote: bool = False
     latency_ms: float = 0.0
+    calibration: str = ""
 
 
 def load_rig(path: str | Path, overrides: Sequence[str] = ()) -> Rig:
@@ -217,7 +220,16 @@ def create_driver(rig: Rig, name: str, epoch_ns: int) -> Driver[Any]:
     context = DriverContext(
         stream=name, worn_on=stream.worn_on, epoch_ns=epoch_ns, folder=rig.folder, store=stream.store
     )
-    return driver_class(stream.driver)(stream.options, context)
+    driver = driver_class(stream.driver)
+    try:
+        return driver(stream.options, context)
+    except ChorusError:
+        raise
+    except Exception as error:  # a driver is other people's code
+        raise ConfigError(
+            f"{name}: driver '{stream.driver}' cannot be made: {type(error).__name__}: {error}"[:300],
+            mend="Report it to the driver's author",
+        ) from error
 
 
 class _Loader(yaml.SafeLoader):

@@ -102,6 +102,8 @@ def describe(hint: Any) -> str:
 
 
 def _convert(hint: Any, value: Any, text: str | None, key: str, source: str) -> Any:
+    if hint is Any:  # a tree that its owner builds: texts stay texts, where jsonargparse makes 1 of "01"
+        return value
     candidates = [value] if text is None else [value, text]
     for candidate in candidates:
         if candidate is None and types.NoneType not in typing.get_args(hint):

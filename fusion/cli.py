@@ -12,7 +12,8 @@ import sys
 from drivers.errors import ChorusError
 
 VERBS: dict[str, tuple[str, str]] = {
-    "doctor": ("fusion.commands.doctor", "find devices and missing libraries, and say what mends each"),
+    "doctor": ("fusion.commands.doctor", "find what stands in the way of recording, and say what mends it"),
+    "devices": ("fusion.commands.devices", "list what is plugged in; --probe listens to serial ports"),
     "record": ("fusion.commands.record", "record a rig into a session file"),
     "mark": ("fusion.commands.mark", "mark this moment in what is being recorded"),
     "note": ("fusion.commands.note", "change what a session says of its subject and task"),
@@ -25,7 +26,9 @@ VERBS: dict[str, tuple[str, str]] = {
     "resync": ("fusion.commands.resync", "estimate a recording's times again, better, into a new file"),
     "export": ("fusion.commands.export", "write a session as CSV, MCAP, WAV or MP4"),
     "import": ("fusion.commands.importing", "turn an XDF file or a public data set into sessions"),
-    "calibrate": ("fusion.commands.calibrate", "find constant latencies from claps: calibrate latency FILE"),
+    "calibrate": ("fusion.commands.calibrate", "calibrate devices: calibrate --help lists what"),
+    "triangulate": ("fusion.commands.triangulate", "find a person in 3D from several calibrated cameras"),
+    "board": ("fusion.commands.board", "write the board that cameras are calibrated with, as a PDF"),
     "drive": ("fusion.commands.drive", "run one device of a rig on another host"),
     "keys": ("fusion.commands.keys", "the keys of this machine, and those its bus lets in"),
     "data": ("fusion.commands.data", "say what data sets hold: data motion FOLDER"),
@@ -41,7 +44,7 @@ USAGE_ERROR = 2
 
 def usage() -> str:
     """Return the text of ``chorus --help``."""
-    verbs = "\n".join(f"  {verb:<9} {what}" for verb, (_, what) in VERBS.items())
+    verbs = "\n".join(f"  {verb:<11} {what}" for verb, (_, what) in VERBS.items())
     return (
         "usage: chorus VERB [...]\n\n"
         "Record camera, wearable IMUs and microphone in one time; fuse them into pose and action.\n\n"

@@ -16,10 +16,12 @@ from typing import Any
 
 import numpy as np
 
+from drivers.bus.messages import FAULTY
 from drivers.errors import RecordingError
 from recordings import layout
 from recordings.rates import effective_rate
 from recordings.reader import Recording, open_recording
+from recordings.returns import Returns, returns_of
 from recordings.stream_reader import StreamReader, decode
 from recordings.sync import StreamSync
 from recordings.sync_clocks import ClockSync, HostClocks
@@ -212,7 +214,17 @@ def _check_stream(
     )
     if damaged:
         return found
-    problems += _loss_problems(stream, found)
+    returns = returns_of(recording, stream)
+    problems += _loss_problems(stream, found, returns)
+    if len(returns.stamps):
+        notes.append(
+            f"{name}: its device was away {_times(len(returns.stamps))}, {returns.seconds:.1f} s in all; "
+            f"{returns.rows} rows are on the ledger for it"
+        )
+    for event in recording.events:
+        if event.kind == FAULTY and event.source == name:
+            words = f"{event.label} (at {event.time * 1e-9:.1f} s)"
+            (problems if stream.required else notes).append(words)
     if stream.ended == layout.INTERRUPTED:
         notes.append(f"{name}: {stream.ended}; what was not flushed before is not in this file")
     else:
@@ -225,7 +237,7 @@ def _check_stream(
     if backwards:
         problems.append(f"{name}: time goes backwards {backwards} times")
     rate = effective_rate(seq, time)
-    problems += _stalls(recording, stream, rate)
+    problems += _stalls(recording, stream, rate, returns)
     problems += _undecodable(stream)
     period = 1.0 / rate if rate > 0 else 0.0
     rows_at_end = len(stream) - int(stream.block_rows[-2])
@@ -238,17 +250,22 @@ def _check_stream(
     )
 
 
-def _loss_problems(stream: StreamReader, found: StreamCheck) -> list[str]:
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
+
+
+def _loss_problems(stream: StreamReader, found: StreamCheck, returns: Returns) -> list[str]:
     problems = []
     if found.unexplained:
         problems.append(f"{stream.info.name}: {found.unexplained} rows are missing for no known reason")
     if found.samples != stream.ledger.stored and not found.unexplained and stream.ledger.stored:
         missing = stream.ledger.stored - found.samples
         problems.append(f"{stream.info.name}: {missing} rows of the ledger are not in the file")
-    produced = found.samples + found.lost
-    if produced and found.lost > LOSS_PROBLEM * produced:
+    lost = max(found.lost - returns.rows, 0)  # while the device was there
+    produced = found.samples + lost
+    if produced and lost > LOSS_PROBLEM * produced:
         reasons = ", ".join(f"{reason} {rows}" for reason, rows in stream.ledger.lost.items())
-        problems.append(f"{stream.info.name}: {100 * found.lost / produced:.1f} % was lost ({reasons})")
+        problems.append(f"{stream.info.name}: {100 * lost / produced:.1f} % was lost ({reasons})")
     return problems
 
 
@@ -260,8 +277,11 @@ def _end_problems(recording: Recording, stream: StreamReader) -> list[str]:
     return [f"{stream.info.name}: its driver failed: {stream.ended}"]
 
 
-def _stalls(recording: Recording, stream: StreamReader, rate: float) -> list[str]:
-    """Find silences within the stream, and between it and the ends of the session."""
+def _stalls(recording: Recording, stream: StreamReader, rate: float, returns: Returns) -> list[str]:
+    """Find silences within the stream, and between it and the ends of the session.
+
+    Those of a device that was away, and is told to have been, are none.
+    """
     info = stream.info
     if not info.rate_hz or not rate:
         return []
@@ -273,7 +293,9 @@ def _stalls(recording: Recording, stream: StreamReader, rate: float) -> list[str
     edges = np.concatenate([starts, time, [max(end, int(time[-1])) for end in ends]]).astype(np.int64)
     rows_per_stamp = len(stream) / len(time)
     limit_ns = max(STALL_S, 20 * rows_per_stamp / rate) * 1e9
-    found = np.flatnonzero(np.diff(edges) > limit_ns)
+    away = np.zeros(len(edges) - 1, bool)
+    away[returns.stamps + len(starts) - 1] = True
+    found = np.flatnonzero((np.diff(edges) > limit_ns) & ~away)
     return [
         f"{info.name}: silent for {(edges[i + 1] - edges[i]) * 1e-9:.1f} s from {edges[i] * 1e-9:.1f} s on"
         for i in found

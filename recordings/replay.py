@@ -56,6 +56,7 @@ class ReplayDriver(Driver[ReplayConfig]):
     """One stream of a recording as a device. Every replayed stream keeps its place in time."""
 
     Config = ReplayConfig
+    reopens = False
 
     def __init__(self, config: ReplayConfig, context: DriverContext) -> None:
         super().__init__(config, context)

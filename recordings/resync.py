@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import json
 import os
 import shutil
@@ -30,6 +31,7 @@ from recordings import layout
 from recordings.latency import Latency
 from recordings.rates import effective_rate
 from recordings.reader import Recording, open_recording
+from recordings.returns import returns_of
 from recordings.stream_reader import StreamReader
 from recordings.sync_clocks import HostClocks
 
@@ -152,7 +154,8 @@ def estimate(recording: Recording) -> dict[str, NewTimes]:
     clocks = HostClocks(recording)
     streams = {name: stream for name, stream in recording.all_streams.items() if len(stream.stamps)}
     followers = {name for name in streams if _source(streams, name) is not None}
-    times = {name: _own_times(clocks, stream) for name, stream in streams.items() if name not in followers}
+    own = {name: stream for name, stream in streams.items() if name not in followers}
+    times = {name: _own_times(recording, clocks, stream) for name, stream in own.items()}
     for name in followers:
         source = _source(streams, name)
         assert source is not None
@@ -160,14 +163,20 @@ def estimate(recording: Recording) -> dict[str, NewTimes]:
     return {name: times[name] for name in streams}
 
 
-def _own_times(clocks: HostClocks, stream: StreamReader) -> NewTimes:
+def _own_times(recording: Recording, clocks: HostClocks, stream: StreamReader) -> NewTimes:
     stamps, info = stream.stamps, stream.info
     raw = [np.ascontiguousarray(stamps[name]) for name in ("seq", "time_host", "time_device")]
     track = clocks.track(info.host)
     if track is None:
         kept = stamps["time"].astype(np.int64), stamps["time_bound"].astype(np.int64)
         return NewTimes(*kept, "as recorded: no probe tells the clock of its host")
-    host, host_bound = device.smooth(raw[0], raw[1], raw[2], info)
+    # A device that was away began its clock anew.
+    edges = [0, *returns_of(recording, stream).stamps.tolist(), len(stamps)]
+    parts = [
+        device.smooth(raw[0][start:stop], raw[1][start:stop], raw[2][start:stop], info)
+        for start, stop in itertools.pairwise(edges)
+    ]
+    host, host_bound = (np.concatenate(values) for values in zip(*parts, strict=True))
     session, bound = track.to_session(host)
     latency = stream.latency_ns + (stream.latency.latency_ns if stream.latency is not None else 0)
     shifted = session - latency

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from drivers.base import Batch, StreamInfo
 from drivers.bus import Hub, Subscriber
-from drivers.bus.messages import Announcement, Ended, Event, Failed, Message, Missed, Probes
+from drivers.bus.messages import FAULTY, MENDED, Announcement, Ended, Event, Failed, Message, Missed, Probes
 from drivers.errors import Fault, RecordingError
 from drivers.rig import Rig, StreamConfig
+from recordings.absences import Absences
 from recordings.clock_watch import ClockWatch
 from recordings.continuity import Continuity, stopped_for_s
 from recordings.encoding import Settings
@@ -86,6 +87,9 @@ class Run:
         self._restarts: dict[str, Restarts] = {}
         self._coming_back: set[str] = set()  # streams whose driver was started again and has not said so yet
         self._errors: dict[str, str] = {}
+        self._failed: set[str] = set()  # of these, whose drivers said so: they may come back
+        self._absences = Absences()
+        self._faults = Absences(FAULTY, MENDED)
         self._fed: set[str] = set()  # streams that workers make
         self._clocks = ClockWatch(hub.session.clock)
         self._pulses: dict[str, Pulse] = {}
@@ -118,7 +122,8 @@ class Run:
                     mend="start again with chorus record",
                 )
             if time.monotonic() > deadline:
-                self._refuse(waiting[0], f"{waiting[0]}: sent nothing within {start_s:.0f} s")
+                why = self._absences.of(waiting[0]).why
+                self._refuse(waiting[0], why or f"{waiting[0]}: sent nothing within {start_s:.0f} s")
             self._step()
             for name in waiting:
                 if name in self._errors:
@@ -223,6 +228,7 @@ class Run:
                 self._over.add(stream)
                 self._alive.discard(stream)
                 self._clocks.over(stream)
+                self._absences.over(stream)
             case Failed(stream):
                 self._continuity.broke_off(stream, message.error)
                 self._writer.failed(message)
@@ -230,11 +236,14 @@ class Run:
                     self._clocks.over(stream)
                 else:
                     self._fail(stream, message.error)
+                    self._failed.add(stream)
             case Probes(host):
                 self._writer.probes(message)
                 self._clocks.probed(host, time.monotonic())
             case Event(kind=kind):
                 self._writer.event(message)
+                self._absences.told(message)
+                self._faults.told(message)
                 if kind == "clock":
                     self._clocks.told(message, time.monotonic())
         if not isinstance(message, Batch):
@@ -242,6 +251,8 @@ class Run:
 
     def _append(self, batch: Batch) -> None:
         try:
+            if batch.stream in self._failed and len(batch):
+                self._is_back(batch)
             self._continuity.begins(batch, self._subscriber.position)
             self._writer.append(batch, self._subscriber.position)
             self._pulses[batch.stream].take(batch, time.monotonic())
@@ -251,6 +262,18 @@ class Run:
             reason = "encoder" if isinstance(error, EncoderFailed) else "other"
             self._writer.missed(Missed(batch.stream, len(batch), reason))
             self._fail(batch.stream, str(error))
+
+    def _is_back(self, batch: Batch) -> None:
+        """Go on with a stream that was given up: it was out of reach, or its driver was started again."""
+        name = batch.stream
+        self._failed.discard(name)
+        self._errors.pop(name, None)
+        info = self._writer.streams[name].info
+        self._writer.announced_again(info)
+        self._alive.add(name)
+        self._over.discard(name)
+        self._clocks.announced(info, time.monotonic())
+        self._writer.event(Event(int(batch.stamps["time"][0]), "device", f"{name}: sends again", name))
 
     def _announced(self, info: StreamInfo) -> None:
         self._alive.add(info.name)
@@ -349,10 +372,11 @@ class Run:
         if self.phase != "recording" or self._writer.closed:
             return
         for name, pulse in self._pulses.items():
-            silent_s = pulse.silent_s(time.monotonic()) if name in self._alive else 0.0
+            watched = name in self._alive and not self._absences.of(name).why
+            silent_s = pulse.silent_s(time.monotonic()) if watched else 0.0
             if bool(silent_s) != (name in self._silent):
                 words = f"{name}: silent since {silent_s:.1f} s" if silent_s else f"{name}: sends again"
-                if silent_s or name in self._alive:
+                if silent_s or watched:
                     self._writer.event(Event(self._now(), "device", words, name))
                 self._silent ^= {name}
 
@@ -396,6 +420,10 @@ class Run:
             return StreamStatus(name, "failed" if error else "waiting", error=error, required=required)
         rows = stream.ledger.stored
         state = "failed" if error else "running" if name in self._alive else "ended"
+        if state == "running" and self._absences.of(name).why:
+            state, error = "away", self._absences.of(name).why
+        elif state == "running" and self._faults.of(name).why:
+            state, error = "faulty", self._faults.of(name).why
         return StreamStatus(
             name,
             state,
@@ -430,6 +458,9 @@ class Run:
                 bytes=stream.bytes,
                 required=name in self._rig.streams and self._rig.streams[name].required,
                 error=self._errors.get(name, ""),
+                absences=self._absences.of(name).times,
+                away_s=self._absences.of(name).seconds,
+                faults=self._faults.of(name).times,
             )
             for name, stream in self._writer.streams.items()
         }
@@ -452,6 +483,11 @@ class Run:
             f"{name}: sent nothing any more when the recording was stopped"
             for name in sorted(self._silent)
             if name in self._rig.streams and self._rig.streams[name].required and name not in self._errors
+        ]
+        problems += [
+            self._faults.of(name).why
+            for name, stream in self._rig.streams.items()
+            if stream.required and self._faults.of(name).why and name not in self._errors
         ]
         problems += self._clocks.problems
         cpu_s, drivers_cpu_s = _cpu()

@@ -15,13 +15,14 @@ class StreamStatus:
 
     Attributes:
         name: of the stream.
-        state: ``waiting`` for its driver, ``running``, ``ended`` or ``failed``.
+        state: ``waiting`` for its driver, ``running``, ``away`` (its device is gone, and waited for),
+            ``faulty`` (it sends rows that are no data), ``ended`` or ``failed``.
         rows: stored so far.
         rate_hz: rows per second since the last status.
         nominal_rate_hz: what the device promised, 0 where irregular or unknown.
         lost: rows lost so far, for any reason.
         bytes: of data stored so far.
-        error: why it failed, or empty.
+        error: why it failed, is away or faulty, or empty.
         required: the session is not sound without it.
         kind: of the stream, or empty before its announcement.
         bound_ms: bound on the error of its newest row's time, ms; None before the first row.
@@ -32,7 +33,7 @@ class StreamStatus:
     """
 
     name: str
-    state: Literal["waiting", "running", "ended", "failed"]
+    state: Literal["waiting", "running", "away", "faulty", "ended", "failed"]
     rows: int = 0
     rate_hz: float = 0.0
     nominal_rate_hz: float = 0.0
@@ -88,6 +89,9 @@ class StreamSummary:
         bytes: of data stored.
         required: the session is not sound without it.
         error: why its driver failed, or empty.
+        absences: how often its device was away.
+        away_s: for how long, those times that it came back.
+        faults: how often its device sent rows that are no data.
     """
 
     rows: int
@@ -96,6 +100,9 @@ class StreamSummary:
     bytes: int
     required: bool
     error: str = ""
+    absences: int = 0
+    away_s: float = 0.0
+    faults: int = 0
 
 
 @dataclasses.dataclass(frozen=True)

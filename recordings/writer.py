@@ -180,7 +180,9 @@ class SessionWriter:
     def announced_again(self, info: StreamInfo) -> None:
         """Note what a stream now tells of itself; if its driver had failed, it was started again."""
         stream = self.streams[info.name]
-        stream.failure = ""
+        if stream.failure:
+            stream.failure = ""
+            stream.group.attrs.modify("ended", "")
         known = stream.info
         if stream.codec:  # the encoder takes pixels and JPEG; a resumed file does not tell which
             known = msgspec.structs.replace(known, encoding=info.encoding)

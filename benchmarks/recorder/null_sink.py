@@ -23,8 +23,8 @@ def known_sound(seconds: float) -> NDArray[np.int16]:
 
 
 @contextlib.contextmanager
-def playing(folder: Path, seconds: float) -> Iterator[None]:
-    """Play the known sound; PortAudio's device ``pulse`` records it, in processes started meanwhile."""
+def sound_server(folder: Path) -> Iterator[None]:
+    """Run the server; PortAudio's ``pulse`` records what ``known`` plays, in processes started meanwhile."""
     socket = folder / "native"
     settings = {
         "HOME": str(folder),
@@ -33,7 +33,6 @@ def playing(folder: Path, seconds: float) -> Iterator[None]:
         "PULSE_SERVER": f"unix:{socket}",
         "PULSE_SOURCE": "known.monitor",
     }
-    soundfile.write(folder / "known.wav", known_sound(seconds), RATE)
     command = ["pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1", "--disable-shm=true"]
     command += ["-L", f"module-native-protocol-unix socket={socket} auth-anonymous=1"]
     command += ["-L", f"module-null-sink sink_name=known rate={RATE} channels=1"]
@@ -46,10 +45,6 @@ def playing(folder: Path, seconds: float) -> Iterator[None]:
         while subprocess.run(["pactl", "info"], capture_output=True, check=False).returncode:
             if time.monotonic() > deadline or server.poll() is not None:
                 raise RuntimeError("the sound server did not start")
-        player = stack.enter_context(
-            subprocess.Popen(["paplay", "--device=known", str(folder / "known.wav")])
-        )
-        stack.callback(player.terminate)
         try:
             yield
         finally:
@@ -58,6 +53,19 @@ def playing(folder: Path, seconds: float) -> Iterator[None]:
                     del os.environ[name]
                 else:
                     os.environ[name] = value
+
+
+@contextlib.contextmanager
+def playing(folder: Path, seconds: float) -> Iterator[None]:
+    """Play the known sound on a server of its own."""
+    soundfile.write(folder / "known.wav", known_sound(seconds), RATE)
+    with sound_server(folder):
+        player = subprocess.Popen(["paplay", "--device=known", str(folder / "known.wav")])
+        try:
+            yield
+        finally:
+            player.terminate()
+            player.wait()
 
 
 def likeness(recorded: NDArray[np.int16], seconds: float) -> tuple[float, float]:

@@ -83,7 +83,7 @@ def stamping_s(seconds: int) -> tuple[float, float]:
     """Return processor time per second of stamping the rows of all eight streams: early, and settled."""
     from drivers.base import NO_TIME, Samples, StreamInfo
     from drivers.clock.host import HostClock
-    from drivers.loop import Stamper
+    from drivers.stamper import Stamper
 
     rng = np.random.default_rng(0)
     used = np.zeros(seconds)

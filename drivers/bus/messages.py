@@ -66,13 +66,23 @@ class Probes:
     probes: NDArray[Any]
 
 
+LOST, BACK = "lost", "back"
+"""Kinds of events: the device of a stream (``source``) is gone, at the moment when this was noticed, and why,
+told again where the reason changes; it is back, at the time of its first row. The stream goes on between."""
+
+FAULTY, MENDED = "faulty", "mended"
+"""Kinds of events: the device of a stream (``source``) sends rows that are no data, and how that shows; it
+is in order again. The rows of between are handed on like all others."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Event:
     """Something happened at a session time.
 
     Attributes:
         time: session time, ns.
-        kind: ``"mark"``, ``"label_start"``, ``"label_stop"``, ``"clock"``, ``"device"`` ...
+        kind: ``"mark"``, ``"label_start"``, ``"label_stop"``, ``"clock"``, ``"device"``, :data:`LOST`,
+            :data:`BACK`, :data:`FAULTY`, :data:`MENDED` ...
         label: words.
         source: stream or program it comes from.
     """

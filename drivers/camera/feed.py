@@ -9,31 +9,23 @@ import contextlib
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple
 
-from drivers.base import NO_TIME, Samples
+from drivers.base import Samples
+from drivers.camera.frozen import FrozenWatch
+from drivers.camera.numbering import Numbering
+from drivers.camera.picture import Picture
 from drivers.camera.pictures import one_picture
 from drivers.errors import DeviceError, Fault
 
 ROOM = 60
 """Pictures kept while the reader is busy: 2 s at 30 Hz."""
 
-
-class Picture(NamedTuple):
-    """One picture of a source.
-
-    Attributes:
-        payload: JPEG bytes, or BGR pixels (H, W, 3).
-        time_host: arrival of its last byte, ns.
-        time_device: the camera's own clock, ns, or NO_TIME.
-        damaged: pictures refused just before it.
-    """
-
-    payload: Any
-    time_host: int
-    time_device: int = NO_TIME
-    damaged: int = 0
+_SETTLE_S, _MEASURE_S, _MEASURE_SLOW_S, _INTERVALS = 0.25, 1.25, 3.0, 5
+_USUAL_HZ = (1, 2, 3, 4, 5, 6, 7.5, 8, 10, 12, 12.5, 15, 18, 20, 24, 25, 30, 48, 50, 60, 75, 90, 100, 120)
+_NEAR = 0.025
+"""A measured rate so near to a usual one, of 1, is taken for that: a second shows no more."""
 
 
 class Feed:
@@ -43,20 +35,29 @@ class Feed:
         stream: name of the stream, for errors.
         source: yields pictures until it raises or is closed; it releases the device when closed.
         unblock: makes a waiting source return, so that closing is prompt.
+        numbering: of the source's pictures, if they came through other connections before.
+        watch: is shown every picture that is read.
     """
 
     def __init__(
-        self, stream: str, source: Iterator[Picture], unblock: Callable[[], None] = lambda: None
+        self,
+        stream: str,
+        source: Iterator[Picture],
+        unblock: Callable[[], None] = lambda: None,
+        *,
+        numbering: Numbering | None = None,
+        watch: FrozenWatch | None = None,
     ) -> None:
         self._stream_name = stream
         self._source = source
         self._unblock = unblock
+        self._numbering = numbering or Numbering()
+        self._watch = watch
         self._queue: queue.Queue[tuple[Picture, int] | Exception] = queue.Queue()
         self._room = threading.Semaphore(ROOM)
         self._stop = threading.Event()
-        self._first: tuple[Picture, int] | None = None
+        self._ahead: deque[tuple[Picture, int]] = deque()  # taken, and not read yet
         self._end: Exception | None = None
-        self._seq = 0
         self._heard = time.monotonic()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -67,15 +68,35 @@ class Feed:
         Raises:
             DeviceError: none came within ``patience_s``, or the source failed.
         """
-        self._first = self._take(patience_s)
-        if self._first is None:
+        item = self._take(patience_s)
+        if item is None:
             raise DeviceError(
                 self._stream_name,
                 Fault.SILENT,
                 f"the camera gave no picture in {patience_s:g} s",
                 mend="Check that it is on, and that no other program uses it",
             )
-        return self._first[0]
+        self._ahead.append(item)
+        return item[0]
+
+    def measured_rate(self) -> float:
+        """Take pictures for about a second, keep them for :meth:`read`, and return their rate; 0: unknown.
+
+        A slow camera is given up to three seconds. Pictures that came at once at the start, because they had
+        waited somewhere, tell nothing.
+        """
+        begin = time.monotonic()
+        arrivals: list[int] = []
+        with contextlib.suppress(DeviceError):  # it will be told when the pictures before it are read
+            while (passed := time.monotonic() - begin) < _MEASURE_S or (
+                len(arrivals) < _INTERVALS and passed < _MEASURE_SLOW_S
+            ):
+                item = self._take(_MEASURE_S - passed if passed < _MEASURE_S else _MEASURE_SLOW_S - passed)
+                if item is not None:
+                    self._ahead.append(item)
+                    if time.monotonic() - begin >= _SETTLE_S:
+                        arrivals.append(item[0].time_host)
+        return usual_rate(arrivals)
 
     def read(self, timeout_s: float, patience_s: float) -> Samples | None:
         """Return the next picture as samples, or None if none came within ``timeout_s``.
@@ -83,7 +104,7 @@ class Feed:
         Raises:
             DeviceError: the source failed, or was silent for ``patience_s``.
         """
-        item, self._first = self._first or self._take(timeout_s), None
+        item = self._ahead.popleft() if self._ahead else self._take(timeout_s)
         if item is None:
             if time.monotonic() - self._heard > patience_s:
                 raise DeviceError(
@@ -94,17 +115,10 @@ class Feed:
                 )
             return None
         picture, refused = item
-        lost = {"driver_queue": refused, "checksum": picture.damaged}
-        self._seq += refused + picture.damaged
-        samples = one_picture(
-            picture.payload,
-            self._seq,
-            picture.time_host,
-            picture.time_device,
-            {reason: rows for reason, rows in lost.items() if rows},
-        )
-        self._seq += 1
-        return samples
+        if self._watch is not None:
+            self._watch.see(picture)
+        seq, lost = self._numbering.take(picture, refused)
+        return one_picture(picture.payload, seq, picture.time_host, picture.time_device, lost)
 
     def close(self) -> None:
         """Stop the thread and release the device."""
@@ -150,3 +164,12 @@ def close_source(source: Iterable[Picture]) -> None:
     close = getattr(source, "close", None)
     if close is not None:
         close()
+
+
+def usual_rate(arrivals: list[int]) -> float:
+    """Return the rate, Hz, that arrivals (ns) show, or the usual one that they mean; 0: unknown."""
+    if len(arrivals) < 3 or arrivals[-1] <= arrivals[0]:
+        return 0.0
+    rate = (len(arrivals) - 1) * 1e9 / (arrivals[-1] - arrivals[0])
+    near = min(_USUAL_HZ, key=lambda usual: abs(rate / usual - 1))
+    return float(near) if abs(rate / near - 1) <= _NEAR else round(rate, 2)

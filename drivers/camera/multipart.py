@@ -6,6 +6,7 @@
     Content-Type: image/jpeg CRLF
     Content-Length: 12345 CRLF          (optional; without it the next boundary ends the part)
     X-Timestamp: 1712345678.123456 CRLF (optional)
+    X-Frame-Number: 1234 CRLF           (optional; X-Sequence-Number, X-Sequence: the same)
     CRLF
     JPEG CRLF
 """
@@ -24,16 +25,20 @@ LARGEST_PICTURE = 32 << 20
 LARGEST_HEADER = 8 << 10
 """Bytes of one part's header lines."""
 
+NUMBER_FIELDS = ("x-frame-number", "x-sequence-number", "x-sequence")
+"""Header fields that count pictures, in small letters."""
+
 _BLANK = re.compile(rb"\r?\n\r?\n")
 _BOUNDARY = re.compile(r'boundary\s*=\s*(?:"([^"]+)"|([^\s;,]+))', re.IGNORECASE)
 
 
 class Part(NamedTuple):
-    """A picture, the camera's own time of it (ns, or NO_TIME), and the parts refused just before it."""
+    """A picture, the camera's time of it (ns, or NO_TIME), parts refused just before it, and its number."""
 
     jpeg: bytes
     time_device: int = NO_TIME
     damaged: int = 0
+    number: int | None = None
 
 
 def boundary_of(content_type: str) -> bytes | None:
@@ -60,6 +65,7 @@ class MultipartParser:
         self._buffer = bytearray()
         self._length: int | None = None
         self._time = NO_TIME
+        self._number: int | None = None
         self._in_body = False
         self._searched = 0
         self.damaged = self._told = 0
@@ -92,6 +98,8 @@ class MultipartParser:
         length = fields.get("content-length", "")
         self._length = int(length) if length.isdecimal() and len(length) < 12 else None
         self._time = _stamp(fields.get("x-timestamp", ""))
+        numbers = [fields[name] for name in NUMBER_FIELDS if name in fields]
+        self._number = int(numbers[0]) if numbers and re.fullmatch("[0-9]{1,18}", numbers[0]) else None
         if self._length is not None and self._length > LARGEST_PICTURE:
             self._refuse()
             return True
@@ -119,7 +127,7 @@ class MultipartParser:
         self._in_body = False
         jpeg = body if self._length is not None else body.rstrip(b"\r\n")
         if jpeg.startswith(JPEG_START) and JPEG_END in jpeg[-64:]:
-            parts.append(Part(jpeg, self._time, self.damaged - self._told))
+            parts.append(Part(jpeg, self._time, self.damaged - self._told, self._number))
             self._told = self.damaged
         else:
             self.damaged += 1

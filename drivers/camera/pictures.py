@@ -72,6 +72,15 @@ def jpeg_size(jpeg: bytes) -> tuple[int, int] | None:
     return None
 
 
+def jpeg_pixels(jpeg: bytes) -> bytes:
+    """Return a JPEG from its first scan on: what is in its header, such as a comment, is left away."""
+    at = len(JPEG_START)
+    while at + 4 <= len(jpeg) and jpeg[at] == 0xFF and jpeg[at + 1] != 0xDA:
+        alone = jpeg[at + 1] in (0x01, 0xFF) or 0xD0 <= jpeg[at + 1] <= 0xD9
+        at += 1 if jpeg[at + 1] == 0xFF else 2 if alone else 2 + int.from_bytes(jpeg[at + 2 : at + 4])
+    return jpeg[at:]
+
+
 def decoded(jpeg: bytes) -> NDArray[np.uint8] | None:
     """Return the BGR picture (H, W, 3) of JPEG bytes.
 

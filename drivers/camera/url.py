@@ -1,26 +1,37 @@
-"""A camera on the network: HTTP Motion-JPEG as it comes, RTSP and others through PyAV."""
+"""A camera on the network: HTTP Motion-JPEG as it comes, RTSP and others through PyAV.
+
+A connection that is cut, or falls silent, ends in an error soon; a driver that is opened again goes on with
+its pictures' numbers where the camera's own numbers or clock went on (:mod:`.numbering`).
+"""
 
 from __future__ import annotations
 
-import base64
 import dataclasses
-import http.client
 import socket
-import ssl
-import time
 import urllib.parse
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
 
-from drivers.base import NO_TIME, Driver, DriverContext, Samples, StreamInfo
-from drivers.camera.feed import Feed, Picture
-from drivers.camera.multipart import MultipartParser, boundary_of
-from drivers.camera.pictures import camera_info, decoded, to_payload
+from drivers.base import Driver, DriverContext, Samples, StreamInfo
+from drivers.camera.feed import Feed
+from drivers.camera.frozen import FROZEN_S, FROZEN_VIDEO_S, FrozenWatch
+from drivers.camera.http_stream import PORTS, HttpStream
+from drivers.camera.numbering import Numbering
+from drivers.camera.picture import Picture
+from drivers.camera.pictures import camera_info, decoded
+from drivers.camera.video_stream import VideoStream
 from drivers.errors import DeviceError, Fault
 
 SCHEMES = ("http", "https", "rtsp", "rtsps", "rtmp", "rtp", "udp", "srt")
 """What a camera may be reached by; other schemes would let a rig read local files."""
-_PORTS = {"http": 80, "https": 443}
+_PORTS = {"rtsp": 554, "rtsps": 322, "rtmp": 1935}
+PASSED = "jpeg as delivered"
+
+OPEN_S = 5.0
+"""How long a camera may take to answer, and to its first picture, s."""
+CONNECT_S = 1.0
+"""The same for the connection alone, after a cut: a camera that is off is to be tried again soon."""
+SILENT_S, SILENT_PERIODS = 1.0, 10
+"""How long a camera that sends may pause: for ten pictures, and at least a second."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,15 +40,19 @@ class UrlCameraConfig:
 
     Attributes:
         url: of the stream; ``user:password@`` within it logs in, and is never shown.
-        rate_hz: nominal pictures a second, if it is known.
+        rate_hz: nominal pictures a second; 0: measured when it is opened.
         quality: of the JPEG where the stream is another codec, 1..100.
-        patience_s: how long the camera may be silent, s.
+        patience_s: how long the camera may be silent, s, before the connection is made anew; 0: ten pictures
+            long, and at least 1 s.
+        frozen_s: how long it may send the same picture, s; 0: for ever, for screens and drawings; null: 1 s,
+            or 10 s where it is video, whose encoder leaves out what hardly changed.
     """
 
     url: str
     rate_hz: float = 0.0
     quality: int = 90
-    patience_s: float = 5.0
+    patience_s: float = 0.0
+    frozen_s: float | None = None
 
     def __post_init__(self) -> None:
         try:
@@ -50,8 +65,10 @@ class UrlCameraConfig:
             raise ValueError(f"url must begin with one of {', '.join(f'{name}://' for name in SCHEMES)}")
         if not 1 <= self.quality <= 100:
             raise ValueError("quality must be 1 to 100")
-        if not 0 <= self.rate_hz <= 1000 or not 0 < self.patience_s <= 3600:
-            raise ValueError("rate_hz must be 0 to 1000, and patience_s above 0")
+        if not 0 <= self.rate_hz <= 1000 or not 0 <= self.patience_s <= 3600:
+            raise ValueError("rate_hz must be 0 to 1000, and patience_s 0 to 3600")
+        if self.frozen_s is not None and not 0 <= self.frozen_s <= 3600:
+            raise ValueError("frozen_s must be 0 (never) to 3600")
 
     @property
     def shown(self) -> str:
@@ -68,6 +85,9 @@ class UrlCameraDriver(Driver[UrlCameraConfig]):
     def __init__(self, config: UrlCameraConfig, context: DriverContext) -> None:
         super().__init__(config, context)
         self._feed: Feed | None = None
+        self._numbering = Numbering()
+        self._rate_hz = config.rate_hz
+        self._watch: FrozenWatch | None = None
 
     def open(self) -> StreamInfo:
         """Connect and wait for the first picture.
@@ -77,176 +97,84 @@ class UrlCameraDriver(Driver[UrlCameraConfig]):
         """
         self.close()
         source, unblock, form = self._connect()
-        self._feed = Feed(self.context.stream, source, unblock)
+        if self._watch is None:
+            usual = FROZEN_S if form == PASSED else FROZEN_VIDEO_S
+            self._watch = FrozenWatch(
+                self.context.stream, usual if self.config.frozen_s is None else self.config.frozen_s
+            )
+        self._feed = Feed(self.context.stream, source, unblock, numbering=self._numbering, watch=self._watch)
         try:
-            first = self._feed.first(self.config.patience_s).payload
+            first = self._feed.first(max(self.config.patience_s, OPEN_S)).payload
             image = decoded(first) if isinstance(first, bytes) else first
             if image is None:
                 raise self._error(Fault.GARBAGE, "sends pictures that cannot be decoded", "Check the camera")
         except BaseException:
             self.close()
             raise
+        self._rate_hz = self._rate_hz or self._feed.measured_rate()
         return camera_info(
             self.context,
             (image.shape[0], image.shape[1]),
-            rate_hz=self.config.rate_hz,
+            rate_hz=self._rate_hz,
             device=f"camera {self.config.shown}",
-            properties={"format": form},
+            properties={"format": form, "rate": "given" if self.config.rate_hz else "measured"},
         )
 
     def read(self, timeout_s: float) -> Samples | None:
         """Return the next picture; see :class:`Driver`."""
         if self._feed is None:
             raise self._error(Fault.FAILED, "was read while closed", "Open it first")
-        return self._feed.read(timeout_s, self.config.patience_s)
+        return self._feed.read(timeout_s, self._patience_s)
+
+    def events(self) -> list[tuple[int, str, str]]:
+        """Return when the pictures were all the same, and when no longer."""
+        return self._watch.events() if self._watch is not None else []
+
+    def counted(self) -> bool:
+        """Whether the camera's own numbers or clock told what was missed before the newest picture."""
+        return self._numbering.counted
 
     def close(self) -> None:
         """Disconnect."""
         if self._feed is not None:
             feed, self._feed = self._feed, None
             feed.close()
+            self._numbering.cut()
+
+    @property
+    def _patience_s(self) -> float:
+        if self.config.patience_s:
+            return self.config.patience_s
+        return max(SILENT_S, SILENT_PERIODS / self._rate_hz) if self._rate_hz else OPEN_S
 
     def _error(self, fault: Fault, what: str, mend: str) -> DeviceError:
         return DeviceError(self.context.stream, fault, f"{self.config.shown} {what}", mend=mend)
 
-    def _connect(self) -> tuple[Iterator[Picture], Any, str]:
-        if urllib.parse.urlsplit(self.config.url).scheme not in _PORTS:
-            return self._decode(self._container()), lambda: None, "decoded and encoded here"
-        connection, response = self._request()
-        kind = response.headers.get("Content-Type", "")
-        boundary = boundary_of(kind)
-        if boundary is not None:
-            link = connection.sock or getattr(getattr(response.fp, "raw", None), "_sock", None)
+    def _connect(self) -> tuple[Iterator[Picture], Callable[[], None], str]:
+        url, store = self.config.url, self.context.store
+        again = self._numbering.begun
+        answer_s = max(self.config.patience_s, OPEN_S)
+        if urllib.parse.urlsplit(url).scheme in PORTS:
+            stream = HttpStream(url, CONNECT_S if again else answer_s, answer_s, self._error)
+            if stream.boundary is not None:
+                return stream.pictures(store), stream.unblock, PASSED
+        elif again:
+            self._knock()
+        video = VideoStream(url, answer_s, max(self._patience_s, SILENT_S), self._error)
+        form = PASSED if video.passes else "decoded and encoded here"
+        return video.pictures(store, self.config.quality), lambda: None, form
 
-            def unblock() -> None:
-                if link is not None:
-                    link.shutdown(socket.SHUT_RDWR)
-
-            return self._multipart(connection, response, boundary), unblock, "jpeg as delivered"
-        response.close()
-        connection.close()
-        if kind.lower().startswith(("text/", "image/", "application/json")):
-            raise self._error(
-                Fault.UNSUPPORTED,
-                f"answers with {kind.partition(';')[0]}, not with a stream of pictures",
-                "Give the address of the camera's MJPEG or RTSP stream; its manual names it",
-            )
-        return self._decode(self._container()), lambda: None, "decoded and encoded here"
-
-    def _request(self) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
+    def _knock(self) -> None:
+        """Find out soon whether anybody is there: opening a stream may take long, a connection may not."""
         parts = urllib.parse.urlsplit(self.config.url)
-        secure = parts.scheme == "https"
-        maker = http.client.HTTPSConnection if secure else http.client.HTTPConnection
-        connection = maker(
-            parts.hostname or "", parts.port or _PORTS[parts.scheme], timeout=self.config.patience_s
-        )
-        target = urllib.parse.urlunsplit(("", "", parts.path or "/", parts.query, ""))
-        headers = {"Accept": "multipart/x-mixed-replace, */*"}
-        if parts.username is not None:
-            login = f"{urllib.parse.unquote(parts.username)}:{urllib.parse.unquote(parts.password or '')}"
-            headers["Authorization"] = "Basic " + base64.b64encode(login.encode()).decode()
+        port = parts.port or _PORTS.get(parts.scheme)
+        if port is None:  # no connection to make
+            return
         try:
-            connection.request("GET", target, headers=headers)
-            response = connection.getresponse()
-        except TimeoutError as error:
-            connection.close()
-            raise self._error(
-                Fault.SILENT,
-                f"did not answer within {self.config.patience_s:g} s",
-                "Check that the camera is on",
-            ) from error
-        except (OSError, ssl.SSLError, http.client.HTTPException, ValueError) as error:
-            connection.close()
+            socket.create_connection((parts.hostname or "", port), CONNECT_S).close()
+        except OSError as error:
             raise self._error(
                 Fault.NOT_FOUND,
-                f"cannot be reached: {getattr(error, 'strerror', None) or error}",
+                f"cannot be reached: {error.strerror or 'no answer'}",
                 "Check the address, the port and the network",
             ) from error
-        if response.status != 200:
-            response.close()
-            connection.close()
-            faults = {401: Fault.PERMISSION, 403: Fault.PERMISSION, 404: Fault.NOT_FOUND, 503: Fault.BUSY}
-            mends = {
-                401: "Write the login into the url: http://user:password@host/...",
-                403: "Write the login into the url: http://user:password@host/...",
-                404: "Check the path; the camera's manual names it",
-            }
-            raise self._error(
-                faults.get(response.status, Fault.FAILED),
-                f"answers {response.status} {response.reason}",
-                mends.get(response.status, "Open the address in a browser to see what the camera says"),
-            )
-        return connection, response
-
-    def _multipart(self, connection: Any, response: Any, boundary: bytes) -> Iterator[Picture]:
-        parser, undecodable = MultipartParser(boundary), 0
-        try:
-            while True:
-                try:
-                    data = response.read1(65536)
-                except TimeoutError as error:
-                    raise self._error(
-                        Fault.SILENT,
-                        f"sent nothing for {self.config.patience_s:g} s",
-                        "Check the camera and the network; what came before is kept",
-                    ) from error
-                except (OSError, http.client.HTTPException, ValueError):
-                    data = b""
-                arrival = time.monotonic_ns()
-                if not data:
-                    raise self._error(
-                        Fault.UNPLUGGED,
-                        "ended the stream",
-                        "Check the camera and the network, and start anew",
-                    )
-                for part in parser.feed(data):
-                    payload = decoded(part.jpeg) if self.context.store == "raw" else part.jpeg
-                    if payload is None:
-                        undecodable += 1 + part.damaged
-                        continue
-                    yield Picture(payload, arrival, part.time_device, part.damaged + undecodable)
-                    undecodable = 0
-        finally:
-            response.close()
-            connection.close()
-
-    def _container(self) -> Any:
-        import av
-        import av.error
-
-        scheme = urllib.parse.urlsplit(self.config.url).scheme
-        options = {"rtsp_transport": "tcp"} if scheme.startswith("rtsp") else {}
-        patience = self.config.patience_s
-        try:
-            container = av.open(self.config.url, options=options, timeout=(patience, patience))
-        except (av.error.FFmpegError, OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or "no answer"
-            raise self._error(
-                Fault.NOT_FOUND, f"cannot be opened: {reason}", "Check the address, the login and the network"
-            ) from error
-        if not container.streams.video:
-            container.close()
-            raise self._error(Fault.UNSUPPORTED, "holds no video", "Give the address of a video stream")
-        if container.duration:
-            container.close()
-            raise self._error(
-                Fault.UNSUPPORTED, "is a file, not a live camera", "Download it and use camera.file"
-            )
-        return container
-
-    def _decode(self, container: Any) -> Iterator[Picture]:
-        import av.error
-
-        try:
-            for frame in container.decode(video=0):
-                arrival = time.monotonic_ns()
-                stamp = NO_TIME if frame.pts is None else round(frame.pts * frame.time_base * 1_000_000_000)
-                image = frame.to_ndarray(format="bgr24")
-                yield Picture(to_payload(image, self.context.store, self.config.quality), arrival, stamp)
-            raise self._error(Fault.UNPLUGGED, "ended the stream", "Check the camera, and start anew")
-        except (av.error.FFmpegError, OSError) as error:
-            raise self._error(
-                Fault.UNPLUGGED, "broke off", "Check the camera and the network, and start anew"
-            ) from error
-        finally:
-            container.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import collections
 import dataclasses
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,22 +61,36 @@ class Parser(abc.ABC):
     """An incremental parser: feed it chunks of any size, take the rows. Memory is bounded.
 
     Attributes:
-        channels: names of a row's columns; empty until :attr:`ready`.
+        channels: names of a row's columns; empty until :attr:`ready`. Protocols that send a message of each
+            kind fix them at the first :meth:`take`.
         damaged: packets or lines refused so far (bad checksum, unreadable).
+        restarts: how often the device began to count anew.
+        settle_s: how long to listen before the first :meth:`take`, so that rare kinds were seen.
+        rate_hz: rows a second, where the protocol knows one rate only; 0: measured.
     """
 
     channels: tuple[str, ...] = ()
     damaged: int = 0
+    restarts: int = 0
+    settle_s: ClassVar[float] = 0.0
+    rate_hz: ClassVar[float] = 0.0
 
     def __init__(self) -> None:
         self._values: list[tuple[float, ...]] = []
-        self._stamps: list[tuple[int, int, int]] = []
+        self._arrivals: list[int] = []
+        self._times: list[int] = []
+        self._seqs: list[int] = []
         self._lost: collections.Counter[str] = collections.Counter()
 
     @property
     def ready(self) -> bool:
         """Whether the channels are known."""
         return bool(self.channels)
+
+    @property
+    def counter(self) -> tuple[int, int] | None:
+        """The device's own count at the newest row, and where it wraps; see :meth:`Driver.counter`."""
+        return None
 
     @property
     def units(self) -> tuple[str, ...]:
@@ -88,33 +103,31 @@ class Parser(abc.ABC):
 
     def take(self) -> Rows | None:
         """Return the rows and losses since the last take, or None: losses wait for the next row."""
-        if not self._stamps:
+        if not self._seqs:
             return None
-        stamps = np.array(self._stamps, dtype=object).reshape(-1, 3)
         rows = Rows(
-            values=np.array(self._values, dtype=np.float64)
-            .reshape(len(self._values), len(self.channels))
-            .astype(np.float32),
-            time_host=stamps[:, 0].astype(np.int64),
-            time_device=stamps[:, 1].astype(np.int64),
-            seq=stamps[:, 2].astype(np.uint64),
+            values=np.array(self._values, np.float64).astype(np.float32),
+            time_host=np.array(self._arrivals, np.int64),
+            time_device=np.array(self._times, np.int64),
+            seq=np.array(self._seqs, np.uint64),
             lost=dict(self._lost),
         )
-        self._values, self._stamps = [], []
+        self._values, self._arrivals, self._times, self._seqs = [], [], [], []
         self._lost.clear()
         return rows
 
     def give_back(self, rows: Rows) -> None:
         """Undo a take: the rows and losses come again with the next one."""
         self._values = [*map(tuple, rows.values.tolist()), *self._values]
-        stamps = zip(rows.time_host.tolist(), rows.time_device.tolist(), rows.seq.tolist(), strict=True)
-        self._stamps = [*stamps, *self._stamps]
+        self._arrivals = [*rows.time_host.tolist(), *self._arrivals]
+        self._times = [*rows.time_device.tolist(), *self._times]
+        self._seqs = [*rows.seq.tolist(), *self._seqs]
         self._lost.update(rows.lost)
 
     @property
     def waiting(self) -> int:
         """Rows that were parsed and not taken yet."""
-        return len(self._stamps)
+        return len(self._seqs)
 
     def note(self) -> str:
         """Say what came instead of rows, for the message of a parser that found none."""
@@ -122,7 +135,9 @@ class Parser(abc.ABC):
 
     def _emit(self, values: tuple[float, ...], time_host: int, time_device: int | None, seq: int) -> None:
         self._values.append(values)
-        self._stamps.append((time_host, NO_TIME if time_device is None else time_device, seq))
+        self._arrivals.append(time_host)
+        self._times.append(NO_TIME if time_device is None else time_device)
+        self._seqs.append(seq)
 
     def _lose(self, reason: str, rows: int) -> None:
         if rows > 0:

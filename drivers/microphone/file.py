@@ -46,6 +46,7 @@ class SoundFileDriver(Driver[SoundFileConfig]):
     """Blocks of a sound file as (R, channels) float32; ``time_device`` is the position in it."""
 
     Config = SoundFileConfig
+    reopens = False
 
     def __init__(self, config: SoundFileConfig, context: DriverContext) -> None:
         super().__init__(config, context)

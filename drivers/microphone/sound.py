@@ -10,21 +10,26 @@ from drivers.base import DriverContext, Samples, StreamInfo
 
 def sound_info(
     context: DriverContext,
-    channels: int,
+    channels: int | tuple[int, ...],
     rate_hz: float,
     *,
     dtype: str,
     device: str,
     properties: dict[str, str] | None = None,
 ) -> StreamInfo:
-    """Describe a microphone: (channels,) rows, ``<f4`` in -1..1 or ``<i2``, stamped by block."""
+    """Describe a microphone: rows of (channels,), ``<f4`` in -1..1 or ``<i2``, stamped by block.
+
+    Args:
+        channels: how many, or which of the device's.
+    """
+    which = tuple(range(channels)) if isinstance(channels, int) else channels
     return StreamInfo(
         name=context.stream,
         kind="audio",
         dtype=dtype,
-        shape=(channels,),
-        channels=tuple(f"channel_{index}" for index in range(channels)),
-        units=("1",) * channels,
+        shape=(len(which),),
+        channels=tuple(f"channel_{index}" for index in which),
+        units=("1",) * len(which),
         rate_hz=rate_hz,
         regular=True,
         stamping="block",

@@ -2,7 +2,7 @@
 
 ::
 
-    Body -> Sensor -> WitMotion bytes -> pseudo-terminal -> drivers.imu.serial -> samples
+    Body -> Sensor -> WitMotion bytes -> pseudo-terminal -> drivers.imu.serial.driver -> samples
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import msgspec
 
 from drivers.base import Driver, DriverContext, Samples, StreamInfo
 from drivers.errors import DeviceError, Fault
-from drivers.imu.serial import SerialImuConfig, SerialImuDriver
+from drivers.imu.serial.driver import SerialImuConfig, SerialImuDriver
 from drivers.simulator.clock import SimulatedClock
 from drivers.simulator.options import ClockOptions, generator, session_epoch
 from drivers.simulator.sensor import CLOCK_BEGINS_S, PseudoTerminal, Sensor

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.errors import DeviceError, Fault
-from drivers.imu.witmotion import (
+from drivers.imu.serial.witmotion import (
     ACCELERATION,
     ANGULAR_RATE,
     FULL_SCALE,

@@ -1,114 +1,123 @@
-"""``chorus doctor [--json]``: what is plugged in, what is missing, and the command that mends each."""
+"""``chorus doctor [RIG] [--json]``: what is plugged in, what stands in the way, and what mends each."""
 
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import json as json_format
 import os
 import platform
-import sys
-from importlib import metadata
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
 
 from drivers import discovery
-from fusion.commands.arguments import call
+from drivers.errors import ChorusError
+from drivers.rig import Rig, load_rig
+from fusion.commands.arguments import call, split_overrides
+from fusion.doctor import bluetooth, disk, libraries, network, system, trial
+from fusion.doctor.finding import Finding, found_by
 
-LIBRARIES: tuple[tuple[str, str], ...] = (
-    ("numpy", "numpy"),
-    ("scipy", "scipy"),
-    ("h5py", "h5py"),
-    ("zmq", "pyzmq"),
-    ("msgspec", "msgspec"),
-    ("serial", "pyserial"),
-    ("sounddevice", "sounddevice"),
-    ("soundfile", "soundfile"),
-    ("cv2", "opencv-python"),
-    ("av", "av"),
-    ("librosa", "librosa"),
-    ("vqf", "vqf"),
-    ("torch", "torch"),
-    ("pytorch_lightning", "pytorch-lightning"),
-    ("ai_edge_litert", "ai-edge-litert"),
-)
-"""(module, distribution) of everything a feature of Chorus loads."""
-
-HEAVY = {"torch", "pytorch_lightning", "librosa"}
-"""Looked up, not loaded: loading them takes seconds and tells no more."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Problem:
-    """Something missing, and the command that mends it."""
-
-    what: str
-    mend: str
+SESSIONS = Path("sessions")
+"""Where recordings go by default."""
+OVER_BLUETOOTH = ("imu.ble", "imu.movella_dot")
 
 
 def main(argv: list[str], program: str) -> int:
-    return call(doctor, argv, program)
+    own, overrides = split_overrides(argv)
+    own = [word if word.startswith("--") else f"--rig={word}" for word in own]
+
+    def doctor(rig: str | None = None, json: bool = False) -> int:
+        """Find what stands in the way of a recording, and say the command that mends each.
+
+        With a rig, its devices are opened and read for two seconds, all at once: does each answer, and do
+        processor and disk keep up. Asks nothing of the network. Exits 0 when nothing stands in the way, 1
+        otherwise.
+
+        Args:
+            rig: a rig to try, a YAML file.
+            json: print JSON for other programs.
+        """
+        return run(rig, overrides, json=json)
+
+    return call(doctor, own, program)
 
 
-def doctor(json: bool = False) -> int:
-    """Find devices and missing libraries, and say the command that mends each.
+def run(rig_path: str | None, overrides: list[str], *, json: bool) -> int:
+    """Look at everything; return the exit status."""
+    versions, findings = libraries.versions()
+    rig, refused = _rig(rig_path, overrides)
+    findings += refused
+    drivers = [stream.driver for stream in rig.streams.values() if not stream.remote] if rig else []
+    devices = _devices(findings)
+    trials = trial.try_all(rig) if rig else []
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    room = disk.measure(SESSIONS)
+    checks: list[Callable[[], Iterable[Finding]]] = [
+        system.python,
+        lambda: system.open_files(len(drivers)),
+        system.clock,
+        system.busy,
+        lambda: libraries.extras(drivers),
+        lambda: bluetooth.adapter(needed=any(name in OVER_BLUETOOTH for name in drivers)),
+        lambda: network.ports(rig) if rig else (),
+        lambda: trial.judge(trials, cores, rig_path or ""),
+        lambda: disk.judge(room, sum(one.bytes_s for one in trials)),
+    ]
+    for check in checks:
+        findings += found_by(check)
+    findings = _with_users(findings, rig)
+    report = {
+        "ok": all(finding.note for finding in findings),
+        "system": {"python": platform.python_version(), "system": platform.platform(), "cores": cores},
+        "libraries": versions,
+        "devices": [dataclasses.asdict(device) for device in devices],
+        "weights": _weights(),
+        "disk": dataclasses.asdict(room),
+        "rig": [dataclasses.asdict(one) for one in trials],
+        "problems": [{"what": one.what, "mend": one.mend} for one in findings if not one.note],
+        "notes": [{"what": one.what, "mend": one.mend} for one in findings if one.note],
+    }
+    if json:
+        print(json_format.dumps(report, indent=2))
+    else:
+        _print(report, devices, trials)
+    return 0 if report["ok"] else 1
 
-    Exits 0 when nothing is missing, 1 otherwise.
 
-    Args:
-        json: print JSON for other programs.
-    """
-    problems: list[Problem] = []
-    libraries = {name: _library(module, name, problems) for module, name in LIBRARIES}
+def _rig(path: str | None, overrides: list[str]) -> tuple[Rig | None, list[Finding]]:
+    if path is None:
+        return None, []
+    try:
+        return load_rig(path, overrides), []
+    except ChorusError as error:
+        return None, [Finding(error.what, error.mend)]
+
+
+def _devices(findings: list[Finding]) -> list[discovery.Found]:
     devices: list[discovery.Found] = []
     for list_devices in (discovery.cameras, discovery.serial_ports, discovery.microphones):
         try:
             devices += list_devices()
         except (OSError, ImportError):
-            continue  # the library is among the problems already
-    problems += [Problem(f"{d.kind} {d.name}: {d.problem}", d.mend) for d in devices if d.problem]
-    system = {
-        "python": platform.python_version(),
-        "system": platform.platform(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-    }
-    if json:
-        report = {
-            "ok": not problems,
-            "system": system,
-            "libraries": libraries,
-            "devices": [dataclasses.asdict(device) for device in devices],
-            "weights": _weights(),
-            "problems": [dataclasses.asdict(problem) for problem in problems],
-        }
-        print(json_format.dumps(report, indent=2))
-    else:
-        _print(system, libraries, devices, problems)
-    return 1 if problems else 0
+            continue  # the library is among the findings already
+    findings += [Finding(f"{one.kind} {one.name}: {one.problem}", one.mend) for one in devices if one.problem]
+    return devices
 
 
-def _library(module: str, distribution: str, problems: list[Problem]) -> str | None:
-    """Return the version of a library, or None after adding what is wrong to ``problems``."""
-    try:
-        if module not in HEAVY:
-            importlib.import_module(module)
-        if distribution == "opencv-python":
-            return importlib.import_module(module).__version__
-        return metadata.version(distribution)
-    except OSError as error:
-        if module != "sounddevice":
-            problems.append(Problem(f"{distribution} can't be loaded: {error}", _reinstall(distribution)))
-            return None
-        mend = "brew install portaudio" if sys.platform == "darwin" else "sudo apt install libportaudio2"
-        problems.append(Problem("microphones: the PortAudio library is missing", mend))
-    except ImportError as error:
-        if "libGL" in str(error):
-            problems.append(Problem("OpenCV needs libGL, which is missing", "sudo apt install libgl1"))
-        else:
-            problems.append(Problem(f"{distribution} is not installed", f"pip install {distribution}"))
-    return None
+def _with_users(findings: list[Finding], rig: Rig | None) -> list[Finding]:
+    """Name the program that holds a serial port of the rig."""
+    from drivers.camera.linux import users
 
-
-def _reinstall(distribution: str) -> str:
-    return f"pip install --force-reinstall {distribution}"
+    named = []
+    for finding in findings:
+        for stream in rig.streams.values() if rig else ():
+            port = getattr(stream.options, "port", None)
+            if isinstance(port, str) and port in finding.what and "in use" in finding.what:
+                holders = ", ".join(users(Path(port)))
+                what = finding.what.replace("another program", holders) if holders else finding.what
+                finding = dataclasses.replace(finding, what=what)
+        named.append(finding)
+    return named
 
 
 def _weights() -> list[dict[str, object]]:
@@ -120,22 +129,17 @@ def _weights() -> list[dict[str, object]]:
     ]
 
 
-def _print(
-    system: dict[str, object],
-    libraries: dict[str, str | None],
-    devices: list[discovery.Found],
-    problems: list[Problem],
-) -> None:
+def _print(report: dict[str, Any], devices: list[discovery.Found], trials: list[trial.Trial]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console()
-    console.print(f"Python {system['python']}, {system['cores']} cores, {system['system']}", highlight=False)
-    missing = [name for name, version in libraries.items() if version is None]
-    console.print(f"libraries: {len(libraries) - len(missing)} of {len(libraries)} in order")
-    table = Table(
-        "kind", "name in a rig", "what", "state", box=None, header_style="bold", title_justify="left"
-    )
+    console, facts, room = Console(), report["system"], report["disk"]
+    console.print(f"Python {facts['python']}, {facts['cores']} cores, {facts['system']}", highlight=False)
+    in_order = sum(version is not None for version in report["libraries"].values())
+    console.print(f"libraries: {in_order} of {len(report['libraries'])} in order")
+    speed = f", {room['speed'] / 1e6:.0f} MB/s" if room["speed"] else ""
+    console.print(f"recordings: {room['free'] / 1e9:.1f} GB free{speed} in {room['folder']}", highlight=False)
+    table = Table("kind", "name in a rig", "what", "state", box=None, header_style="bold")
     for device in devices:
         state = f"[red]{device.problem}" if device.problem else "[green]ready"
         table.add_row(device.kind, device.name, device.description, state)
@@ -143,7 +147,16 @@ def _print(
         console.print(table)
     else:
         console.print("devices: none found; the simulated rig works without any: chorus demo")
-    for problem in problems:
-        console.print(f"[red]✗[/red] {problem.what}\n  mend: [bold]{problem.mend}[/bold]", highlight=False)
-    if not problems:
-        console.print("[green]✓[/green] nothing is missing")
+    tried = Table("stream", "rows/s", "nominal", "cores", "MB/s", box=None, header_style="bold")
+    for one in trials:
+        figures = (f"{one.measured:.1f}", f"{one.nominal:g}", f"{one.cores:.2f}", f"{one.bytes_s / 1e6:.2f}")
+        tried.add_row(one.stream, *(("[red]failed",) if one.what else figures))
+    if trials:
+        console.print(tried)
+    for mark, key in (("[yellow]![/yellow]", "notes"), ("[red]✗[/red]", "problems")):
+        for finding in report[key]:
+            console.print(
+                f"{mark} {finding['what']}\n  mend: [bold]{finding['mend']}[/bold]", highlight=False
+            )
+    if report["ok"]:
+        console.print("[green]✓[/green] nothing stands in the way")

@@ -236,7 +236,14 @@ class RecordView:
         said: errors that were told already.
     """
 
-    STATES: ClassVar = {"waiting": "yellow", "running": "green", "ended": "dim", "failed": "red"}
+    STATES: ClassVar = {
+        "waiting": "yellow",
+        "running": "green",
+        "away": "bold red",
+        "faulty": "bold red",
+        "ended": "dim",
+        "failed": "red",
+    }
     QUIET_S = 10.0
 
     def __init__(self, hint: str = "", console: Console | None = None, keys: str = "") -> None:
@@ -264,13 +271,14 @@ class RecordView:
             print(f"bus at {status.address}{self._hint.format(address=status.address)}", flush=True)
         self._began |= status.phase == "recording"
         # Until then an error ends the program, which tells it.
-        for error in {s.error for s in status.streams if s.error and self._began} - self.said:
+        for error in {s.error for s in status.streams if s.state == "failed" and self._began} - self.said:
             self.said.add(error)
             print(error, file=sys.stderr, flush=True)
         if self._console.is_terminal:
             self._live.update(self._draw(status), refresh=True)
             return
         silent = [f"{s.name}: silent since {s.silent_s:.0f} s" for s in status.streams if s.silent_s]
+        silent += [s.error for s in status.streams if s.state in ("away", "faulty")]
         news = status.phase + "".join(f"{s.state}{s.silent_s > 0}" for s in status.streams)
         news += str(bool(status.warnings))
         if news != self._last[0] or status.elapsed_s >= self._last[1] + self.QUIET_S:
@@ -290,10 +298,11 @@ class RecordView:
             colour = "red" if status.room_s < LITTLE_ROOM_S else "dim"
             room += f", [{colour}]enough for {_span(status.room_s)}[/]"
         drawn.caption = f"{room}\nbus {status.address}; {self._keys or 'Ctrl-C stops in order'}"
-        for warning in status.warnings:
+        away = [stream.error for stream in status.streams if stream.state in ("away", "faulty")]
+        for warning in (*away, *status.warnings):
             drawn.caption = f"{drawn.caption}\n[yellow]! {escape(warning)}[/]"
         for stream in status.streams:
-            drawn.add_row(*self._row(stream), style="red" if stream.silent_s and stream.required else "")
+            drawn.add_row(*self._row(stream), style="red" if _missed(stream) else "")
         return drawn
 
     def _row(self, stream: StreamStatus) -> list[str]:
@@ -312,6 +321,10 @@ class RecordView:
             meter(stream.level, stream.level_unit),
             f"{stream.bytes / 1e6:.1f}",
         ]
+
+
+def _missed(stream: StreamStatus) -> bool:
+    return stream.state in ("away", "faulty") or (stream.silent_s > 0 and stream.required)
 
 
 def meter(level: float | None, unit: str) -> str:
@@ -344,6 +357,16 @@ def print_summary(summary: RecordSummary, said: Collection[str] = (), console: C
     console.print(
         f"{summary.duration_s:.1f} s; {used}, drivers {summary.drivers_cpu_s:.1f} s", highlight=False
     )
+    for name, stream in summary.streams.items():
+        if stream.absences:
+            times = f"{stream.absences} times" if stream.absences > 1 else "once"
+            words = f"{name}: its device was away {times}, {stream.away_s:.1f} s until it was back"
+            console.print(escape(words), highlight=False)
+        if stream.faults:
+            words = (
+                f"{name}: its device was faulty {'once' if stream.faults == 1 else f'{stream.faults} times'}"
+            )
+            console.print(escape(words), highlight=False)
     for problem in summary.problems:
         if problem not in said:
             print(problem, file=sys.stderr, flush=True)

@@ -22,7 +22,7 @@ import torch
 
 from drivers.base import Batch, StreamInfo
 from drivers.bus.hub import Hub
-from drivers.bus.messages import Ended, Failed
+from drivers.bus.messages import BACK, LOST, Ended, Event, Failed
 from drivers.bus.nearby import noted
 from drivers.bus.subscriber import Subscriber
 from drivers.errors import BusError, ConfigError, DataError
@@ -242,6 +242,8 @@ def _pump(
         if message is not None:
             if isinstance(message, Failed):
                 say(f"{message.error} (tracking goes on without {message.stream})")
+            elif isinstance(message, Event) and message.kind in (LOST, BACK):
+                say(message.label)
             engine.feed(message)
         view.update()
 

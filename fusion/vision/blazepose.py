@@ -114,6 +114,16 @@ class BlazePose(FrontEnd):
         self._followed = [look.following for look in looks]
         return [look.person for look in looks]
 
+    @property
+    def followed(self) -> list[region.Region]:
+        """Where each of the people of the last picture is, in their order."""
+        return list(self._followed)
+
+    def look(self, image: NDArray[np.uint8], place: region.Region) -> Person | None:
+        """Return who the landmark network finds in a part of a picture; nobody is followed for it."""
+        found = self._landmarks(image, place)
+        return None if found is None else found.person
+
     def _find(self, image: NDArray[np.uint8], known: list[_Look]) -> list[_Look]:
         """Return people that were not known: in the whole picture, else closer up in one part of it."""
         looks = self._look(image, [found.region for found in self._detector(image)], known)

@@ -39,6 +39,9 @@ from fusion.commands.arguments import split_overrides
 from fusion.features.vision import KEYPOINT_COLUMNS, best_person, keypoints_of, picture_size
 from fusion.vision.base import FrontEnd, Person, front_end
 
+CALIBRATION = ("intrinsics", "distortion", "extrinsics", "calibration")
+"""Properties of a camera that its key points keep, see :mod:`drivers.camera.model`."""
+
 UNITS: tuple[str, ...] = ("px", "px", "1", "px^2", "px^2", "px^2", "m", "m", "m", "1")
 """Units of :data:`fusion.features.vision.KEYPOINT_COLUMNS`."""
 WAIT_S = 0.25
@@ -60,7 +63,7 @@ def keypoint_stream_name(camera: str, network: str) -> str:
 def keypoint_stream(camera: StreamInfo, network: FrontEnd) -> StreamInfo:
     """Return the stream of key points that a front end finds in a camera's pictures."""
     width, height = picture_size(camera)
-    calibration = {k: v for k, v in camera.properties.items() if k in ("intrinsics", "extrinsics")}
+    calibration = {k: v for k, v in camera.properties.items() if k in CALIBRATION}
     return StreamInfo(
         name=keypoint_stream_name(camera.name, network.name),
         kind="features",

@@ -85,10 +85,10 @@ def anonymise(
         begins = _begins(recording)
         with Copy(output, session) as copy:
             for name, stream in recording.all_streams.items():
-                sees = stream.info.kind == "camera" and not keep_pictures
+                sees = stream.info.kind in ("camera", "depth") and not keep_pictures
                 hears = stream.info.kind == "audio" and not keep_sound
-                if stream.info.kind in ("camera", "audio") and not stream.withheld:
-                    what = "pictures" if stream.info.kind == "camera" else "sound"
+                if stream.info.kind in ("camera", "depth", "audio") and not stream.withheld:
+                    what = {"camera": "pictures", "depth": "depth maps"}.get(stream.info.kind, "sound")
                     (removed if sees or hears else remains).append(f"{what} of {name}")
                 host = hosts.setdefault(stream.info.host, _clock(len(hosts) + 1)) if stream.info.host else ""
                 info = msgspec.structs.replace(stream.info, device="", host=host, properties={})

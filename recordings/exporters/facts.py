@@ -14,6 +14,7 @@ RAW_CLOCK = "time_host: ns of the monotonic clock of the driver's host at arriva
 FRAMES = {
     "imu": "axes of the sensor; specific force contains gravity (at rest it points up)",
     "camera": "pixels, x right, y down, from the top left corner",
+    "depth": "pixels as of a camera; depth along its axis, 0 where unknown; depth_scale_mm is mm a count",
     "pose": "as told in properties; poses in a camera's frame have x right, y down, z forward",
     "features": "as told in properties; key points are in pixels, x right, y down",
 }

@@ -3,6 +3,7 @@
 ::
 
     /<camera>  foxglove.CompressedImage (JPEG as recorded)     /events  foxglove.Log
+    /<depth>   foxglove.RawImage (16 bits, as recorded)
     /<sound>   chorus.Audio (raw samples, base64)              others   chorus.Rows.<stream>
 
 ``log_time`` and ``publish_time`` are UTC ns of the session's epoch + session time, to the nanosecond; each
@@ -34,6 +35,9 @@ TAKES = "streams whose data was stored, but heatmaps"
 MOST_VALUES = 4096
 """Of a row: JSON with more than this is of no use to a plot."""
 
+PACKED = ("camera", "depth", "audio")
+"""Kinds whose rows are bytes, not values with names."""
+
 _INT = {"type": "integer"}
 _STAMP = {"type": "object", "title": "time", "properties": {"sec": _INT, "nsec": _INT}}
 _BASE64 = {"type": "string", "contentEncoding": "base64"}
@@ -51,7 +55,7 @@ class Message(NamedTuple):
 def takes(stream: StreamReader) -> bool:
     """Whether the stream's rows were stored and are few numbers, sound or pictures."""
     few = int(np.prod(stream.info.shape, dtype=np.int64)) <= MOST_VALUES
-    return not stream.withheld and (few or stream.info.kind == "camera")
+    return not stream.withheld and (few or stream.info.kind in ("camera", "depth"))
 
 
 def write(recording: Recording, streams: list[StreamReader], target: Path, raw: bool) -> list[str]:
@@ -113,6 +117,10 @@ def _schemas(streams: list[StreamReader]) -> dict[str, tuple[str, dict[str, Any]
         if info.kind == "camera":
             texts = {"frame_id": {"type": "string"}, "format": {"type": "string"}}
             found[topic] = ("foxglove.CompressedImage", {**own, **texts, "data": _BASE64})
+        elif info.kind == "depth":
+            form = {"frame_id": {"type": "string"}, "encoding": {"type": "string"}}
+            form |= dict.fromkeys(("width", "height", "step"), _INT)
+            found[topic] = ("foxglove.RawImage", {**own, **form, "data": _BASE64})
         elif info.kind == "audio":
             form = {
                 "dtype": {"type": "string"},
@@ -130,7 +138,7 @@ def _schemas(streams: list[StreamReader]) -> dict[str, tuple[str, dict[str, Any]
 def _messages(stream: StreamReader, epoch: int, raw: bool) -> Iterator[Message]:
     """Yield a stream's messages; one a row, of sound one for up to 4096 rows without a gap."""
     info, topic = stream.info, f"/{stream.info.name}"
-    names = [_field(name) for name in value_names(stream)] if info.kind not in ("camera", "audio") else []
+    names = [_field(name) for name in value_names(stream)] if info.kind not in PACKED else []
     for rows in rows_of(stream):
         times = rows.times(raw).tolist()
         every = np.arange(len(rows))
@@ -148,6 +156,11 @@ def _messages(stream: StreamReader, epoch: int, raw: bool) -> Iterator[Message]:
                 content["data"] = base64.b64encode(_picture(stream, rows.start + i)).decode()
             elif rows.data is None:
                 continue
+            elif info.kind == "depth":
+                height, width = info.shape
+                content |= {"frame_id": info.name, "encoding": "16UC1"}
+                content |= {"width": width, "height": height, "step": 2 * width}
+                content["data"] = base64.b64encode(np.ascontiguousarray(rows.data[i]).tobytes()).decode()
             elif info.kind == "audio":
                 content |= {"dtype": info.dtype, "number_of_channels": info.shape[0] if info.shape else 1}
                 content["sample_rate"] = stream.rate_effective_hz or info.rate_hz

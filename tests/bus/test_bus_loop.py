@@ -26,6 +26,7 @@ class Script:
     finish: BaseException = dataclasses.field(default_factory=EndOfStream)
     refuse: Exception | None = None
     shape: tuple[int, ...] = (2,)
+    gone: Exception | None = None  # what opening it again fails with; None: it is there again at once
 
 
 class Scripted(Driver[Script]):
@@ -33,9 +34,14 @@ class Scripted(Driver[Script]):
 
     Config = Script
 
+    opened = 0
+
     def open(self):
+        self.opened += 1
         if self.config.refuse is not None:
             raise self.config.refuse
+        if self.opened > 1 and self.config.gone is not None:
+            raise self.config.gone
         self.left = list(self.config.reads)
         self.came = []
         self.happened = []
@@ -113,16 +119,21 @@ def test_a_gap_that_the_driver_forgot_shows_in_the_totals(hub, until_ended, clos
         (RuntimeError("broken\ncode"), "failed", "RuntimeError: broken code"),
     ],
 )
-def test_a_driver_that_fails_midway_loses_no_row_and_says_why(hub, until_ended, closing, error, fault, says):
-    script = Script(reads=(((0, 1, 2), {}),), finish=error)
-    driver, failure, got = drive(hub, script, until_ended, closing)
-    assert driver.closed == 1
+def test_a_driver_that_fails_and_stays_away_loses_no_row_and_says_why(
+    hub, until_ended, closing, error, fault, says
+):
+    script = Script(reads=(((0, 1, 2), {}),), finish=error, gone=OSError("no such device"))
+    stop = iter([False] * 8)  # some attempts, then it is told to stop
+    driver, failure, got = drive(hub, script, until_ended, closing, stop=lambda: next(stop, True))
+    assert driver.closed >= driver.opened > 1
     assert isinstance(failure, DeviceError)
     failed = next(message for message in got if isinstance(message, Failed))
     assert failed.fault == fault
     assert says in failed.error
+    assert "did not come back" in failed.error
     assert "\n" not in failed.error
     assert str(failure) == failed.error
+    assert [event.kind for event in got if isinstance(event, Event)] == ["mark", "lost"]
     assert sum(len(message) for message in got if isinstance(message, Batch)) == 3
     assert got[-1] == Ended("wrist", 3, {})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import termios
 import threading
 import time
 import tty
@@ -24,6 +25,11 @@ class WiredPort:
         self._threads: list[threading.Thread] = []
         self._stop = threading.Event()
 
+    def let_go(self) -> None:
+        """Hold the port no more: from here on it is open only while a driver has it."""
+        os.close(self._slave)
+        self._slave = -1
+
     def send(self, data: bytes) -> None:
         os.write(self.master, data)
 
@@ -36,7 +42,7 @@ class WiredPort:
                 if self._stop.wait(max(0.0, start + index / rate_hz - time.monotonic())):
                     return
                 with contextlib.suppress(OSError):
-                    os.write(self.master, chunk)
+                    self.send(chunk)
 
         self._threads.append(threading.Thread(target=run, daemon=True))
         self._threads[-1].start()
@@ -49,6 +55,52 @@ class WiredPort:
             with contextlib.suppress(OSError):
                 os.close(descriptor)
         self.master = self._slave = -1
+
+
+SPEEDS = {
+    getattr(termios, name): int(name[1:]) for name in dir(termios) if name[1:].isdigit() and name[0] == "B"
+}
+"""Constants of termios to bits per second."""
+
+
+class Uart(WiredPort):
+    """A pseudo-terminal with a baud rate: who listens at another one hears what a UART would make of it.
+
+    Bits go out as start, eight from the lowest, stop; the listener samples them at its own rate. ``seen``
+    are the rates at which somebody listened.
+    """
+
+    def __init__(self, baudrate: int) -> None:
+        super().__init__()
+        self.baudrate = baudrate
+        self.seen: list[int] = []
+
+    def send(self, data: bytes) -> None:
+        listening = SPEEDS.get(termios.tcgetattr(self.master)[5], 0)
+        self.seen.append(listening)
+        os.write(
+            self.master, data if listening == self.baudrate else misheard(data, self.baudrate, listening)
+        )
+
+
+def misheard(data: bytes, sent: int, heard: int) -> bytes:
+    """Return what a UART at ``heard`` bits/s makes of bytes sent at ``sent`` bits/s."""
+    bits = np.unpackbits(np.frombuffer(data, np.uint8)[:, None], axis=1, bitorder="little")
+    frames = np.concatenate(
+        [np.zeros((len(data), 1), np.uint8), bits, np.ones((len(data), 1), np.uint8)], axis=1
+    )
+    line = np.concatenate([frames.ravel(), np.ones(12, np.uint8)])
+    ratio, at, out = sent / heard, 0.0, bytearray()
+    while True:
+        low = np.flatnonzero(line[int(np.ceil(at)) :] == 0)
+        if not len(low):
+            return bytes(out)
+        start = int(np.ceil(at)) + int(low[0])  # the falling edge
+        samples = (start + (np.arange(1, 9) + 0.5) * ratio).astype(int)
+        if samples[-1] >= len(line):
+            return bytes(out)
+        out.append(int(np.packbits(line[samples], bitorder="little")[0]))
+        at = start + 9.5 * ratio
 
 
 def gather(driver: Driver, enough: Callable[[list[Samples]], bool], limit_s: float = 20.0) -> list[Samples]:

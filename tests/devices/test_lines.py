@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.imu.lines import LONGEST_LINE, LinesParser
+from drivers.imu.serial.lines import LONGEST_LINE, LinesParser
 
 COLUMNS = ("seq", "t", "ax", "ay", "az", "gx", "gy", "gz")
 UNITS = ("1", "us", "g", "mg", "m/s^2", "deg/s", "rad/s", "mdeg/s")
@@ -132,3 +132,13 @@ def test_cutting_the_bytes_elsewhere_changes_nothing(cuts):
 def test_a_wrong_column_or_unit_is_named(columns, units, words):
     with pytest.raises(ValueError, match=words):
         LinesParser(columns, units)
+
+
+def test_lines_may_tell_orientation_in_place_of_angular_rate():
+    parser = LinesParser(("ax", "ay", "az", "qx", "qy", "qz", "qw"), ("g",) * 3 + ("1",) * 4)
+    parser.feed(b"0,0,1,0,0,0,1\n", 0)
+    rows = parser.take()
+    assert rows is not None
+    assert len(parser.channels) == 7
+    assert not [name for name in parser.channels if "rate" in name]
+    assert rows.values[0].tolist() == [0, 0, np.float32(9.80665), 0, 0, 0, 1]

@@ -24,11 +24,14 @@ needs_pulseaudio = pytest.mark.skipif(
     reason="pulseaudio is not installed (apt install pulseaudio pulseaudio-utils libasound2-plugins)",
 )
 RATE = 48_000
+ALSA_8 = "front-left,front-right,rear-left,rear-right,front-center,lfe,side-left,side-right"
+"""The order of eight channels that ALSA's plugin asks the server for: with it nothing is mixed."""
 
 
 @pytest.fixture
-def sink(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def sink(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[str]:
     """A sound server of its own with one sink that plays into nothing; its monitor is the microphone."""
+    channels = getattr(request, "param", 1)
     socket = tmp_path / "native"
     for name, value in {
         "HOME": str(tmp_path),
@@ -40,7 +43,8 @@ def sink(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         monkeypatch.setenv(name, value)
     modules = [
         f"module-native-protocol-unix socket={socket} auth-anonymous=1",
-        f"module-null-sink sink_name=chorus rate={RATE} channels=1",
+        f"module-null-sink sink_name=chorus rate={RATE} channels={channels}"
+        + (f" channel_map={ALSA_8}" if channels == 8 else ""),
     ]
     command = ["pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1", "--disable-shm=true"]
     command += [word for module in modules for word in ("-L", module)]
@@ -143,6 +147,65 @@ def test_a_name_nobody_has_and_an_impossible_rate(sink, capfd):
         assert caught.value.fault is fault
         assert words in caught.value.mend
     assert "Expression" not in capfd.readouterr().err  # PortAudio's own chatter
+
+
+@needs_pulseaudio
+@pytest.mark.parametrize("sink", [8], indirect=True)
+def test_chosen_channels_of_an_array_are_recorded_in_their_order(sink, tmp_path):
+    levels = np.arange(1, 9, dtype=np.int16) * 1000  # each channel tells its number
+    np.tile(levels, (4 * RATE, 1)).astype("<i2").tofile(tmp_path / "array.raw")
+    command = ["pacat", "--device", sink, "--format=s16le", f"--rate={RATE}", "--channels=8", "--raw"]
+    command += [f"--channel-map={ALSA_8}"]
+    for channels, expected in (((6, 0, 3), levels[[6, 0, 3]]), (8, levels), (0, levels)):
+        driver = microphone(device="pulse", channels=channels, of_channels=8)
+        info = driver.open()
+        player = subprocess.Popen([*command, str(tmp_path / "array.raw")])
+        try:
+            got = gather(driver, lambda got: bool(got) and got[-1].data.any())
+            got += gather(driver, lambda more: rows(more) > RATE // 4)
+        finally:
+            driver.close()
+            player.kill()
+            player.wait()
+        heard = got[-1].data[-1]
+        assert info.shape == (len(expected),)
+        assert heard.tolist() == expected.tolist()
+        assert info.channels[0] == ("channel_6" if channels == (6, 0, 3) else "channel_0")
+
+
+@needs_pulseaudio
+def test_a_microphone_that_was_unplugged_is_found_again_and_its_first_second_kept(sink):
+    driver = microphone(device="pulse")
+    driver.open()
+    try:
+        gather(driver, lambda got: rows(got) > RATE // 4)
+        for _ in range(2):
+            subprocess.run(["pactl", "unload-module", "module-null-sink"], check=True)
+            with pytest.raises(DeviceError) as caught:
+                gather(driver, lambda got: False)
+            assert caught.value.fault is Fault.UNPLUGGED
+            with pytest.raises(DeviceError):
+                driver.open()
+            load = ["pactl", "load-module", "module-null-sink", f"sink_name={sink}", f"rate={RATE}"]
+            subprocess.run([*load, "channels=1"], check=True, stdout=subprocess.DEVNULL)
+            driver.open()
+            got = gather(driver, lambda got: rows(got) > RATE)
+            begin, end = got[0], got[-1]
+            passed = (end.time_device[0] - begin.time_device[0]) * 1e-9 * RATE
+            assert passed == pytest.approx(
+                int(end.seq[0]), abs=RATE * 0.05
+            )  # the first blocks' times are mended
+    finally:
+        driver.close()
+
+
+@pytest.mark.parametrize(
+    ("channels", "words"),
+    [(-1, "channels must be"), ((), "channels must be"), ((1, 1), "twice"), (300, "256")],
+)
+def test_channels_that_cannot_be_are_refused(channels, words):
+    with pytest.raises(ValueError, match=words):
+        PortAudioConfig(channels=channels)
 
 
 def test_no_sound_system_at_all_is_one_line(tmp_path, monkeypatch):

@@ -11,9 +11,9 @@ from device_wires import gather, joined, losses
 
 from drivers.base import DriverContext, Samples
 from drivers.errors import DeviceError, Fault
-from drivers.imu import serial as module
-from drivers.imu.serial import SerialImuConfig, SerialImuDriver
-from drivers.imu.witmotion import packet
+from drivers.imu.serial.driver import SerialImuConfig, SerialImuDriver
+from drivers.imu.serial.port_errors import port_error
+from drivers.imu.serial.witmotion import packet
 
 CONTEXT = DriverContext(stream="wrist", worn_on="right_forearm")
 PATIENCE = 0.4
@@ -176,9 +176,7 @@ def test_a_sensor_that_falls_silent_midway_is_a_failure_not_a_hang(port):
     ("number", "fault"), [(13, Fault.PERMISSION), (16, Fault.BUSY), (2, Fault.NOT_FOUND), (5, Fault.FAILED)]
 )
 def test_what_the_system_says_becomes_a_typed_fault(number, fault):
-    error = module._port_error(
-        "wrist", SerialImuConfig(port="/dev/ttyUSB0"), OSError(number, os.strerror(number))
-    )
+    error = port_error("wrist", "/dev/ttyUSB0", 115200, OSError(number, os.strerror(number)))
     assert error.fault is fault
 
 

@@ -58,8 +58,9 @@ def test_the_pace_is_the_files_and_looping_has_no_seam(wav):
     data = (joined(got, "data") * 32768).astype(np.int16)
     np.testing.assert_array_equal(data[:30_000], np.tile(noise(12_345, 2), (3, 1))[:30_000])
     host, seq = joined(got, "time_host"), joined(got, "seq")
-    ahead = (seq[-1] - seq[0]) / 48_000 - (host[-1] - host[0]) / 1e9
-    assert -0.2 < ahead < 0.002  # it may come late on a busy machine, never early
+    early = seq / 48_000 - host / 1e9
+    half = len(early) // 2  # any block may come late on a busy machine; the most punctual tell the pace
+    assert abs(early[:half].max() - early[half:].max()) < 0.05
 
 
 def test_a_reader_that_comes_late_misses_nothing(wav):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import hashlib
 import io
 import itertools
+import re
 import socket
 import threading
 import time
@@ -93,6 +95,23 @@ class Handler(BaseHTTPRequestHandler):
             self.send_error(401)
         else:
             self.serve_mjpeg()
+
+    def serve_digest(self) -> None:
+        """As RFC 7616 has it; the password itself is never sent."""
+        given = dict(re.findall(r'(\w+)="?([^",]+)"?', self.headers.get("Authorization", "")))
+
+        def md5(text: str) -> str:
+            return hashlib.md5(text.encode()).hexdigest()
+
+        middle = ":".join(given.get(key, "") for key in ("nonce", "nc", "cnonce", "qop"))
+        wanted = md5(f"{md5('me:door:s3cret word')}:{middle}:{md5(f'GET:{self.path}')}")
+        if given.get("nonce") == "abc" and given.get("response") == wanted:
+            self.serve_mjpeg()
+            return
+        self.send_response(401)
+        self.send_header("WWW-Authenticate", 'Bearer realm="door"')
+        self.send_header("WWW-Authenticate", 'Digest realm="door", nonce="abc", qop="auth", algorithm=MD5')
+        self.end_headers()
 
     def serve_transport(self) -> None:
         """An MPEG transport stream, as cheap encoders send it."""
@@ -199,14 +218,15 @@ def test_a_transport_stream_is_decoded(server):
     assert all(row.startswith(b"\xff\xd8") for item in got for row in item.data)
 
 
-def test_the_login_is_used_and_never_shown(server):
+@pytest.mark.parametrize("path", ["private", "digest", "digest?channel=1"])
+def test_the_login_is_used_and_never_shown(server, path):
     address = server.removeprefix("http://")
-    driver = camera(f"http://me:s3cret%20word@{address}/private")
+    driver = camera(f"http://me:s3cret%20word@{address}/{path}")
     try:
         assert "s3cret" not in driver.open().device
     finally:
         driver.close()
-    error = refusal(f"http://me:wr0ng@{address}/private?token=t0ken")
+    error = refusal(f"http://me:wr0ng@{address}/{path.partition('?')[0]}?token=t0ken")
     assert error.fault is Fault.PERMISSION
     assert "wr0ng" not in str(error)
     assert "t0ken" not in str(error)

@@ -33,9 +33,9 @@ def number_in(image: np.ndarray) -> int:
     return sum((int(image[:, bit * 20 + 5 : bit * 20 + 15].mean()) > 140) << bit for bit in range(8))
 
 
-def write_video(path: Path, stamps_ms: list[int], pictures=picture) -> Path:
+def write_video(path: Path, stamps_ms: list[int], pictures=picture, codec: str = "mpeg4") -> Path:
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("mpeg4", rate=30)
+        stream = container.add_stream(codec, rate=50 if path.suffix == ".avi" else 30)
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         stream.time_base = stream.codec_context.time_base = Fraction(1, 1000)
         stream.codec_context.bit_rate = 4_000_000
@@ -100,6 +100,15 @@ def test_irregular_presentation_times_set_the_pace(tmp_path):
     assert (joined(got, "time_device") // 1_000_000).tolist() == stamps
     host = (joined(got, "time_host") - got[0].time_host[0]) / 1e6
     assert (host >= np.array(stamps) - 1).all()  # never before it is due
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mov", "a.mkv", "a.avi", "a.webm"])
+def test_each_usual_container_plays_whole(tmp_path, name):
+    codec = {"a.webm": "libvpx", "a.mkv": "libx264"}.get(name, "mpeg4")
+    path = write_video(tmp_path / name, [20 * n for n in range(25)], codec=codec)
+    got = run(camera(path))
+    assert [number_in(image) for image in pictures_of(got)] == list(range(25))
+    assert (np.diff(joined(got, "time_device")) == 20_000_000).all()
 
 
 @pytest.mark.parametrize("cache_mb", [0, 64])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from drivers.base import NO_TIME
 from drivers.imu.parser import Rows
-from drivers.imu.witmotion import WitMotionParser, packet
+from drivers.imu.serial.witmotion import WitMotionParser, packet
 
 int16 = st.integers(-32768, 32767)
 quads = st.tuples(int16, int16, int16, int16)

@@ -76,3 +76,39 @@ def test_a_stream_without_its_columns_or_with_strange_units_is_refused():
         InertialReader(msgspec.structs.replace(IMU, channels=("a",) * 6))
     with pytest.raises(ConfigError, match="furlong"):
         InertialReader(msgspec.structs.replace(IMU, units=("furlong",) * 6))
+
+
+@pytest.mark.parametrize("regular", [True, False])
+@pytest.mark.parametrize("cuts", [[], [1, 2, 50]])
+def test_a_sensor_that_tells_orientation_and_no_angular_rate_gets_the_rate_of_its_turning(regular, cuts):
+    """A BNO08x in UART-RVC mode. Some rows are lost; a quaternion and its negative are one orientation."""
+    info = msgspec.structs.replace(
+        IMU,
+        channels=IMU.channels[:3] + QUATERNION,
+        units=(*IMU.units[:3], *"1111"),
+        shape=(7,),
+        rate_hz=100.0 if regular else 0.0,
+        regular=regular,
+    )
+    seq = np.array([k for k in range(200) if k not in (20, 21, 77)], np.uint64)
+    spin = np.array([0.3, -1.0, 2.0])  # rad/s in the sensor's axes: constant
+    begin = Rotation.random(random_state=3)
+    turned = (begin * Rotation.from_rotvec(seq[:, None] * spin / 100)).as_quat()
+    turned[::7] *= -1
+    rows = np.concatenate([np.tile([0, 0, STANDARD_GRAVITY], (len(seq), 1)), turned], axis=1)
+    reader = InertialReader(info)
+    times = seq.astype(np.int64) * 10**7
+    parts = np.split(np.arange(len(seq)), cuts)
+    got = np.concatenate([reader(rows[part], times[part], seq[part]) for part in parts])
+    np.testing.assert_allclose(got[1:, 3:6], np.tile(spin, (len(seq) - 1, 1)), atol=1e-5)
+    assert got[0, 3:6].tolist() == [0, 0, 0]
+
+
+def test_over_a_long_gap_nobody_knows_how_it_turned():
+    info = msgspec.structs.replace(
+        IMU, channels=IMU.channels[:3] + QUATERNION, units=(*IMU.units[:3], *"1111"), shape=(7,)
+    )
+    turned = Rotation.from_rotvec([[0, 0, 0], [0, 0, 1.5]]).as_quat()
+    rows = np.concatenate([np.zeros((2, 3)), turned], axis=1)
+    got = InertialReader(info)(rows, np.array([0, SECOND]), np.array([0, 1000], np.uint64))
+    assert not got[:, 3:6].any()

@@ -15,10 +15,11 @@ from recording_samples import CAMERA, IMU, SOUND, imu_rows, picture, stamps
 
 from drivers.base import Batch, StreamInfo
 from drivers.bus import Publisher
-from drivers.bus.messages import Ended, Event, Failed
+from drivers.bus.messages import BACK, LOST, Ended, Event, Failed
 from drivers.errors import RecordingError, RecordingExists
 from drivers.rig import Rig, StreamConfig
 from recordings.check import examine
+from recordings.pulse import SILENT_S
 from recordings.reader import open_recording
 from recordings.recorder import default_output, record
 from recordings.status import RecordStatus, RecordSummary
@@ -163,6 +164,77 @@ def test_a_driver_that_fails_midway_does_not_take_the_session_down(
         assert file.session.closed
         assert len(file.streams["camera"]) == 2
         assert [(event.kind, event.source) for event in file.events] == [("device", "wrist")]
+
+
+def test_a_device_that_is_away_for_a_while_is_shown_and_the_recording_is_sound(
+    session: Callable[..., Session], tmp_path: Path
+) -> None:
+    recording = session(IMU)
+    second = 10**9
+    with recording.publisher(IMU) as imu:
+        rows = np.arange(100)
+        imu.publish(Batch("wrist", stamps(rows * 10_000_000, rows), imu_rows(0, 100)))
+        imu.event(Event(second, LOST, "wrist: the port was unplugged", "wrist"))
+        recording.until(lambda status: status.streams[0].state == "away")
+        began = time.monotonic()
+        assert "unplugged" in recording.statuses[-1].streams[0].error
+        recording.until(lambda status: time.monotonic() > began + SILENT_S + 1)
+        assert recording.statuses[-1].streams[0].silent_s == 0  # it is told already
+        imu.event(Event(4 * second, BACK, "wrist: is back after 3 s", "wrist"))
+        rows = np.arange(400, 500)
+        gap = {"device_gap": 300}
+        imu.publish(Batch("wrist", stamps(rows * 10_000_000, rows), imu_rows(0, 100), gap))
+        recording.until(lambda status: status.streams[0].rows == 200)
+        recording.until(lambda status: status.streams[0].state == "running")
+        assert recording.statuses[-1].streams[0].error == ""
+        recording.stop.set()
+        imu.end(Ended("wrist", 500, gap))
+        summary = recording.result()
+    assert summary.problems == ()
+    assert (summary.streams["wrist"].absences, summary.streams["wrist"].away_s) == (1, 3.0)
+    report = examine(tmp_path / "a.h5")
+    assert report.problems == ()
+    assert any("away once, 3.0 s in all; 300 rows" in note for note in report.notes)
+
+
+def test_a_device_that_is_still_away_at_the_end_is_no_success(
+    session: Callable[..., Session], tmp_path: Path
+) -> None:
+    recording = session(IMU)
+    with recording.publisher(IMU) as imu:
+        imu.publish(Batch("wrist", stamps([0], [0]), imu_rows(0, 1)))
+        imu.event(Event(10**9, LOST, "wrist: the port was unplugged", "wrist"))
+        recording.until(lambda status: status.streams[0].state == "away")
+        recording.stop.set()
+        imu.fail(Failed("wrist", "was unplugged", "wrist: the port was unplugged, and did not come back"))
+        imu.end(Ended("wrist", 1, {}))
+        summary = recording.result()
+    assert summary.problems == ("wrist: the port was unplugged, and did not come back",)
+    assert any("did not come back" in problem for problem in examine(tmp_path / "a.h5").problems)
+
+
+def test_a_stream_that_was_given_up_and_sends_again_is_no_failure_any_more(
+    session: Callable[..., Session], tmp_path: Path
+) -> None:
+    recording = session(IMU, CAMERA)
+    with recording.publisher(IMU) as imu, recording.publisher(CAMERA) as camera:
+        imu.publish(Batch("wrist", stamps([0], [0]), imu_rows(0, 1)))
+        camera.publish(Batch("camera", stamps([0], [0]), (picture(0),)))
+        recording.until(lambda status: status.phase == "recording")
+        imu.fail(Failed("wrist", "failed", "wrist: its driver shows no sign of life"))
+        recording.until(lambda status: status.streams[0].state == "failed")
+        imu.publish(Batch("wrist", stamps([10_000_000], [1]), imu_rows(1, 2)))
+        recording.until(lambda status: status.streams[0].state == "running")
+        recording.stop.set()
+        imu.end(Ended("wrist", 2, {}))
+        camera.end(Ended("camera", 1, {}))
+        summary = recording.result()
+    assert summary.problems == ()
+    assert examine(tmp_path / "a.h5").problems == ()
+    with open_recording(tmp_path / "a.h5") as file:
+        assert file.streams["wrist"].ended == "ended"
+        labels = [event.label for event in file.events if event.kind == "device"]
+    assert labels == ["wrist: its driver shows no sign of life", "wrist: sends again"]
 
 
 def test_a_required_stream_that_falls_silent_is_told_noted_and_no_success(

@@ -110,6 +110,9 @@ def test_the_view_shows_what_matters_and_a_silent_required_stream_in_red():
     text = drawn(StreamStatus("left", "running", 10, silent_s=4.0, **well))
     assert "silent 4 s" in text
     assert red in text
+    text = drawn(StreamStatus("left", "away", 10, error="left: the port was unplugged", **well))
+    assert "the port was unplugged" in text
+    assert red in text.split("left")[1]
 
 
 def test_a_meter_has_as_many_bars_as_the_sound_is_loud():

@@ -11,7 +11,7 @@ import pytest
 
 from drivers.base import DriverContext
 from drivers.errors import ConfigError, DeviceError
-from drivers.imu.serial import SerialImuConfig, SerialImuDriver
+from drivers.imu.serial.driver import SerialImuConfig, SerialImuDriver
 from drivers.rig import create_driver, load_rig
 from drivers.simulator.actions import ACTIONS
 from drivers.simulator.body import GRAVITY, Body

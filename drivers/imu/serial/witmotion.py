@@ -32,6 +32,7 @@ from drivers.imu.parser import (
     STANDARD_GRAVITY,
     Parser,
 )
+from drivers.imu.rotation import from_euler
 
 HEADER = 0x55
 SIZE = 11
@@ -162,7 +163,7 @@ class WitMotionParser(Parser):
             self._lose("checksum" if self._dirty or dirty else "device_gap", passed - 1 + open_set)
         if passed:
             self._set, self._whole, self._dirty = {}, index == 0, dirty and index != 0
-        elif missing:
+        elif missing or dirty:  # damage within a set: its other half may be the next one's
             self._whole, self._dirty = False, self._dirty or dirty
         self._position = position
         self._set[packet.type] = packet.payload
@@ -184,7 +185,7 @@ class WitMotionParser(Parser):
             values += [x, y, z, w]
         elif ANGLE in self._set:
             turns = (count / FULL_SCALE * math.pi for count in _counts(self._set[ANGLE])[:3])
-            values += _quaternion(*turns)
+            values += from_euler(*turns)
         return tuple(values)
 
     def _device_time(self) -> int | None:
@@ -206,16 +207,3 @@ def packet(kind: int, counts: tuple[int, int, int, int]) -> bytes:
 
 def _counts(payload: bytes) -> tuple[int, int, int, int]:
     return struct.unpack("<4h", payload)
-
-
-def _quaternion(roll: float, pitch: float, yaw: float) -> list[float]:
-    """Angles in rad, turned about z, then y', then x'', to a quaternion x, y, z, w."""
-    cr, sr = math.cos(roll / 2), math.sin(roll / 2)
-    cp, sp = math.cos(pitch / 2), math.sin(pitch / 2)
-    cy, sy = math.cos(yaw / 2), math.sin(yaw / 2)
-    return [
-        sr * cp * cy - cr * sp * sy,
-        cr * sp * cy + sr * cp * sy,
-        cr * cp * sy - sr * sp * cy,
-        cr * cp * cy + sr * sp * sy,
-    ]

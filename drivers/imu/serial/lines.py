@@ -6,8 +6,9 @@
     units:   [1,  ms,  g,  g,  g, deg/s, deg/s, deg/s]
 
 CSV lines hold the columns in this order; a line that begins with ``{`` is a JSON object with the
-columns as keys. Empty lines, and lines that begin with ``#`` are comments. A column named ``seq``
-counts samples and shows what was lost, ``t`` is the device's clock, ``-`` is skipped.
+columns as keys. Rows need the acceleration, and angular rate or orientation. Empty lines, and lines
+that begin with ``#`` are comments. A column named ``seq`` counts samples and shows what was lost,
+``t`` is the device's clock, ``-`` is skipped.
 """
 
 from __future__ import annotations
@@ -73,15 +74,15 @@ class LinesParser(Parser):
         self._counter: int | None = None
         for index, (column, unit) in enumerate(zip(columns, units, strict=True)):
             self._read_column(index, column, unit)
-        missing = [name for name in INERTIAL_CHANNELS if name not in self._scale]
-        if missing:
-            short = next(key for key, name in _SHORT.items() if name == missing[0])
-            raise ValueError(f"no column gives {missing[0]}; name one of the columns '{short}'")
-        for group in (MAGNETIC_CHANNELS, ORIENTATION_CHANNELS):
+        for group in (INERTIAL_CHANNELS[:3], INERTIAL_CHANNELS[3:], MAGNETIC_CHANNELS, ORIENTATION_CHANNELS):
             if 0 < sum(name in self._scale for name in group) < len(group):
                 raise ValueError(f"columns give only some of {', '.join(group)}")
-        optional = MAGNETIC_CHANNELS + ORIENTATION_CHANNELS
-        self.channels = INERTIAL_CHANNELS + tuple(name for name in optional if name in self._scale)
+        missing = [name for name in INERTIAL_CHANNELS if name not in self._scale]
+        if missing and (missing[0] == INERTIAL_CHANNELS[0] or ORIENTATION_CHANNELS[0] not in self._scale):
+            short = next(key for key, name in _SHORT.items() if name == missing[0])
+            raise ValueError(f"no column gives {missing[0]}; name one of the columns '{short}'")
+        order = INERTIAL_CHANNELS + MAGNETIC_CHANNELS + ORIENTATION_CHANNELS
+        self.channels = tuple(name for name in order if name in self._scale)
         self.restarts = 0
         self._buffer = bytearray()
         self._overlong = False
@@ -111,6 +112,11 @@ class LinesParser(Parser):
         else:
             known = [*_SHORT, COUNTERS[0], CLOCKS[0], SKIPPED]
             raise ValueError(f"unknown column '{column}'; columns: {', '.join(known)}")
+
+    @property
+    def counter(self) -> tuple[int, int] | None:
+        """Column ``seq`` of the newest row; see :class:`Parser`."""
+        return None if self._count is None else (self._count, (1 << self._bits) if self._bits else 0)
 
     def feed(self, data: bytes, time_host: int) -> None:
         """Parse one chunk; see :class:`Parser`."""

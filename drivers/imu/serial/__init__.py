@@ -1,0 +1,1 @@
+"""IMUs on a serial port: the driver, and a module for each protocol."""

@@ -34,6 +34,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "data": ("fusion.commands.data", "say what data sets hold: data motion FOLDER"),
     "replay": ("fusion.commands.replay", "put a recording back onto a bus at its own pace"),
     "train": ("fusion.commands.train", "train the fusion network (same as train.py)"),
+    "evaluate": ("fusion.commands.evaluate", "say what weights are worth on data, baselines beside them"),
     "live": ("fusion.commands.live", "track a rig, or a recording, live (same as live.py)"),
     "weights": ("fusion.commands.weights", "list and fetch the weights of pose networks"),
     "demo": ("fusion.commands.demo", "record a simulated rig, train briefly, track, open a report"),

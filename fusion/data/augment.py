@@ -62,6 +62,14 @@ class AugmentConfig:
             in rad/s.
         lag_s: shift between inertial and visual streams.
         swap: probability that inertial and visual streams come from two trials of the same action.
+        bad_camera: probability that a window's joints are scattered from frame to frame, by up to
+            ``scatter_m``.
+        bad_sensor: probability that a window's inertial stream drowns in noise, of up to ``drown_g``. Without
+            it a network believes a broken sensor, however absurd what it tells.
+        scatter_m: largest standard deviation of scattered joints; drawn log-uniformly from a twentieth of it.
+        drown_g: largest standard deviation of that noise, of specific force, in g; of angular rate a
+            twentieth of it in rad/s at most; drawn log-uniformly from a hundredth of it.
+        lost: probability, for each stream, that a part of its rows, up to 60 %, is lost.
     """
 
     turn_deg: float = 30.0
@@ -78,6 +86,11 @@ class AugmentConfig:
     force_noise: float = 0.03
     lag_s: float = 0.1
     swap: float = 0.5
+    bad_camera: float = 0.0
+    bad_sensor: float = 0.0
+    scatter_m: float = 0.3
+    drown_g: float = 40.0
+    lost: float = 0.0
 
 
 def random_rotations(batch: int, degrees: float, generator: torch.Generator) -> Tensor:
@@ -138,3 +151,42 @@ def lose_joints(batch: int, ticks: int, probability: float, generator: torch.Gen
     ends = torch.rand(batch, 2, len(BODY20), generator=generator).sort(dim=1).values * ticks
     at = torch.arange(ticks, dtype=torch.float32)[None, :, None]
     return 1.0 - (hit & (at >= ends[:, :1]) & (at < ends[:, 1:])).float()
+
+
+def _hit(batch: int, probability: float, lowest: float, generator: torch.Generator) -> Tensor:
+    """Return (B, 1, 1): 0, or with ``probability`` a share drawn log-uniformly from ``lowest`` to 1."""
+    hit = torch.rand(batch, 1, 1, generator=generator) < probability
+    return hit * lowest ** torch.rand(batch, 1, 1, generator=generator)
+
+
+def scatter_joints(joints: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:
+    """Return joints (B, T, 20, 3), in some windows as of a camera that hardly sees."""
+    share = _hit(len(joints), config.bad_camera, 0.05, generator)[..., None]
+    noise = torch.randn(joints.shape, generator=generator) * (share * config.scatter_m)
+    return joints + noise
+
+
+def drown_sensor(inertial: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:
+    """Return inertial (B, T, 12), in some windows as of a sensor that is broken.
+
+    What a filter of orientation makes of such force and rate is wrong as well, the more the worse they are.
+    """
+    batch = len(inertial)
+    share = _hit(batch, config.bad_sensor, 0.01, generator)
+    # Force and rate are not equally bad: one of them may be nearly sound.
+    tilt = 10.0 ** uniform((batch, 1, 1), 0.5, generator)
+    force_sd, rate_sd = share * config.drown_g, share * tilt * (config.drown_g / 20.0 / 10.0**0.5)
+    force, rate, axes = inertial.split([3, 3, 6], dim=-1)
+    force = force + torch.randn(force.shape, generator=generator) * force_sd
+    rate = rate + torch.randn(rate.shape, generator=generator) * rate_sd
+    wrong = random_rotations(batch, 180.0, generator)
+    turned = (wrong[:, None, None] @ axes.unflatten(-1, (2, 3))[..., None])[..., 0].flatten(-2)
+    axes = torch.where(force_sd > 2.0, turned, axes)
+    return torch.cat([force, rate, axes], dim=-1)
+
+
+def lose_rows(batch: int, ticks: int, probability: float, generator: torch.Generator) -> Tensor:
+    """Return presence (B, T): with ``probability`` single rows are missing, up to 60 % of them."""
+    share = 0.6 * torch.rand(batch, 1, generator=generator)
+    share = share * (torch.rand(batch, 1, generator=generator) < probability)
+    return (torch.rand(batch, ticks, generator=generator) >= share).float()

@@ -19,8 +19,17 @@ from torch.utils.data import DataLoader, Sampler
 
 from drivers.errors import ConfigError
 from drivers.places import PLACES
-from fusion.data.augment import AugmentConfig, change_body, change_sensor, lose_joints
+from fusion.data.augment import (
+    AugmentConfig,
+    change_body,
+    change_sensor,
+    drown_sensor,
+    lose_joints,
+    lose_rows,
+    scatter_joints,
+)
 from fusion.data.batches import Batch, empty_features, person_boxes, project, unknown_targets
+from fusion.features.spec import MAX_AGE_S, FeatureSpec
 from fusion.inertial.orientation import OrientationFilter, six_d
 from fusion.skeletons import BODY20, KINECT20
 from fusion.virtual.parts import uniform
@@ -47,13 +56,32 @@ class UtdTrials:
         inertial: (N, S, 12) as in the features.
         samples: (N,) inertial samples of each.
         action: (N,) 0 .. 26.
+        newest_frame: (N, F) the last frame that is there, itself included; -1 where none was yet.
+        newest_sample: (N, S) likewise.
+
+    Args:
+        items: the trials.
+        frames: of each, which skeleton frames are there; all by default.
+        samples: of each, which inertial samples are there; all by default.
     """
 
-    def __init__(self, items: list[Trial]) -> None:
+    def __init__(
+        self,
+        items: list[Trial],
+        frames: list[np.ndarray] | None = None,
+        samples: list[np.ndarray] | None = None,
+    ) -> None:
+        if frames is None:
+            frames = [np.ones(len(t.joints), bool) for t in items]
+        if samples is None:
+            samples = [np.ones(len(t.specific_force), bool) for t in items]
         order = [KINECT20.index(name) for name in BODY20]
         self.joints = _pad([torch.from_numpy(t.joints[:, order]) for t in items])
         self.frames = torch.tensor([len(t.joints) for t in items])
-        self.inertial = _pad([torch.from_numpy(_inertial(t)) for t in items])
+        told = zip(items, samples, strict=True)
+        self.inertial = _pad([torch.from_numpy(_inertial(t, there)) for t, there in told])
+        self.newest_frame = _pad([_newest(there) for there in frames])
+        self.newest_sample = _pad([_newest(there) for there in samples])
         self.samples = torch.tensor([len(t.specific_force) for t in items])
         self.action = torch.tensor([t.action - 1 for t in items])
 
@@ -65,15 +93,23 @@ def _pad(items: list[Tensor]) -> Tensor:
     return torch.nn.utils.rnn.pad_sequence(items, batch_first=True)
 
 
-def _inertial(trial: Trial) -> np.ndarray:
-    force, rate = (
-        trial.specific_force.astype(np.float64, order="C"),
-        trial.angular_rate.astype(np.float64, order="C"),
-    )
-    times = np.rint(trial.inertial_time * 1e9).astype(np.int64)
-    seq = np.arange(len(force), dtype=np.uint64)
-    orientation = six_d(OrientationFilter(INERTIAL_RATE_HZ, regular=True)(force, rate, times, seq))
-    return np.concatenate([force / STANDARD_GRAVITY, rate, orientation], axis=1).astype(np.float32)
+def _newest(there: np.ndarray) -> Tensor:
+    """Return the last row that is there at each row, -1 before the first."""
+    return torch.from_numpy(np.maximum.accumulate(np.where(there, np.arange(len(there)), -1)))
+
+
+def _inertial(trial: Trial, there: np.ndarray) -> np.ndarray:
+    """Return (N, 12); rows that are not there are zeros, and the filter of orientation does not see them."""
+    seq = np.flatnonzero(there)
+    out = np.zeros((len(there), 12), np.float32)
+    if not len(seq):
+        return out
+    force = trial.specific_force[seq].astype(np.float64, order="C")
+    rate = trial.angular_rate[seq].astype(np.float64, order="C")
+    times = np.rint(trial.inertial_time[seq] * 1e9).astype(np.int64)
+    turned = OrientationFilter(INERTIAL_RATE_HZ, regular=True)(force, rate, times, seq.astype(np.uint64))
+    out[seq] = np.concatenate([force / STANDARD_GRAVITY, rate, six_d(turned)], axis=1)
+    return out
 
 
 class UtdBatches:
@@ -92,30 +128,48 @@ class UtdBatches:
         other = self._partners(at) if augment else at
         duration = (data.samples[at] - 1) / INERTIAL_RATE_HZ
         phase, speed, valid = self._tempo(duration)
-        # Visual: the newest frame, held.
+        # Visual: the newest frame that is there, held.
+        spec, length = FeatureSpec(), duration[:, None] / speed
         frame = (phase * (data.frames[at] - 1)[:, None]).clamp(min=0.0)
-        newest = (frame + 1e-4).floor()
-        age = (frame - newest).clamp(min=0.0) / (data.frames[at] - 1)[:, None] * duration[:, None] / speed
-        joints = data.joints[at[:, None], newest.long()]
-        # Inertial: the mean of the samples since the last tick.
+        newest = data.newest_frame[at[:, None], (frame + 1e-4).floor().long()]
+        age = (frame - newest).clamp(min=0.0) / (data.frames[at] - 1)[:, None] * length
+        seen = ((newest >= 0) & (age <= spec.vision_hold_s)).float()
+        joints = data.joints[at[:, None], newest.clamp(min=0)]
+        # Inertial: the mean of the samples since the last tick, or the newest before, held.
         sample = phase * (data.samples[other] - 1)[:, None]
         if augment:
             lag = uniform((len(at), 1), augment.lag_s, self.generator)
             sample = (sample + lag * INERTIAL_RATE_HZ).clamp(min=0.0)
             sample = torch.minimum(sample, (data.samples[other] - 1)[:, None].float())
         last = (sample + 1e-4).floor().long()
+        final = data.newest_sample[other[:, None], last]
         count = max(1, round(INERTIAL_RATE_HZ / self.rate_hz))
-        taken = [data.inertial[other[:, None], (last - back).clamp(min=0)] for back in range(count)]
-        inertial = torch.stack(taken).mean(dim=0)
+        back = last[..., None] - torch.arange(count)
+        back = torch.where(back < 0, 0, back)
+        there = (data.newest_sample[other[:, None, None], back] == back).float()[..., None]
+        taken = data.inertial[other[:, None, None], back]
+        held = data.inertial[other[:, None], final.clamp(min=0)]
+        total = there.sum(dim=2)
+        inertial = torch.where(total > 0, (taken * there).sum(dim=2) / total.clamp(min=1.0), held)
+        late = (last - final).float() / (data.samples[other] - 1)[:, None] * length
+        late = torch.where(total[..., 0] > 0, 0.0, late)
+        felt = ((final >= 0) & (late <= spec.inertial_hold_s)).float()
+        inertial = inertial * felt[..., None]
         inertial[..., 3:6] *= speed[..., None]
-        present = torch.ones(joints.shape[:3])
+        present = seen[..., None].expand(joints.shape[:3])
         clean = joints
         if augment:
             joints = change_body(joints, augment, self.generator)
             clean = joints
+            joints = scatter_joints(joints, augment, self.generator)
             inertial = change_sensor(inertial, augment, self.generator)
-            present = lose_joints(len(at), joints.shape[1], augment.joint_loss, self.generator)
-        return self._batch(joints, clean, present, age, inertial, valid, data.action[at])
+            inertial = drown_sensor(inertial, augment, self.generator)
+            felt = felt * lose_rows(len(at), joints.shape[1], augment.lost, self.generator)
+            inertial = inertial * felt[..., None]
+            lost = lose_joints(len(at), joints.shape[1], augment.joint_loss, self.generator)
+            rows = lose_rows(len(at), joints.shape[1], augment.lost, self.generator)
+            present = present * lost * rows[..., None]
+        return self._batch(joints, clean, present, age, inertial, (felt, late), valid, data.action[at])
 
     def _batch(
         self,
@@ -124,6 +178,7 @@ class UtdBatches:
         present: Tensor,
         age: Tensor,
         inertial: Tensor,
+        felt: tuple[Tensor, Tensor],
         valid: Tensor,
         action: Tensor,
     ) -> Batch:
@@ -141,12 +196,13 @@ class UtdBatches:
         vision[..., 7] = joints[..., 2] - joints[..., :1, 2]
         vision[..., 8] = 1.0
         features["vision_present"] = present * valid[..., None]
-        features["vision_age"] = age
+        features["vision_age"] = age.clamp(max=MAX_AGE_S)
         offset = torch.tensor([width / 2, height / 2, 0.0])
         features["box"] = (boxes - offset) / width
         slot = PLACES.index("unspecified")
         features["inertial"][:, :, slot] = inertial
-        features["inertial_present"][:, :, slot] = valid
+        features["inertial_present"][:, :, slot] = valid * felt[0]
+        features["inertial_age"][:, :, slot] = felt[1] * felt[0]
         targets = unknown_targets(batch, ticks)
         targets["joints3d"] = clean - clean[:, :, :1]
         targets["joints3d_known"] = valid[..., None].expand(-1, -1, len(BODY20))

@@ -55,47 +55,54 @@ class Jitter(Mean):
 
 
 class Lag(Metric):
-    """By how many ticks a pose comes after the truth: the shift at which their velocities differ least.
+    """By how many ticks a pose comes after the truth: the shift at which their velocities correlate best.
 
-    Positive is late. Between ticks the minimum is that of a parabola; NaN where nothing moved.
+    Positive is late. Between ticks the peak is that of a parabola; NaN where either stood still.
 
     Args:
         most: largest shift that is tried, ticks, either way.
+        warm: ticks at the beginning of a window that do not count: a cold start is no lag.
     """
 
     full_state_update = False
-    squares: Tensor
-    count: Tensor
+    shared: Tensor
+    energy: Tensor
+    true: Tensor
 
-    def __init__(self, most: int = 12) -> None:
+    def __init__(self, most: int = 12, warm: int = 30) -> None:
         super().__init__()
-        self.most = most
-        zeros = torch.zeros(2 * most + 1, dtype=torch.float64)
-        self.add_state("squares", zeros, dist_reduce_fx="sum")
-        self.add_state("count", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
+        self.most, self.warm = most, warm
+        for name in ("shared", "energy"):
+            zeros = torch.zeros(2 * most + 1, dtype=torch.float64)
+            self.add_state(name, zeros, dist_reduce_fx="sum")
+        self.add_state("true", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
 
     def update(self, joints: Tensor, target: Tensor, known: Tensor) -> None:
         """Add joints (B, T, J, 3) against target (B, T, J, 3) where known (B, T, J)."""
-        most, ticks = self.most, joints.shape[1] - 1
+        warm = min(self.warm, joints.shape[1] // 4)
+        most = self.most
+        speed = joints.diff(dim=1)[:, warm:].double()
+        ticks = speed.shape[1]
         if ticks < 2 * most + 1:
             return
-        speed = joints.diff(dim=1).double()
-        true = target.diff(dim=1)[:, most : ticks - most].double()
         # Every shift is judged by the same ticks of the truth, all of whose partners exist.
-        keep = _run(known, 2 * most + 2)[..., None]
+        keep = _run(known[:, warm:], 2 * most + 2)[..., None] > 0.5
+        true = torch.where(keep, target.diff(dim=1)[:, warm + most : warm + ticks - most].double(), 0.0)
         for shift in range(2 * most + 1):
-            moved = speed[:, shift : shift + true.shape[1]]
-            self.squares[shift] += (torch.where(keep > 0.5, moved - true, 0.0)).square().sum()
-        self.count += torch.where(keep > 0.5, true, 0.0).square().sum()
+            moved = torch.where(keep, speed[:, shift : shift + true.shape[1]], 0.0)
+            self.shared[shift] += (moved * true).sum()
+            self.energy[shift] += moved.square().sum()
+        self.true += true.square().sum()
 
     def compute(self) -> Tensor:
         """Return the lag in ticks."""
-        if not bool(self.count > 0):
-            return self.squares.new_tensor(math.nan).float()
-        best = int(self.squares.argmin())
+        if not (bool(self.true > 0) and bool((self.energy > 0).all())):
+            return self.shared.new_tensor(math.nan).float()
+        alike = self.shared / self.energy.sqrt()
+        best = int(alike.argmax())
         at = float(best)
         if 0 < best < 2 * self.most:
-            before, least, after = self.squares[best - 1 : best + 2].tolist()
-            bend = before - 2.0 * least + after
-            at += 0.5 * (before - after) / bend if bend > 0 else 0.0
-        return self.squares.new_tensor(at - self.most).float()
+            before, most, after = alike[best - 1 : best + 2].tolist()
+            bend = 2.0 * most - before - after
+            at += 0.5 * (after - before) / bend if bend > 0 else 0.0
+        return self.shared.new_tensor(at - self.most).float()

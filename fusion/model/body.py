@@ -24,9 +24,9 @@ from drivers.places import PLACES
 from drivers.simulator.anatomy import BodyShape
 from fusion.model.encoders import masked
 from fusion.model.geometry import from_six_d, heading_between, to_six_d, turn_back
-from fusion.model.heads import Held
+from fusion.model.heads import NEVER_S, Held
 from fusion.skeletons import BODY20
-from fusion.virtual.kinematics import SEGMENTS, forward
+from fusion.virtual.kinematics import HANGS, SEGMENTS, forward
 from fusion.virtual.motion import Skeleton
 
 _PLACES, _SEGMENTS, _JOINTS = len(PLACES), len(SEGMENTS), len(BODY20)
@@ -37,7 +37,24 @@ LEVELLED_TO_CAMERA = torch.tensor([[0.0, 1.0, 0.0], [0.0, 0.0, -1.0], [-1.0, 0.0
 SLOW = (3 * _JOINTS + 1 + 1) + (6 + 1)
 """Channels of the slow sums of :class:`BodyHead`: weighted bones and size, weight; weighted view, weight."""
 
+_PARENTS = [BODY20.index(HANGS[name][1]) if name in HANGS else 0 for name in BODY20]
+_BOX_M = 1.9
 _GIRDLE_M = 0.08  # shoulders slide by up to so much
+
+
+def lifted(held: Held) -> Tensor:
+    """Return (..., 20, 8), what the newest key points tell of the body before anything is learned.
+
+    Place from the pelvis, roughly in metres (a person's box is taken for 1.9 m); direction from the joint it
+    hangs on; whether depth is known; freshness. Zeros where a joint was never measured.
+    """
+    measured = (held.age < NEVER_S)[..., None]
+    depth = held.value[..., 2:3] * held.value[..., 3:4]
+    place = torch.cat([_BOX_M * (held.value[..., :2] - held.value[..., :1, :2]), depth], dim=-1)
+    bone = place - place[..., _PARENTS, :]
+    bone = nn.functional.normalize(bone, dim=-1) * measured[..., _PARENTS, :]
+    fresh = torch.exp(-held.age / 0.1)[..., None]
+    return torch.cat([place, bone, held.value[..., 3:4], fresh], dim=-1) * measured
 
 
 class Worn(NamedTuple):
@@ -116,7 +133,7 @@ class BodyHead(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         hidden = 2 * width
-        self.into = nn.Linear(width + 5 * _JOINTS + 7 * _PLACES, hidden)
+        self.into = nn.Linear(width + 8 * _JOINTS + 7 * _PLACES, hidden)
         self.fast = nn.Linear(hidden, 7 * _SEGMENTS + 9 + _JOINTS + 3)
         self.slow = nn.Linear(hidden, SLOW)
         for layer in (self.fast, self.slow):
@@ -130,8 +147,7 @@ class BodyHead(nn.Module):
 
     def encode(self, x: Tensor, held: Held, sensors: Worn, turned: Tensor) -> Tensor:
         """Return what :meth:`guesses` and :meth:`forward` begin from (..., 2 D)."""
-        age = torch.exp(-held.age / 0.1)[..., None]
-        parts = [x, torch.cat([held.value, age], dim=-1).flatten(-2), turned.flatten(-2), sensors.present]
+        parts = [x, lifted(held).flatten(-2), turned.flatten(-2), sensors.present]
         return nn.functional.gelu(self.into(torch.cat(parts, dim=-1)))
 
     def guesses(self, hidden: Tensor) -> Tensor:

@@ -29,12 +29,13 @@ def evaluate(
     Args:
         weights: a .safetensors or .ckpt file, or the word default for those that come with the package.
         data: a session (.h5) or a folder of them; a folder of BVH files; a motion set (bandai, cmu,
-            cmu_dance, deepmimic, simulator); a folder of UTD-MHAD or Berkeley MHAD.
+            cmu_dance, deepmimic, simulator); a folder of UTD-MHAD, Berkeley MHAD or
+            Human3.6M.
         mask: what is taken away, by commas: vision, imu, audio, or imu.PLACE as in imu.left_forearm.
         corrupt: what is done to the sensors, NAME:LEVEL, as in blackout:0.5 or imu_lost:3.
         json: print JSON for other programs.
         seed: of virtual sensors, places of windows and corruptions.
-        windows: how many to make of motion.
+        windows: how many to make of motion and of Human3.6M.
         window_s: length of a window, s.
         split: of motion: test, val, train or all; by default what training holds out, if it does.
         subjects: of these, by commas; by default those of the final test.

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from drivers.errors import ConfigError, DataError
+from fusion.data import human36m
 from fusion.data.batches import Batch
 from fusion.data.berkeley_mhad import BerkeleyMhadData
 from fusion.data.sessions import Windows, read_track
@@ -88,6 +89,8 @@ def kind_of(data: str) -> str:
     for folder in (path, path / "utd_mhad"):
         if (folder / "Skeleton").is_dir() and (folder / "Inertial").is_dir():
             return "UTD-MHAD"
+    if any(path.glob("S*/MyPoses/3D_positions")):
+        return "Human3.6M"
     if any((folder / "Accelerometer").is_dir() for folder in (path, path / "berkeley_mhad_acc")):
         return "Berkeley MHAD"
     if any(path.glob("*.h5")):
@@ -96,7 +99,8 @@ def kind_of(data: str) -> str:
         return "BVH"
     raise DataError(
         f"{data} holds nothing to evaluate on",
-        mend="Give sessions (.h5), BVH files, UTD-MHAD (Skeleton, Inertial) or Berkeley MHAD (Accelerometer)",
+        mend="Give sessions (.h5), BVH files, UTD-MHAD (Skeleton, Inertial), Human3.6M "
+        "(S9/MyPoses) or Berkeley MHAD (Accelerometer)",
     )
 
 
@@ -117,6 +121,16 @@ def load(data: str, net: FusionNet, asked: Asked) -> Loaded:
         )
     if kind == "session":
         loaded = _sessions(data, net, asked)
+    elif kind == "Human3.6M":
+        batches, facts = human36m.windows(
+            Path(data).expanduser(),
+            asked.subjects or human36m.TEST_SUBJECTS,
+            asked.windows,
+            asked.window_s,
+            RATE_HZ,
+            asked.seed,
+        )
+        loaded = Loaded(kind, batches, RATE_HZ, False, facts)
     else:
         loaded = _by_subjects(kind, data, net, asked)
     return dataclasses.replace(loaded, batches=_corrupted(loaded.batches, asked))

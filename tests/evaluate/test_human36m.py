@@ -1,0 +1,124 @@
+"""Human3.6M's layout: made files of it, whose cameras and joints are known."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import torch
+
+from drivers.errors import DataError
+from fusion.cli import main
+from fusion.data import human36m
+from fusion.model.checkpoint import save_net
+from fusion.model.net import FEATURES, FusionNet, NetConfig
+from fusion.skeletons import BODY20
+
+FRAMES = 150
+# A camera 4 m in front of the body, 1 m up, that looks along world y; z is up.
+WORLD_TO_CAMERA = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
+PLACE_MM = np.array([0.0, -4000.0, 1000.0])
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("h36m")
+    with h5py.File(root / "cameras.h5", "w") as file:
+        for subject in (9, 11):
+            for number in range(1, 5):
+                group = file.create_group(f"subject{subject}/camera{number}")
+                group["R"] = WORLD_TO_CAMERA.T  # stored transposed
+                group["T"] = PLACE_MM[:, None]
+                group["f"] = np.array([[1145.0], [1143.0]])
+                group["c"] = np.array([[512.0], [515.0]])
+                group["k"] = np.array([[-0.2], [0.24], [-0.002]])
+                group["p"] = np.array([[-0.001], [-0.003]])
+                group["Name"] = np.array([[ord(c)] for c in f"6013845{number}"], np.uint16)
+    rng = np.random.default_rng(0)
+    body = rng.uniform([-300, -200, 100], [300, 200, 1700], (32, 3))
+    body[0] = (0, 0, 900)
+    walk = np.zeros((FRAMES, 1, 3))
+    walk[:, 0, 0] = np.linspace(0, 600, FRAMES)  # x, to the right of the picture
+    positions = body + walk
+    for subject in (9, 11):
+        folder = root / f"S{subject}" / "MyPoses" / "3D_positions"
+        folder.mkdir(parents=True)
+        with h5py.File(folder / "Walking 1.h5", "w") as file:
+            file["3D_positions"] = positions.reshape(FRAMES, 96).T
+    seen = root / "S9" / "StackedHourglass"
+    seen.mkdir()
+    with h5py.File(seen / "Walking_1.60138451.h5", "w") as file:
+        file["poses"] = rng.uniform(300, 700, (FRAMES, 16, 2))
+    return root
+
+
+def test_axes_units_and_the_order_of_joints(made: Path) -> None:
+    every = human36m.sequences(made)
+    assert len(every) == 2 * 4
+    assert [s.detections is not None for s in every] == [True, *[False] * 7]
+    joints, poses = human36m.read(every[1])
+    assert poses is None
+    pelvis = joints[:, 0]
+    np.testing.assert_allclose(pelvis[0], [0.0, 0.1, 4.0], atol=1e-9)  # 10 cm below, 4 m before
+    np.testing.assert_allclose(np.diff(pelvis[:, 0]).mean(), 0.6 / (FRAMES - 1), rtol=1e-6)
+
+
+def test_projection_is_browns(made: Path) -> None:
+    import cv2
+
+    view = human36m.sequences(made)[0].view
+    points = np.random.default_rng(1).uniform([-1, -1, 3], [1, 1, 6], (50, 3))
+    matrix = np.array([[view.focal[0], 0, view.centre[0]], [0, view.focal[1], view.centre[1]], [0, 0, 1]])
+    bend = np.array([*view.radial[:2], *view.tangential, view.radial[2]])
+    wanted, _ = cv2.projectPoints(points, np.zeros(3), np.zeros(3), matrix, bend)
+    np.testing.assert_allclose(view.project(points), wanted[:, 0], atol=1e-6)
+
+
+def test_windows_follow_the_contract_and_hold_frames_of_50_hz(made: Path) -> None:
+    batch = human36m.window(human36m.sequences(made)[1], 0.5, 90, 60.0)
+    assert {name: tuple(value.shape[2:]) for name, value in batch["features"].items()} == FEATURES
+    assert float(batch["features"]["vision_age"].max()) < 0.02 + 1e-6
+    assert float(batch["targets"]["joints3d"][..., 0, :].abs().max()) == 0.0
+    hand = BODY20.index("left_hand")
+    assert float(batch["targets"]["joints3d_known"][..., hand].max()) == 0.0, "it has no hands"
+    known = batch["targets"]["joints2d_known"] > 0.5
+    told, true = batch["features"]["vision"][..., :2], batch["targets"]["joints2d"]
+    fresh = known & (batch["features"]["vision_age"] < 1e-6)[..., None]
+    assert bool(fresh.any())
+    torch.testing.assert_close(told[fresh], true[fresh], atol=5e-3, rtol=0.0)
+    late = human36m.window(human36m.sequences(made)[1], 2.5, 90, 60.0)
+    assert 29 <= int(late["valid"].sum()) <= 31, "3 s of frames end after half a second"
+
+
+def test_it_is_evaluated(made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    torch.manual_seed(0)
+    path = tmp_path / "net.safetensors"
+    save_net(FusionNet(NetConfig(width=16, layers=1, heads=2, window=8)), path)
+    assert main(["evaluate", str(path), str(made), "--windows=4", "--window_s=2", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert (said["kind"], said["split"], said["windows"]) == ("Human3.6M", "subjects 9, 11", 4)
+    assert {"all sensors", "hold last (lifted vision)", "constant"} <= {row["name"] for row in said["rows"]}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("S9/MyPoses/3D_positions/Walking 1.h5", np.zeros((51, 9)), r"3D_positions \(51, 9\)"),
+        ("S9/MyPoses/3D_positions/Walking 1.h5", np.full((96, 9), np.nan), "not finite"),
+    ],
+)
+def test_malformed_files_are_named(
+    made: Path, tmp_path: Path, name: str, value: np.ndarray, says: str
+) -> None:
+    (tmp_path / "cameras.h5").write_bytes((made / "cameras.h5").read_bytes())
+    (tmp_path / name).parent.mkdir(parents=True)
+    with h5py.File(tmp_path / name, "w") as file:
+        file["3D_positions"] = value
+    with pytest.raises(DataError, match=says):
+        human36m.read(human36m.sequences(tmp_path, (9,))[0])
+    (tmp_path / "cameras.h5").unlink()
+    with pytest.raises(DataError, match=r"cameras.h5 is missing"):
+        human36m.sequences(tmp_path, (9,))

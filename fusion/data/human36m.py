@@ -193,13 +193,13 @@ def window(sequence: Sequence, start_s: float, ticks: int, rate_hz: float) -> Ba
     known = valid[..., None] * torch.from_numpy(body.known.astype(np.float32))
     targets["joints3d"] = torch.from_numpy(true - true[:, :1])[None]
     targets["joints3d_known"] = known
-    placed = body.points(sequence.view.project(_at(joints, times * FRAME_RATE_HZ)))
+    placed = body.points(sequence.view.project(_at(joints, times * FRAME_RATE_HZ).astype(np.float64)))
     targets["joints2d"] = (torch.from_numpy(placed)[None] - centre) / size
     targets["joints2d_known"] = known
     return {"features": features, "targets": targets, "valid": valid, "segment": torch.full((1,), -1)}
 
 
-def _at(values: NDArray[Any], rows: NDArray[np.float64]) -> NDArray[np.float32]:
+def _at(values: NDArray[np.floating], rows: NDArray[np.float64]) -> NDArray[np.float32]:
     """Return values (N, ...) at fractions of rows, linearly."""
     rows = rows.clip(0, len(values) - 1)
     low = np.floor(rows).astype(int).clip(0, max(0, len(values) - 2))

@@ -5,78 +5,38 @@
     first blocks --> Headings ---> evidence per sensor, summed over time (von Mises)
                         |              |
                         v              v
-    later blocks <-- orientations turned right --> BodyHead --> rotations, bones --> kinematics --> joints
+    later blocks <-- sensors turned right --> BodyHead --> rotations, bones --> kinematics --> joints
 
-Segment rotations are a mixture of what the network says and, where a sensor is worn, what the sensor says
-with its heading turned right; joints follow from rotations and bones, so that bone lengths are exact. Bones
-and how the camera is tilted hardly change: each tick's guess is added to a weighted sum that forgets slowly.
+Later blocks and heads see sensors and key points from where the wearer faces (:mod:`fusion.model.aligned`),
+and tell rotations from there. Those are a mixture of what the network says and, where a sensor is worn, what
+the sensor says with its heading turned right; joints follow from rotations and bones, so that bone lengths
+are exact. Bones and how the camera is tilted hardly change: each tick's guess is added to a weighted sum that
+forgets slowly.
 """
 
 from __future__ import annotations
-
-from collections.abc import Mapping
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from drivers.places import PLACES
 from drivers.simulator.anatomy import BodyShape
-from fusion.model.encoders import masked
+from fusion.model.aligned import LEVELLED_TO_CAMERA, OF_A_JOINT, OF_A_PLACE, Worn, turned_to
 from fusion.model.geometry import from_six_d, heading_between, to_six_d, turn_back
-from fusion.model.heads import NEVER_S, Held
 from fusion.skeletons import BODY20
-from fusion.virtual.kinematics import HANGS, SEGMENTS, forward
+from fusion.virtual.kinematics import SEGMENTS, forward
 from fusion.virtual.motion import Skeleton
 
 _PLACES, _SEGMENTS, _JOINTS = len(PLACES), len(SEGMENTS), len(BODY20)
 
-LEVELLED_TO_CAMERA = torch.tensor([[0.0, 1.0, 0.0], [0.0, 0.0, -1.0], [-1.0, 0.0, 0.0]])
-"""Axes of a camera that is level (x right, y down, z forward) in a world whose x points towards it, z up."""
-
 SLOW = (3 * _JOINTS + 1 + 1) + (6 + 1)
 """Channels of the slow sums of :class:`BodyHead`: weighted bones and size, weight; weighted view, weight."""
 
-_PARENTS = [BODY20.index(HANGS[name][1]) if name in HANGS else 0 for name in BODY20]
-_BOX_M = 1.9
 _GIRDLE_M = 0.08  # shoulders slide by up to so much
 
 
-def lifted(held: Held) -> Tensor:
-    """Return (..., 20, 8), what the newest key points tell of the body before anything is learned.
-
-    Place from the pelvis, roughly in metres (a person's box is taken for 1.9 m); direction from the joint it
-    hangs on; whether depth is known; freshness. Zeros where a joint was never measured.
-    """
-    measured = (held.age < NEVER_S)[..., None]
-    depth = held.value[..., 2:3] * held.value[..., 3:4]
-    place = torch.cat([_BOX_M * (held.value[..., :2] - held.value[..., :1, :2]), depth], dim=-1)
-    bone = place - place[..., _PARENTS, :]
-    bone = nn.functional.normalize(bone, dim=-1) * measured[..., _PARENTS, :]
-    fresh = torch.exp(-held.age / 0.1)[..., None]
-    return torch.cat([place, bone, held.value[..., 3:4], fresh], dim=-1) * measured
-
-
-class Worn(NamedTuple):
-    """Orientations that sensors tell.
-
-    Attributes:
-        told: (..., 16, 6) sensor to levelled world, 0 where missing.
-        present: (..., 16).
-    """
-
-    told: Tensor
-    present: Tensor
-
-
-def worn(features: Mapping[str, Tensor]) -> Worn:
-    """Return the orientations among the features."""
-    present = features["inertial_present"]
-    return Worn(masked(features["inertial"][..., 6:12], present).float(), present)
-
-
 class Headings(nn.Module):
-    """Evidence for each sensor's heading error, and orientations without it as a summand of the hidden state.
+    """Evidence for each sensor's heading error, and what the sensors tell without it, for the hidden state.
 
     At each tick the network guesses all segments' rotations; the angle about the vertical between a guess
     and what the sensor tells is evidence, as certain as the network says. Evidence is added up over time like
@@ -93,7 +53,8 @@ class Headings(nn.Module):
         bias = torch.tensor([1.0, 0.0, 0.0, 0.0, 1.0, 0.0, -4.0, 0.0, 0.0]).repeat(_PLACES)
         self.guess.bias = nn.Parameter(bias)
         self.prior = nn.Parameter(torch.tensor(0.0))
-        self.corrected = nn.Sequential(nn.Linear(_PLACES * 8, width), nn.GELU(), nn.Linear(width, width))
+        told = _PLACES * (OF_A_PLACE + 2) + _JOINTS * OF_A_JOINT
+        self.corrected = nn.Sequential(nn.Linear(told, width), nn.GELU(), nn.Linear(width, width))
 
     def forward(self, x: Tensor, sensors: Worn) -> tuple[Tensor, Tensor]:
         """Return this tick's evidence (..., 32), to be summed, and guessed rotations (..., 16, 6)."""
@@ -112,11 +73,16 @@ class Headings(nn.Module):
         """Return (..., 16, 6): orientations without heading error, 0 where missing."""
         return turn_back(sensors.told, nn.functional.normalize(heading, dim=-1))
 
-    def summand(self, sensors: Worn, turned: Tensor, heading: Tensor) -> Tensor:
-        """Return (..., D), what the later blocks learn of the corrected orientations."""
-        sure = torch.log1p(heading.norm(dim=-1, keepdim=True))
-        known = sensors.present[..., None]
-        return self.corrected(torch.cat([turned, sure * known, known], dim=-1).flatten(-2))
+    def summand(self, aligned: Tensor, sensors: Worn, heading: Tensor) -> Tensor:
+        """Return (..., D), what the later blocks learn of what the sensors tell.
+
+        Args:
+            aligned: (..., C) of :mod:`fusion.model.aligned`: sensors and key points from where one faces.
+            sensors: which there are.
+            heading: (..., 16, 2) of :meth:`headings`.
+        """
+        sure = torch.log1p(heading.norm(dim=-1)) * sensors.present
+        return self.corrected(torch.cat([aligned, sure, sensors.present], dim=-1))
 
 
 class BodyHead(nn.Module):
@@ -133,7 +99,7 @@ class BodyHead(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         hidden = 2 * width
-        self.into = nn.Linear(width + 8 * _JOINTS + 7 * _PLACES, hidden)
+        self.into = nn.Linear(width + OF_A_JOINT * _JOINTS + (OF_A_PLACE + 1) * _PLACES, hidden)
         self.fast = nn.Linear(hidden, 7 * _SEGMENTS + 9 + _JOINTS + 3)
         self.slow = nn.Linear(hidden, SLOW)
         for layer in (self.fast, self.slow):
@@ -145,10 +111,9 @@ class BodyHead(nn.Module):
         self.register_buffer("hangs", (torch.arange(_JOINTS) > 0).float()[:, None], persistent=False)
         self.register_buffer("level", LEVELLED_TO_CAMERA.clone())
 
-    def encode(self, x: Tensor, held: Held, sensors: Worn, turned: Tensor) -> Tensor:
+    def encode(self, x: Tensor, aligned: Tensor, sensors: Worn) -> Tensor:
         """Return what :meth:`guesses` and :meth:`forward` begin from (..., 2 D)."""
-        parts = [x, lifted(held).flatten(-2), turned.flatten(-2), sensors.present]
-        return nn.functional.gelu(self.into(torch.cat(parts, dim=-1)))
+        return nn.functional.gelu(self.into(torch.cat([x, aligned, sensors.present], dim=-1)))
 
     def guesses(self, hidden: Tensor) -> Tensor:
         """Return (..., SLOW), to be summed: bones and view times their weights, and the weights."""
@@ -156,7 +121,9 @@ class BodyHead(nn.Module):
         sure, level = (nn.functional.softplus(w) + 1e-3 for w in (sure, level))
         return torch.cat([bones * sure, sure, view * level, level], dim=-1)
 
-    def forward(self, hidden: Tensor, total: Tensor, sensors: Worn, turned: Tensor) -> dict[str, Tensor]:
+    def forward(
+        self, hidden: Tensor, total: Tensor, sensors: Worn, turned: Tensor, heading: Tensor
+    ) -> dict[str, Tensor]:
         """Return the body.
 
         Args:
@@ -164,6 +131,7 @@ class BodyHead(nn.Module):
             total: (..., SLOW) summed guesses.
             sensors: what they tell.
             turned: (..., 16, 6) without heading error.
+            heading: (..., 2), where the wearer faces: rotations and velocity are told from there.
 
         Returns:
             joints3d, joints3d_logvar, rotations, offsets, root_velocity as of
@@ -173,7 +141,8 @@ class BodyHead(nn.Module):
         own, trust, girdle, logvar, velocity = raw.split([6 * _SEGMENTS, _SEGMENTS, 9, _JOINTS, 3], dim=-1)
         known = (sensors.present[..., :_SEGMENTS] > 0.5).to(raw.dtype)
         trust = (torch.sigmoid(trust + 1.0) * known)[..., None]
-        mixed = (1.0 - trust) * own.unflatten(-1, (_SEGMENTS, 6)) + trust * turned[..., :_SEGMENTS, :]
+        own = turned_to(heading[..., None, :], own.unflatten(-1, (_SEGMENTS, 6)))
+        mixed = (1.0 - trust) * own + trust * turned[..., :_SEGMENTS, :]
         bones, sure, view, level = total.split([3 * _JOINTS + 1, 1, 6, 1], dim=-1)
         bones, view = bones / sure, view / level
         camera = from_six_d(to_six_d(self.level) + view)
@@ -185,6 +154,7 @@ class BodyHead(nn.Module):
         with torch.autocast(raw.device.type, enabled=False):  # places need more than 8 bits
             rotations = camera[..., None, :, :] @ from_six_d(mixed)
             joints = forward(rotations, offsets, torch.zeros_like(velocity), slide).joints
+            velocity = (camera @ turned_to(heading, velocity)[..., None])[..., 0]
         return {
             "joints3d": joints,
             "joints3d_logvar": logvar.clamp(-6.0, 6.0) - 4.0,

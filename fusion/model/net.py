@@ -25,8 +25,9 @@ import torch
 from torch import Tensor, nn
 
 from drivers.places import PLACES
+from fusion.model.aligned import facing, felt, lifted, worn
 from fusion.model.attention import ModalityAttention
-from fusion.model.body import SLOW, BodyHead, Headings, worn
+from fusion.model.body import SLOW, BodyHead, Headings
 from fusion.model.encoders import AudioEncoder, GatedFusion, InertialEncoder, VisionEncoder
 from fusion.model.geometry import leaky_step, leaky_sum
 from fusion.model.heads import NEVER_S, Held, KeypointHead, LabelHead, PoseHead
@@ -272,12 +273,15 @@ class FusionNet(nn.Module):
         evidence, rough = self.headings(x, sensors)
         heading = self.headings.headings(time.sum(0, evidence))
         turned = self.headings.turned(sensors, heading)
-        x = x + self.headings.summand(sensors, turned, heading)
+        faces = facing(rough)
+        aligned = [felt(sensors, turned, faces).flatten(-2), lifted(held, faces).flatten(-2)]
+        aligned = torch.cat(aligned, dim=-1)
+        x = x + self.headings.summand(aligned, sensors, heading)
         for number in range(self.config.first, count):
             x = time.block(number, x)
         x = self.norm(x)
-        hidden = self.body.encode(x, held, sensors, turned)
-        body = self.body(hidden, time.sum(1, self.body.guesses(hidden)), sensors, turned)
+        hidden = self.body.encode(x, aligned, sensors)
+        body = self.body(hidden, time.sum(1, self.body.guesses(hidden)), sensors, turned, faces)
         guessed = self.body.seen(rough, body["view"])
         return {
             **self.points(x, held), **body, **self.labels(x),

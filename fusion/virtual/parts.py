@@ -32,6 +32,7 @@ class ImuRanges:
     Attributes:
         places: exactly these are worn; empty: a random set.
         without: none of these is ever worn.
+        six: probability that exactly the common six places are worn.
         most: largest number of sensors in most random sets; none to so many are worn.
         many: probability that up to all 15 places are worn.
         common: probability that a random set comes from the common six places.
@@ -65,6 +66,7 @@ class ImuRanges:
 
     places: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
+    six: float = 0.25
     most: int = 6
     many: float = 0.12
     common: float = 0.4
@@ -159,6 +161,7 @@ class Parts:
         order = order + six * (torch.rand(batch, 1, generator=g) < ranges.common)
         order[:, _UNSPECIFIED] = 9.0
         worn = order.argsort(dim=1).argsort(dim=1) < count
+        worn = torch.where(torch.rand(batch, 1, generator=g) < ranges.six, six == 0.0, worn)
         # The place of one sensor may be unknown.
         hidden = torch.where(worn, torch.rand(worn.shape, generator=g), -1.0).argmax(dim=1)
         nameless = worn.any(dim=1) & (torch.rand(batch, generator=g) < ranges.nameless)

@@ -32,7 +32,7 @@ def evaluate(
             cmu_dance, deepmimic, simulator); a folder of UTD-MHAD, Berkeley MHAD or
             Human3.6M.
         mask: what is taken away, by commas: vision, imu, audio, or imu.PLACE as in imu.left_forearm.
-        corrupt: what is done to the sensors, NAME:LEVEL, as in blackout:0.5 or imu_lost:3.
+        corrupt: what is done to the sensors, NAME:LEVEL, as in blackout:0.5 or imu_lost:3, several by commas.
         json: print JSON for other programs.
         seed: of virtual sensors, places of windows and corruptions.
         windows: how many to make of motion and of Human3.6M.

@@ -1,7 +1,8 @@
 """Named corruptions with levels: what an evaluation does to sensors to see what it costs.
 
-``NAME:LEVEL``, e.g. ``blackout:0.5`` or ``imus:wrists``. Some change the virtual sensors before they measure
-(``ranges``), others change features that are there already (``batch``), recorded ones as well.
+``NAME:LEVEL``, e.g. ``blackout:0.5`` or ``imus:wrists``; several by commas are done one after another. Some
+change the virtual sensors before they measure (``ranges``), others change features that are there already
+(``batch``), recorded ones as well.
 
 ============  ===================  ==========================================================================
 blackout      share, 0 to 0.95     so much of the frames is gone, in bursts of 1 s
@@ -13,6 +14,7 @@ imu_lost      number               so many of the sensors worn are lost, random 
 imu_without   PLACE+PLACE...       the sensors at these places are lost
 imus          six, wrist, wrists,  exactly these sensors are worn; or PLACE+PLACE... (virtual only)
               wrists_head, none
+calibrated    degrees              places are told and headings are off by at most so much (virtual only)
 heading       degrees              each orientation is turned about the vertical, one way or the other
 legs          camera, both         knees, ankles and feet are hidden from the camera; both: and unworn
 sound         off, decibels        no microphone; or steps at 1 m so far above the noise (virtual only)
@@ -22,6 +24,7 @@ sound         off, decibels        no microphone; or steps at 1 m so far above t
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable
 
@@ -53,32 +56,44 @@ BURST_S = 1.0
 
 @dataclasses.dataclass(frozen=True)
 class Corruption:
-    """One corruption at one level.
+    """One corruption at one level, or several.
 
     Attributes:
-        name: of the corruption.
-        level: as it was given.
+        name: as it was given: ``NAME:LEVEL``, or several by commas.
         virtual: whether it changes virtual sensors alone and does nothing to recorded features.
         ranges: sensors -> sensors.
         batch: batch -> batch, the arguments untouched.
     """
 
     name: str
-    level: str
     virtual: bool
     ranges: Callable[[SensorRanges], SensorRanges]
     batch: Callable[[Batch, torch.Generator], Batch]
 
     def __str__(self) -> str:
-        return f"{self.name}:{self.level}"
+        return self.name
 
 
 def corruption(text: str) -> Corruption:
-    """Return the corruption that ``NAME:LEVEL`` names.
+    """Return the corruption that ``NAME:LEVEL`` names, or several by commas.
 
     Raises:
         ConfigError: there is no such corruption, or it has no such level.
     """
+    first, *more = (_one(word.strip()) for word in text.split(","))
+    return functools.reduce(_then, more, first)
+
+
+def _then(first: Corruption, second: Corruption) -> Corruption:
+    return Corruption(
+        f"{first},{second}",
+        first.virtual or second.virtual,
+        lambda ranges: second.ranges(first.ranges(ranges)),
+        lambda batch, g: second.batch(first.batch(batch, g), g),
+    )
+
+
+def _one(text: str) -> Corruption:
     name, _, level = text.partition(":")
     if name not in _MAKERS:
         raise ConfigError(f"there is no corruption '{name}'", mend=f"Choose one of: {', '.join(_MAKERS)}")
@@ -89,7 +104,7 @@ def corruption(text: str) -> Corruption:
         raise ConfigError(
             f"corruption {name} has no level '{level}'", mend=f"Give {name}:LEVEL with {levels}"
         ) from None
-    return Corruption(name, level, batch is None, ranges or (lambda r: r), batch or (lambda b, g: b))
+    return Corruption(text, batch is None, ranges or (lambda r: r), batch or (lambda b, g: b))
 
 
 _Ranges = Callable[[SensorRanges], SensorRanges] | None
@@ -181,6 +196,11 @@ def _imus(level: str) -> tuple[_Ranges, _Change]:
     return change, None
 
 
+def _calibrated(level: str) -> tuple[_Ranges, _Change]:
+    changes = {"heading_deg": _number(level, 0.0, 180.0), "shared": 0.0, "own": 0.0, "nameless": 0.0}
+    return lambda r: dataclasses.replace(r, imu=dataclasses.replace(r.imu, **changes)), None
+
+
 def _heading(level: str) -> tuple[_Ranges, _Change]:
     angle = math.radians(_number(level, 0.0, 180.0))
 
@@ -250,6 +270,7 @@ _MAKERS: dict[str, tuple[Callable[[str], tuple[_Ranges, _Change]], str]] = {
     "imu_lost": (_imu_lost, "a number of sensors"),
     "imu_without": (_imu_without, _LIST),
     "imus": (_imus, f"{', '.join(SETS)} or {_LIST}"),
+    "calibrated": (_calibrated, "degrees of 0 to 180"),
     "heading": (_heading, "degrees of 0 to 180"),
     "legs": (_legs, "camera or both"),
     "sound": (_sound, "off or decibels"),

@@ -14,7 +14,6 @@ without it.
 
 from __future__ import annotations
 
-import functools
 from typing import NamedTuple
 
 import torch
@@ -91,7 +90,6 @@ class Posed(NamedTuple):
     origins: Tensor
 
 
-@functools.lru_cache(maxsize=1)
 def _sums() -> Tensor:
     """Return (35, 20): how joints and origins add up from the turned offsets."""
     rows: dict[str, Tensor] = {"pelvis": torch.zeros(len(BODY20))}
@@ -110,6 +108,9 @@ def _sums() -> Tensor:
     return torch.cat([joints, origins])
 
 
+_SUMS = _sums()
+
+
 def forward(rotations: Tensor, offsets: Tensor, root: Tensor, girdle: Tensor | None = None) -> Posed:
     """Return where the joints of posed bodies are.
 
@@ -125,7 +126,7 @@ def forward(rotations: Tensor, offsets: Tensor, root: Tensor, girdle: Tensor | N
         local = offsets.expand(*girdle.shape[:-2], *offsets.shape[-2:]).clone()
         local[..., [JOINT[name] for name in GIRDLE], :] += girdle
     turned = (rotations[..., list(OFFSET_SEGMENTS), :, :] @ local[..., None])[..., 0]
-    points = _sums().to(turned) @ turned + root[..., None, :]
+    points = _SUMS.to(turned) @ turned + root[..., None, :]
     return Posed(points[..., : len(BODY20), :], points[..., len(BODY20) :, :])
 
 

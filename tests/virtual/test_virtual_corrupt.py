@@ -145,6 +145,20 @@ def test_what_does_not_exist_is_refused_in_one_line(text: str) -> None:
 def test_every_name_says_whether_it_needs_virtual_sensors() -> None:
     levels = {"blackout": "0.5", "gap": "1", "noise": "2", "dark": "1", "blur": "1", "imus": "six"}
     levels |= {"imu_lost": "1", "imu_without": "head", "heading": "10", "legs": "camera", "sound": "off"}
+    levels |= {"calibrated": "5"}
     assert set(levels) == set(NAMES)
     virtual = {name for name, level in levels.items() if corruption(f"{name}:{level}").virtual}
-    assert virtual == {"noise", "dark", "blur", "imus", "sound"}
+    assert virtual == {"noise", "dark", "blur", "imus", "sound", "calibrated"}
+
+
+def test_several_are_done_one_after_another() -> None:
+    both = corruption("imus:six, calibrated:5,blackout:0.5")
+    assert str(both) == "imus:six,calibrated:5,blackout:0.5"
+    assert both.virtual
+    ranges = both.ranges(RANGES)
+    assert set(ranges.imu.places) == set(COMMON_SIX)
+    assert ranges.imu.heading_deg == 5.0
+    batch = made(ranges, ticks=240, size=4)
+    assert float(batch["targets"]["heading"].abs().max()) < 15.0
+    dark = both.batch(batch, g())["features"]
+    assert float(dark["vision_present"].sum()) < float(batch["features"]["vision_present"].sum())

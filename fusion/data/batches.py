@@ -10,6 +10,7 @@ A batch is a dict of dicts of tensors with (B, T) in front::
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypedDict
 
 import torch
@@ -77,6 +78,16 @@ def unknown_targets(batch: int, ticks: int) -> dict[str, Tensor]:
     """Return targets in which nothing is known."""
     targets = {name: torch.zeros(batch, ticks, *shape) for name, shape in TARGETS.items() if name != "action"}
     return {**targets, "action": torch.full((batch, ticks), -1, dtype=torch.int64)}
+
+
+def joined(batches: Sequence[Batch]) -> Batch:
+    """Return batches of windows of the same length as one."""
+    if len(batches) == 1:
+        return batches[0]
+    features = {n: torch.cat([b["features"][n] for b in batches]) for n in batches[0]["features"]}
+    targets = {n: torch.cat([b["targets"][n] for b in batches]) for n in batches[0]["targets"]}
+    valid, segment = (torch.cat([b[n] for b in batches]) for n in ("valid", "segment"))
+    return {"features": features, "targets": targets, "valid": valid, "segment": segment}
 
 
 def project(joints: Tensor, focal_px: Tensor | float, centre_px: tuple[float, float]) -> Tensor:

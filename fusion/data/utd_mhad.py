@@ -29,6 +29,7 @@ from fusion.data.augment import (
     scatter_joints,
 )
 from fusion.data.batches import Batch, empty_features, person_boxes, project, unknown_targets
+from fusion.data.ranks import share
 from fusion.features.spec import MAX_AGE_S, FeatureSpec
 from fusion.inertial.orientation import OrientationFilter, six_d
 from fusion.skeletons import BODY20, KINECT20
@@ -241,6 +242,8 @@ class UtdBatches:
 class SimilarLengths(Sampler[list[int]]):
     """Random batches of trials of similar length, so that little is padded; other batches at each pass.
 
+    Where several processes train together each takes its share of them, all as many.
+
     Args:
         lengths: (N,) of the trials.
         batch_size: trials in a batch; the last batches may be one smaller.
@@ -253,14 +256,15 @@ class SimilarLengths(Sampler[list[int]]):
         self.generator = torch.Generator().manual_seed(seed)
 
     def __len__(self) -> int:
-        return self.batches
+        return -(-self.batches // share()[1])
 
     def __iter__(self) -> Iterator[list[int]]:
-        g = self.generator
+        g, (rank, world) = self.generator, share()
         blurred = self.lengths * torch.exp(0.15 * torch.randn(len(self.lengths), generator=g))
         parts = blurred.argsort().tensor_split(self.batches)
-        for i in torch.randperm(self.batches, generator=g).tolist():
-            yield parts[i].tolist()
+        order = torch.randperm(self.batches, generator=g).tolist()
+        for step in range(len(self)):
+            yield parts[order[(step * world + rank) % self.batches]].tolist()
 
 
 class UtdMhadData(pl.LightningDataModule):

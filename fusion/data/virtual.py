@@ -21,7 +21,8 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from drivers.errors import DataError
 from drivers.simulator.actions import ACTIONS
-from fusion.data.batches import Batch
+from fusion.data.batches import Batch, joined
+from fusion.data.ranks import share
 from fusion.virtual.diversity import Diversity, vary
 from fusion.virtual.library import Library
 from fusion.virtual.motion import Motion, Motions
@@ -89,6 +90,7 @@ class VirtualBatches(Dataset[Batch]):
         actions: names of the classes, in the order of the network's; by default the source's. Actions that
             are not among them are unknown.
         diversity: how motion is varied before it is sensed; None: not at all.
+        joined: so many batches become one, as of so many processes that train together.
     """
 
     def __init__(
@@ -100,17 +102,22 @@ class VirtualBatches(Dataset[Batch]):
         seed: int = 0,
         actions: Sequence[str] | None = None,
         diversity: Diversity | None = None,
+        joined: int = 1,
     ) -> None:
         self.source = source
         self.ticks, self.batch_size = ticks, batch_size
         self.sensors = VirtualSensors(ranges, source.rate_hz)
-        self.seed, self.diversity = seed, diversity
+        self.seed, self.diversity, self.joined = seed, diversity, joined
         known = tuple(source.actions if actions is None else actions)
         numbers = [known.index(name) if name in known else -1 for name in source.actions]
         self._actions = torch.tensor([*numbers, -1])  # the last one is what -1 becomes
 
     def __getitem__(self, number: int) -> Batch:
         """Return batch ``number``: the same each time."""
+        first = number * self.joined
+        return joined([self._made(n) for n in range(first, first + self.joined)])
+
+    def _made(self, number: int) -> Batch:
         g = torch.Generator().manual_seed((self.seed * 1_000_003 + number) % (1 << 62))
         rows = self.sensors.lead + self.ticks
         needed = rows if self.diversity is None else self.diversity.source_rows(rows)
@@ -122,7 +129,11 @@ class VirtualBatches(Dataset[Batch]):
 
 
 class Numbers(Sampler[int]):
-    """Numbers of batches: each pass goes on where the last one ended, or begins anew if ``again``."""
+    """Numbers of batches: each pass goes on where the last one ended, or begins anew if ``again``.
+
+    Where several processes train together each has ``count`` numbers of its own in a pass; those of a pass
+    that begins anew are shared out.
+    """
 
     def __init__(self, count: int, again: bool = False) -> None:
         self.count, self.again, self._passes = count, again, 0
@@ -132,12 +143,15 @@ class Numbers(Sampler[int]):
         self._passes = epoch
 
     def __iter__(self) -> Iterator[int]:
-        first = 0 if self.again else self._passes * self.count
+        rank, world = share()
+        first = 0 if self.again else self._passes * self.count * world
         self._passes += 1  # at the first number: a data loader may ask for an iterator that it does not use
-        yield from range(first, first + self.count)
+        for step in range(len(self)):
+            number = step * world + rank
+            yield number % self.count if self.again else first + number
 
     def __len__(self) -> int:
-        return self.count
+        return -(-self.count // share()[1]) if self.again else self.count
 
 
 class VirtualData(pl.LightningDataModule):
@@ -158,6 +172,7 @@ class VirtualData(pl.LightningDataModule):
         val_batches: in a validation.
         ranges: of the sensors.
         diversity: how the motion to learn from is varied; None: not at all.
+        joined: so many batches become one: what so many processes with DDP see in a step.
         workers: processes that make batches while the network learns; 0: none, they are made in between.
         fixed: the same batches in each epoch, to see whether a network can learn them at all.
         seed: of everything random.
@@ -179,6 +194,7 @@ class VirtualData(pl.LightningDataModule):
         val_batches: int = 8,
         ranges: SensorRanges | None = None,
         diversity: Diversity | None = Diversity(),  # noqa: B008  (frozen)
+        joined: int = 1,
         workers: int = 1,
         fixed: bool = False,
         seed: int = 0,
@@ -189,7 +205,7 @@ class VirtualData(pl.LightningDataModule):
         self.seconds, self.window_s, self.rate_hz = seconds, window_s, rate_hz
         self.batch_size, self.batches, self.val_batches = batch_size, batches, val_batches
         self.ranges, self.diversity, self.workers = ranges or SensorRanges(), diversity, workers
-        self.fixed, self.seed = fixed, seed
+        self.fixed, self.joined, self.seed = fixed, joined, seed
         self._library: Library | None = None
         self._data: dict[str, VirtualBatches] = {}
         self.action_names: Sequence[str] | None = tuple(actions) if actions else None
@@ -224,7 +240,7 @@ class VirtualData(pl.LightningDataModule):
             ticks = int(self.window_s * self.rate_hz)
             diversity = self.diversity if part == "train" else None
             self._data[part] = VirtualBatches(
-                source, ticks, self.batch_size, self.ranges, seed, self.action_names, diversity
+                source, ticks, self.batch_size, self.ranges, seed, self.action_names, diversity, self.joined
             )
 
     def train_dataloader(self) -> DataLoader[Batch]:

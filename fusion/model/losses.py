@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from fusion.data.ranks import mean_over_all
 from fusion.model.geometry import geodesic, von_mises_nll
 
 
@@ -44,9 +45,14 @@ class LossWeights:
 
 
 def masked_mean(values: Tensor, known: Tensor) -> Tensor:
-    """Mean of ``values`` where ``known`` (same shape) is above a half; 0 where nothing is."""
+    """Mean of ``values`` where ``known`` (same shape) is above a half; 0 where nothing is.
+
+    Where several processes train together, what each returns averages to the mean over all of them.
+    """
     keep = known > 0.5
-    return torch.where(keep, values, torch.zeros_like(values)).sum() / keep.sum().clamp(min=1)
+    count = mean_over_all(keep.sum())
+    count = torch.where(count > 0, count, torch.ones_like(count))
+    return torch.where(keep, values, torch.zeros_like(values)).sum() / count
 
 
 def _clean(target: Tensor, known: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from torchmetrics.classification import MulticlassAccuracy
 
 from drivers.errors import ConfigError
 from fusion.data.batches import Batch
+from fusion.data.ranks import share
 from fusion.evaluate.position import MPJPE, PAMPJPE, PCK
 from fusion.model.checkpoint import load_net
 from fusion.model.losses import LossWeights, fusion_losses, pooled_logits
@@ -136,7 +137,7 @@ class FusionModule(pl.LightningModule):
         )
         size = len(batch["valid"])
         log = {f"train/{name}": value.detach() for name, value in terms.items()}
-        self.log_dict(log, on_step=False, on_epoch=True, batch_size=size)
+        self.log_dict(log, on_step=False, on_epoch=True, batch_size=size, sync_dist=True)
         self.log("loss", terms["loss"].detach(), prog_bar=True, logger=False, batch_size=size)
         return terms["loss"]
 
@@ -152,7 +153,7 @@ class FusionModule(pl.LightningModule):
         outputs, targets = self.net(batch["features"]), batch["targets"]
         terms = fusion_losses(outputs, targets, batch["valid"], batch["segment"], self.losses)
         size = len(batch["valid"])
-        self.log(f"{part}/loss", terms["loss"], prog_bar=True, batch_size=size)
+        self.log(f"{part}/loss", terms["loss"], prog_bar=True, batch_size=size, sync_dist=True)
         if self.losses.segment:
             self.top1.update(pooled_logits(outputs["action"], batch["valid"]), batch["segment"])
         else:
@@ -175,27 +176,27 @@ class FusionModule(pl.LightningModule):
         config, batch = self.dropout, len(valid)
         progress = self.trainer.global_step / max(1.0, float(self.trainer.estimated_stepping_batches))
         ramp = min(1.0, progress / config.ramp) if config.ramp > 0 else 1.0
-        draw = torch.rand(batch, device=valid.device)
+        # Drawn for the batches of all processes, of which this one takes its own: as one process would.
+        rank, world = share()
+        g = torch.Generator().manual_seed(
+            (torch.initial_seed() * 1_000_003 + self.trainer.global_step) % (1 << 62)
+        )
+
+        def luck(*shape: int) -> Tensor:
+            return torch.rand(world, batch, *shape, generator=g)[rank].to(valid.device)
+
+        draw = luck()
         no_vision = draw < config.vision * ramp
         no_inertial = draw > 1.0 - config.inertial * ramp
-        no_audio = torch.rand_like(draw) < config.audio * ramp
+        no_audio = luck() < config.audio * ramp
         vision = features["vision_present"] * ~no_vision[:, None, None]
-        if config.blackout:
-            vision = vision * ~self._blackouts(valid, config.blackout * ramp)[..., None]
+        hit, ends = luck(1) < config.blackout * ramp, luck(2).sort(dim=1).values * valid.shape[1]
+        at = torch.arange(valid.shape[1], device=valid.device)
+        vision = vision * ~(hit & (at >= ends[:, :1]) & (at < ends[:, 1:]))[..., None]
         inertial = features["inertial_present"] * ~no_inertial[:, None, None]
-        if config.place:
-            lost = torch.rand(batch, 1, inertial.shape[-1], device=valid.device) < config.place * ramp
-            inertial = inertial * ~lost
+        inertial = inertial * ~(luck(1, inertial.shape[-1]) < config.place * ramp)
         audio = features["audio_present"] * ~no_audio[:, None]
         return {**features, "vision_present": vision, "inertial_present": inertial, "audio_present": audio}
-
-    @staticmethod
-    def _blackouts(valid: Tensor, probability: float) -> Tensor:
-        batch, ticks = valid.shape
-        hit = torch.rand(batch, 1, device=valid.device) < probability
-        ends = torch.rand(batch, 2, device=valid.device).sort(dim=1).values * ticks
-        at = torch.arange(ticks, device=valid.device)
-        return hit & (at >= ends[:, :1]) & (at < ends[:, 1:])
 
     def configure_optimizers(self) -> Any:
         """AdamW; weight decay on matrices only."""

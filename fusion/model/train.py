@@ -87,7 +87,8 @@ def command_line(argv: list[str], program: str = "train.py", *, run: bool = True
         save_config_kwargs={"overwrite": True},
         seed_everything_default=0,
         auto_configure_optimizers=False,
-        trainer_defaults={"callbacks": [progress_bar()]},
+        # Samplers share batches out themselves, see fusion.data.ranks.
+        trainer_defaults={"callbacks": [progress_bar()], "use_distributed_sampler": False},
         parser_kwargs={"prog": program, "exit_on_error": False},
         args=argv,
         run=run,

@@ -123,7 +123,7 @@ class VirtualBatches(Dataset[Batch]):
         needed = rows if self.diversity is None else self.diversity.source_rows(rows)
         windows = self.source.windows(*self.source.draw(self.batch_size, needed, g), needed)
         if self.diversity is not None:
-            windows = vary(windows, rows, self.diversity, g)
+            windows = vary(windows, rows, self.diversity, g, self.source.actions)
         windows = dataclasses.replace(windows, action=self._actions[windows.action])
         return self.sensors(windows, g)
 

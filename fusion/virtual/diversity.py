@@ -8,6 +8,8 @@ All on batched tensors from one ``torch.Generator``, cheap enough to be done ane
 from __future__ import annotations
 
 import dataclasses
+import re
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -67,10 +69,16 @@ def draw(
     """
     long = diversity.source_rows(rows)
     numbers, starts = library.draw(count, long, generator)
-    return vary(library.windows(numbers, starts, long), rows, diversity, generator)
+    return vary(library.windows(numbers, starts, long), rows, diversity, generator, library.actions)
 
 
-def vary(motions: Motions, rows: int, diversity: Diversity, generator: torch.Generator) -> Motions:
+def vary(
+    motions: Motions,
+    rows: int,
+    diversity: Diversity,
+    generator: torch.Generator,
+    actions: Sequence[str] = (),
+) -> Motions:
     """Return N varied windows of ``rows`` rows.
 
     Args:
@@ -78,6 +86,8 @@ def vary(motions: Motions, rows: int, diversity: Diversity, generator: torch.Gen
         rows: T of the result.
         diversity: how they are varied.
         generator: of all random numbers.
+        actions: names of the actions that the motions number: in the mirror a wave of the left hand is one
+            of the right.
 
     Raises:
         ValueError: the motions are too short.
@@ -90,7 +100,7 @@ def vary(motions: Motions, rows: int, diversity: Diversity, generator: torch.Gen
         return torch.rand(count, generator=generator) < probability
 
     motions = warped(motions, tempo(count, rows, motions.rate_hz, d.tempo, generator))
-    motions = mirrored(motions, chosen(d.mirrored))
+    motions = mirrored(motions, chosen(d.mirrored), actions)
     if d.halves > 0 and count > 1:
         partner = (torch.arange(count) + torch.randint(1, count, (count,), generator=generator)) % count
         motions = halves(motions, partner, chosen(d.halves))
@@ -172,8 +182,18 @@ _SEGMENTS_SWAPPED, _JOINTS_SWAPPED = _other_side(SEGMENTS), _other_side(BODY20)
 _GIRDLE_SWAPPED = _other_side(GIRDLE)
 
 
-def mirrored(motions: Motions, where: Tensor) -> Motions:
-    """Return the motions with left and right swapped where ``where`` (N,) says so."""
+def swapped_action(name: str) -> str:
+    """Return what an action is called in the mirror."""
+    words = {"left": "right", "right": "left"}
+    return re.sub(r"left|right", lambda word: words[word[0]], name)
+
+
+def mirrored(motions: Motions, where: Tensor, actions: Sequence[str] = ()) -> Motions:
+    """Return the motions with left and right swapped where ``where`` (N,) says so.
+
+    An action that is another one in the mirror becomes that one; where ``actions``, the names, lack it, it is
+    unknown.
+    """
     flip = torch.tensor([1.0, -1.0, 1.0])
     swapped = {
         "offsets": motions.offsets[:, _JOINTS_SWAPPED] * flip,
@@ -182,6 +202,10 @@ def mirrored(motions: Motions, where: Tensor) -> Motions:
         "girdle": motions.girdle[:, :, _GIRDLE_SWAPPED] * flip,
         "contacts": motions.contacts.flip(-1),
     }
+    if actions:
+        names = [swapped_action(name) for name in actions]
+        numbers = [actions.index(name) if name in actions else -1 for name in names]
+        swapped["action"] = torch.tensor([*numbers, -1])[motions.action]
     return _where(where, motions, swapped)
 
 

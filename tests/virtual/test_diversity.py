@@ -61,6 +61,14 @@ def test_the_mirror_swaps_left_and_right(motions):
     torch.testing.assert_close(torch.linalg.det(there.rotations), torch.ones(6, 300, 15))
 
 
+def test_in_the_mirror_an_action_of_the_left_is_one_of_the_right(motions):
+    names = ("walk", "wave-left-hand", "wave-right-hand", "walk-turn-left")
+    labelled = dataclasses.replace(motions, action=torch.arange(6)[:, None].expand_as(motions.action) - 1)
+    labelled = dataclasses.replace(labelled, action=labelled.action.clamp(max=3))
+    after = mirrored(labelled, torch.ones(6, dtype=torch.bool), names).action[:, 0]
+    assert after.tolist() == [-1, 0, 2, 1, -1, -1]  # the turn to the right is not among them
+
+
 def test_twice_mirrored_is_the_same(motions):
     every = torch.ones(6, dtype=torch.bool)
     again = mirrored(mirrored(motions, every), every)

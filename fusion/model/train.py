@@ -21,6 +21,7 @@ from typing import Any
 
 import jsonargparse
 import pytorch_lightning as pl
+import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
@@ -80,6 +81,7 @@ def command_line(argv: list[str], program: str = "train.py", *, run: bool = True
     for name in ("pytorch_lightning", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
     os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")  # Lightning's own calls
+    torch.set_flush_denormal(True)  # weights and attention that vanish would cost CPUs a multiple
     return FusionCLI(
         FusionModule,
         pl.LightningDataModule,

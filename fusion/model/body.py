@@ -48,7 +48,9 @@ class Headings(nn.Module):
 
     At each tick the network guesses all segments' rotations; the angle about the vertical between a guess
     and what the sensor tells is evidence, as certain as the network says. Evidence is added up over time like
-    the natural parameters of von Mises distributions; it starts from the belief that headings are right.
+    the natural parameters of von Mises distributions; it starts from the belief that headings are right. Ticks
+    do not tell independently of one another: however long they say the same, the concentration stays below a
+    limit.
 
     Args:
         width: channels of the hidden state.
@@ -61,6 +63,7 @@ class Headings(nn.Module):
         bias = torch.tensor([1.0, 0.0, 0.0, 0.0, 1.0, 0.0, -4.0, 0.0, 0.0]).repeat(_PLACES)
         self.guess.bias = nn.Parameter(bias)
         self.prior = nn.Parameter(torch.tensor(0.0))
+        self.limit = nn.Parameter(torch.tensor(4.6))  # exp: sd 6 deg
         told = _PLACES * (OF_A_PLACE + 2) + _JOINTS * OF_A_JOINT + OF_WEARER
         self.corrected = nn.Sequential(nn.Linear(told, width), nn.GELU(), nn.Linear(width, width))
 
@@ -68,14 +71,15 @@ class Headings(nn.Module):
         """Return this tick's evidence (..., 32), to be summed, and guessed rotations (..., 16, 6)."""
         rough, sure, direct = self.guess(x).float().unflatten(-1, (_PLACES, 9)).split([6, 1, 2], dim=-1)
         seen = heading_between(sensors.told, rough) * nn.functional.softplus(sure)
-        evidence = (seen + 0.05 * direct) * (sensors.present[..., None] > 0.5)
+        evidence = (seen + 0.2 * direct) * (sensors.present[..., None] > 0.5)
         return evidence.flatten(-2), rough
 
     def headings(self, total: Tensor) -> Tensor:
         """Return (..., 16, 2) from summed evidence (..., 32): concentration times cosine and sine."""
         total = total.unflatten(-1, (_PLACES, 2))
         prior = nn.functional.softplus(self.prior)
-        return total + torch.stack([prior, torch.zeros_like(prior)])
+        total = total + torch.stack([prior, torch.zeros_like(prior)])
+        return total / (1.0 + total.norm(dim=-1, keepdim=True) * torch.exp(-self.limit))
 
     def turned(self, sensors: Worn, heading: Tensor) -> Tensor:
         """Return (..., 16, 6): orientations without heading error, 0 where missing."""

@@ -90,7 +90,7 @@ class NetConfig:
     @classmethod
     def tiny(cls, actions: tuple[str, ...] = ("unknown",)) -> NetConfig:
         """At most 2 million parameters: for CPUs and for live."""
-        return cls(actions=actions, form=2)
+        return cls(actions=actions, form=2, first=2)
 
     @classmethod
     def base(cls, actions: tuple[str, ...] = ("unknown",)) -> NetConfig:

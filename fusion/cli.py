@@ -17,6 +17,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "record": ("fusion.commands.record", "record a rig into a session file"),
     "mark": ("fusion.commands.mark", "mark this moment in what is being recorded"),
     "note": ("fusion.commands.note", "change what a session says of its subject and task"),
+    "label": ("fusion.commands.label", "add labels to a session from a CSV table of intervals"),
     "info": ("fusion.commands.info", "say what a session file holds"),
     "check": ("fusion.commands.check", "prove a session file sound, or say what is wrong"),
     "repair": ("fusion.commands.repair", "make a sound copy of an interrupted or damaged session"),

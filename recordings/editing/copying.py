@@ -23,7 +23,7 @@ from recordings.encoding import Settings
 from recordings.labels import Label
 from recordings.latency import found
 from recordings.ledger import Ledger
-from recordings.reader import Recording
+from recordings.reader import Recording, open_recording
 from recordings.stream_reader import StreamReader
 from recordings.writer import SessionWriter
 
@@ -147,9 +147,9 @@ class Copy:
         if len(probes):
             self._writer.probes(Probes(host, probes))
 
-    def rest(self, recording: Recording) -> None:
-        """Add what is no stream: events, labels, probes, and what others noted of the file."""
-        self.events(recording.events, recording.labels)
+    def rest(self, recording: Recording, labels: Iterable[Label] | None = None) -> None:
+        """Add what is no stream: events, labels (or others), probes, and what was noted of the file."""
+        self.events(recording.events, recording.labels if labels is None else labels)
         for host, probes in recording.probes.items():
             self.probes(host, probes)
         self.extras(recording.extras)
@@ -213,6 +213,33 @@ def _packets(stream: StreamReader, rows: slice, *, begins: bool) -> Iterator[tup
         alone = begins and row == rows.start
         key = alone or bool(stream.columns["index"][row]["key"])
         yield stream.encoded.alone(row) if alone else stream.encoded.packet(row), key
+
+
+def rewrite(path: Path, session: layout.SessionAttributes, labels: Iterable[Label] | None = None) -> None:
+    """Write a session anew in its own place: whatever happens, one of the two is whole.
+
+    Args:
+        path: the session file, closed.
+        session: its new attributes.
+        labels: in place of those that are there; None leaves them.
+
+    Raises:
+        RecordingError: there is no room for the copy, or it can't take its place.
+    """
+    fresh = path.with_name(f".{path.name}.anew")
+    fresh.unlink(missing_ok=True)  # of a program that was killed
+    with open_recording(path) as recording, Copy(fresh, session) as copy:
+        for stream in recording.all_streams.values():
+            copy.stream(stream)
+        copy.rest(recording, labels)
+    try:
+        fresh.replace(path)
+    except OSError as error:
+        fresh.unlink(missing_ok=True)
+        raise RecordingError(
+            f"{path} could not be changed ({error.strerror or error}); it is as it was",
+            mend="See to it that you may write there",
+        ) from error
 
 
 def refuse_damage(recording: Recording) -> None:

@@ -10,9 +10,8 @@ import dataclasses
 import json
 from pathlib import Path
 
-from drivers.errors import RecordingError
 from recordings import layout
-from recordings.editing.copying import Copy, history, refuse_damage
+from recordings.editing.copying import history, refuse_damage, rewrite
 from recordings.metadata import check_metadata
 from recordings.reader import open_recording
 
@@ -53,20 +52,7 @@ def note(
         name for name in ("subject", "task", "metadata") if getattr(session, name) != getattr(old, name)
     ]
     session = dataclasses.replace(session, edits=history(old, "note", changed=changed))
-    noted = path.with_name(f".{path.name}.noted")
-    noted.unlink(missing_ok=True)  # of a program that was killed
-    with open_recording(path) as recording, Copy(noted, session) as copy:
-        for stream in recording.all_streams.values():
-            copy.stream(stream)
-        copy.rest(recording)
-    try:
-        noted.replace(path)
-    except OSError as error:
-        noted.unlink(missing_ok=True)
-        raise RecordingError(
-            f"{path} could not be changed ({error.strerror or error}); it is as it was",
-            mend="See to it that you may write there",
-        ) from error
+    rewrite(path, session)
     return session
 
 

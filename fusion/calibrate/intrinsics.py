@@ -25,6 +25,7 @@ from scipy.spatial.transform import Rotation
 from drivers.camera.model import COEFFICIENTS, CameraModel, Lens, Pose
 from drivers.errors import CalibrationError
 from fusion.calibrate.board import FEWEST, Board, View
+from fusion.calibrate.doubt import lens_covariance
 from fusion.calibrate.views import covered, uncovered, varied
 from fusion.geometry.lens import normalised, project
 
@@ -59,7 +60,7 @@ class Intrinsics:
 
     Attributes:
         model: the camera, without a place.
-        focal_percent: standard error of the focal length, %; NaN where the lens model gives none.
+        focal_percent: standard error of the focal length, %.
         coverage: (rows, columns) bool, parts of the picture that the board was in.
         tilts_deg: (V,) by how much the board was tilted in each view used.
         errors_px: (V,) root mean square error of each view used.
@@ -82,21 +83,36 @@ class _Solution:
     matrix: NDArray[np.float64]
     distortion: NDArray[np.float64]
     turns: list[NDArray[np.float64]]
-    focal_std: float
+    covariance: NDArray[np.float64]  # of [fx, fy, cx, cy, *distortion]
     off: list[NDArray[np.float64]]  # (n, 2) px, each view
 
     @classmethod
     def of(
-        cls, matrix: Any, distortion: Any, turns: Any, focal_std: float, off: list[NDArray[np.float64]]
+        cls,
+        lens: Lens,
+        views: Sequence[View],
+        board: Board,
+        matrix: Any,
+        distortion: Any,
+        turns: Any,
+        shifts: Any,
+        fixed: Sequence[int] = (),
     ) -> _Solution:
-        """Return what OpenCV says as plain arrays."""
-        return cls(
-            np.asarray(matrix, np.float64),
-            np.ravel(distortion).astype(np.float64),
-            [np.ravel(turn).astype(np.float64) for turn in turns],
-            focal_std,
-            off,
-        )
+        """Return what OpenCV found as plain arrays, with what is left over."""
+        matrix = np.asarray(matrix, np.float64)
+        distortion = np.ravel(distortion).astype(np.float64)[: COEFFICIENTS[lens]]
+        turns = [np.ravel(turn).astype(np.float64) for turn in turns]
+        poses = [
+            Pose(Rotation.from_rotvec(turn).as_matrix(), np.ravel(shift).astype(np.float64))
+            for turn, shift in zip(turns, shifts, strict=True)
+        ]
+        model = CameraModel(matrix, distortion, (1, 1), lens)
+        off = [
+            view.pixels - project(dataclasses.replace(model, pose=pose), board.corners[view.ids])
+            for view, pose in zip(views, poses, strict=True)
+        ]
+        places = [board.corners[view.ids] for view in views]
+        return cls(matrix, distortion, turns, lens_covariance(model, places, poses, off, fixed), off)
 
     @property
     def rms(self) -> float:
@@ -157,10 +173,11 @@ def calibrate_lens(
         views=len(chosen),
         date=datetime.date.today().isoformat(),
         source=source,
+        covariance=solution.covariance,
     )
     result = Intrinsics(
         model,
-        100.0 * solution.focal_std / float(solution.matrix[0, 0]),
+        100.0 * float(np.sqrt(solution.covariance[0, 0])) / float(solution.matrix[0, 0]),
         cells,
         tilts,
         solution.view_rms,
@@ -179,10 +196,10 @@ def _solve(
     pixels = [view.pixels.astype(np.float32)[:, None] for view in views]
     try:
         if lens == "fisheye":
-            return _solve_fisheye(places, pixels, views, size)
+            return _solve_fisheye(places, pixels, views, board, size)
         flags |= cv2.CALIB_RATIONAL_MODEL if lens == "rational" else 0
         start = np.array([[max(size), 0, (size[0] - 1) / 2], [0, max(size), (size[1] - 1) / 2], [0, 0, 1.0]])
-        found = cv2.calibrateCameraExtended(
+        _, *found = cv2.calibrateCamera(
             places, pixels, size, start, np.zeros(COEFFICIENTS[lens]), flags=flags, criteria=_STOP
         )
     except cv2.error as error:
@@ -190,19 +207,14 @@ def _solve(
             f"the views of the board explain no {lens} lens ({_words(error)})",
             mend="Take more views, tilted this way and that; for a lens that is not very wide, --lens=brown",
         ) from None
-    _, matrix, distortion, turns, shifts, deviations = found[:6]
-    distortion = np.ravel(distortion)[: COEFFICIENTS[lens]]
-    off = [
-        view.pixels - cv2.projectPoints(place, turn, shift, matrix, distortion)[0].reshape(-1, 2)
-        for view, place, turn, shift in zip(views, places, turns, shifts, strict=True)
-    ]
-    return _Solution.of(matrix, distortion, turns, float(np.ravel(deviations)[0]), off)
+    return _Solution.of(lens, views, board, *found, fixed=(4,) if flags & cv2.CALIB_FIX_K3 else ())
 
 
 def _solve_fisheye(
     places: list[NDArray[np.float32]],
     pixels: list[NDArray[np.float32]],
     views: Sequence[View],
+    board: Board,
     size: tuple[int, int],
 ) -> _Solution:
     home: Any = cv2.fisheye if hasattr(cv2.fisheye, "CALIB_FIX_SKEW") else cv2  # they moved in OpenCV 5
@@ -220,12 +232,7 @@ def _solve_fisheye(
             failure = error
     else:
         raise failure
-    _, matrix, distortion, turns, shifts = found
-    off = [
-        view.pixels - cv2.fisheye.projectPoints(place, turn, shift, matrix, distortion)[0].reshape(-1, 2)
-        for view, place, turn, shift in zip(views, wide, turns, shifts, strict=True)
-    ]
-    return _Solution.of(matrix, distortion, turns, float("nan"), off)
+    return _Solution.of("fisheye", views, board, *found[1:])
 
 
 def _simpler(views: Sequence[View], board: Board, size: tuple[int, int], full: _Solution) -> _Solution:

@@ -44,6 +44,9 @@ BAD_VIEW = 2.5
 """A view whose error is so many times the usual one is thrown away,"""
 BAD_CORNER = 5.0
 """and a corner that is so many times as far off."""
+BEHIND_PX = 1e4
+LOST_PX = 100.0
+"""An error so large is no lens: the search has not moved."""
 ROUNDS = 4
 SIMPLER_BY = 0.01
 """The third radial coefficient stays out unless it lowers the error by more than this fraction: it bends the
@@ -107,8 +110,12 @@ class _Solution:
             for turn, shift in zip(turns, shifts, strict=True)
         ]
         model = CameraModel(matrix, distortion, (1, 1), lens)
+        # A board that was solved to lie behind the camera has no pixels: its view is far off, and goes.
         off = [
-            view.pixels - project(dataclasses.replace(model, pose=pose), board.corners[view.ids])
+            np.nan_to_num(
+                view.pixels - project(dataclasses.replace(model, pose=pose), board.corners[view.ids]),
+                nan=BEHIND_PX,
+            )
             for view, pose in zip(views, poses, strict=True)
         ]
         places = [board.corners[view.ids] for view in views]
@@ -227,7 +234,10 @@ def _solve_fisheye(
         start = np.array([[focal, 0, (size[0] - 1) / 2], [0, focal, (size[1] - 1) / 2], [0, 0, 1.0]])
         try:
             found = cv2.fisheye.calibrate(wide, seen, size, start, np.zeros(4), flags=flags, criteria=_STOP)
-            break
+            # From afar it may also end where it began, or in numbers that are none, and say nothing.
+            sound = all(np.isfinite(np.asarray(part, np.float64)).all() for part in found[1:])
+            if sound and found[0] < LOST_PX:
+                break
         except cv2.error as error:
             failure = error
     else:

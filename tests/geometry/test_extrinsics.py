@@ -190,7 +190,6 @@ def test_a_lens_that_may_give_way_does_and_one_that_is_sure_stays(lens) -> None:
     for other in set(lenses) - {name}:
         assert np.array_equal(free[other].matrix, lenses[other].matrix)
     assert errors(truth, free, FLOOR)[0] < 0.5 * errors(truth, held, FLOOR)[0]
-    assert errors(truth, free, FLOOR)[0] < 0.006
 
 
 def test_lenses_that_are_right_stay_within_what_is_known_of_them_and_the_scale_stays() -> None:

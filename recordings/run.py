@@ -225,6 +225,8 @@ class Run:
                 self._silent.discard(stream)  # it did send: that was lost on its way
             case Ended(stream):
                 self._writer.ended(message)
+                if self.phase == "recording" and not self._stop.is_set():
+                    self._silent.discard(stream)  # it ended by itself, in order
                 self._over.add(stream)
                 self._alive.discard(stream)
                 self._clocks.over(stream)

@@ -224,7 +224,7 @@ def test_a_stream_that_was_given_up_and_sends_again_is_no_failure_any_more(
         imu.fail(Failed("wrist", "failed", "wrist: its driver shows no sign of life"))
         recording.until(lambda status: status.streams[0].state == "failed")
         imu.publish(Batch("wrist", stamps([10_000_000], [1]), imu_rows(1, 2)))
-        recording.until(lambda status: status.streams[0].state == "running")
+        recording.until(lambda status: (status.streams[0].state, status.streams[0].rows) == ("running", 2))
         recording.stop.set()
         imu.end(Ended("wrist", 2, {}))
         camera.end(Ended("camera", 1, {}))

@@ -203,11 +203,11 @@ def test_ctrl_c_stops_pose_and_leaves_nothing(tmp_path, plug):
     rig = wired.rig(tmp_path, "hip", worn_on="pelvis")
     process = start(tmp_path, "pose", f"--rig={rig}")
     assert process.stdout is not None
-    process.stdout.readline()
-    process.stdout.readline()
+    assert process.stdout.readline()
+    assert process.stdout.readline()
     process.send_signal(signal.SIGINT)
     code, _, err = finish(process)
-    assert code == 130
+    assert code == 130, err
     assert err == "chorus calibrate: stopped\n"
     assert list(tmp_path.iterdir()) == [rig]
     assert not [one for one in threading.enumerate() if one.name.startswith("hub")]

@@ -72,6 +72,7 @@ class PlayedDriver(Driver[C]):
         self._begun = threading.Event()
         self._queue: queue.Queue[_Picture | Exception] = queue.Queue(AHEAD)
         self._start = 0
+        self._agreed = False
         self._next: _Picture | None = None
         self._end: Exception | None = None
         self._left_out = 0
@@ -112,6 +113,7 @@ class PlayedDriver(Driver[C]):
         self._queue = queue.Queue(AHEAD)
         self._next, self._end, self._left_out, self._start = None, None, 0, 0
         agreed = self._agreed_start()
+        self._agreed = agreed is not None
         if agreed is not None:
             self._start = agreed
             self._begun.set()
@@ -142,7 +144,9 @@ class PlayedDriver(Driver[C]):
                     return None
             lost = {"driver_queue": self._left_out} if self._left_out else {}
             self._next, self._left_out = None, 0
-            return one_picture(picture.payload, picture.number, time.monotonic_ns(), picture.stamp, lost)
+            # On an agreed schedule a picture's moment is when it is due, not when a busy machine gets to it.
+            moment = self._start + picture.due if self._agreed else time.monotonic_ns()
+            return one_picture(picture.payload, picture.number, moment, picture.stamp, lost)
 
     def _losses_at_the_end(self) -> Samples | None:
         """Return the losses that no later picture will carry, as samples without rows."""

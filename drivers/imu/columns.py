@@ -34,7 +34,7 @@ GROUPS = (FORCE_CHANNELS, RATE_CHANNELS, MAGNETIC_CHANNELS, ORIENTATION_CHANNELS
 
 COUNTER, CLOCK, SKIPPED = "seq", "t", "-"
 
-_SHORT: dict[str, str] = dict(
+SHORT: dict[str, str] = dict(
     zip(
         ("ax", "ay", "az", "gx", "gy", "gz", "mx", "my", "mz", "qx", "qy", "qz", "qw"),
         (channel for group in GROUPS for channel in group),
@@ -42,13 +42,19 @@ _SHORT: dict[str, str] = dict(
     )
 )
 _DEGREE = math.radians(1.0)
-_FORCE = {"m/s^2": 1.0, "m/s2": 1.0, "g": STANDARD_GRAVITY, "mg": STANDARD_GRAVITY / 1000}
-_RATE = {"rad/s": 1.0, "deg/s": _DEGREE, "dps": _DEGREE, "mdeg/s": _DEGREE / 1000, "mdps": _DEGREE / 1000}
-_FIELD = {"uT": 1.0, "mT": 1000.0, "T": 1e6, "nT": 1e-3, "G": 100.0, "mG": 0.1}
+FORCE_UNITS = {"m/s^2": 1.0, "m/s2": 1.0, "g": STANDARD_GRAVITY, "mg": STANDARD_GRAVITY / 1000}
+RATE_UNITS = {
+    "rad/s": 1.0,
+    "deg/s": _DEGREE,
+    "dps": _DEGREE,
+    "mdeg/s": _DEGREE / 1000,
+    "mdps": _DEGREE / 1000,
+}
+FIELD_UNITS = {"uT": 1.0, "mT": 1000.0, "T": 1e6, "nT": 1e-3, "G": 100.0, "mG": 0.1}
 _ONE = {"1": 1.0, "": 1.0}
 _UNITS: dict[str, dict[str, float]] = {
     channel: units
-    for group, units in zip(GROUPS, (_FORCE, _RATE, _FIELD, _ONE), strict=True)
+    for group, units in zip(GROUPS, (FORCE_UNITS, RATE_UNITS, FIELD_UNITS, _ONE), strict=True)
     for channel in group
 } | {COUNTER: _ONE, CLOCK: {"s": 1e9, "ms": 1e6, "us": 1e3, "ns": 1.0}, SKIPPED: _ONE}
 
@@ -59,9 +65,9 @@ def column(name: str) -> str:
     Raises:
         ValueError: it stands for nothing.
     """
-    found = _SHORT.get(name, name)
+    found = SHORT.get(name, name)
     if found not in _UNITS:
-        known = ", ".join([*_SHORT, COUNTER, CLOCK, SKIPPED])
+        known = ", ".join([*SHORT, COUNTER, CLOCK, SKIPPED])
         raise ValueError(f"unknown name '{name}'; names: {known}")
     return found
 

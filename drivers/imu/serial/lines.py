@@ -17,32 +17,17 @@ import json
 import math
 from collections.abc import Sequence
 
+from drivers.imu.columns import FIELD_UNITS, FORCE_UNITS, RATE_UNITS, SHORT, SKIPPED
 from drivers.imu.parser import (
     INERTIAL_CHANNELS,
     MAGNETIC_CHANNELS,
     ORIENTATION_CHANNELS,
-    STANDARD_GRAVITY,
     Parser,
 )
 
-_SHORT = {
-    **dict(zip(("ax", "ay", "az", "gx", "gy", "gz"), INERTIAL_CHANNELS, strict=True)),
-    **dict(zip(("mx", "my", "mz"), MAGNETIC_CHANNELS, strict=True)),
-    **dict(zip(("qx", "qy", "qz", "qw"), ORIENTATION_CHANNELS, strict=True)),
-}
 COUNTERS = ("seq", "count", "counter", "n")
 CLOCKS = ("t", "time", "t_s", "t_ms", "t_us", "t_ns")
-SKIPPED = "-"
 
-_FORCE = {"m/s^2": 1.0, "m/s2": 1.0, "g": STANDARD_GRAVITY, "mg": STANDARD_GRAVITY / 1000}
-_RATE = {
-    "rad/s": 1.0,
-    "deg/s": math.radians(1.0),
-    "dps": math.radians(1.0),
-    "mdeg/s": math.radians(1.0) / 1000,
-    "mdps": math.radians(1.0) / 1000,
-}
-_FIELD = {"uT": 1.0, "mT": 1000.0, "T": 1e6, "nT": 1e-3, "G": 100.0, "mG": 0.1}
 _CLOCK_NS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 _ONE = {"1": 1, "": 1}
 
@@ -79,7 +64,7 @@ class LinesParser(Parser):
                 raise ValueError(f"columns give only some of {', '.join(group)}")
         missing = [name for name in INERTIAL_CHANNELS if name not in self._scale]
         if missing and (missing[0] == INERTIAL_CHANNELS[0] or ORIENTATION_CHANNELS[0] not in self._scale):
-            short = next(key for key, name in _SHORT.items() if name == missing[0])
+            short = next(key for key, name in SHORT.items() if name == missing[0])
             raise ValueError(f"no column gives {missing[0]}; name one of the columns '{short}'")
         order = INERTIAL_CHANNELS + MAGNETIC_CHANNELS + ORIENTATION_CHANNELS
         self.channels = tuple(name for name in order if name in self._scale)
@@ -94,7 +79,7 @@ class LinesParser(Parser):
         self._clock_turns = 0
 
     def _read_column(self, index: int, column: str, unit: str) -> None:
-        name = _SHORT.get(column, column)
+        name = SHORT.get(column, column)
         if column == SKIPPED:
             return
         if column in CLOCKS:
@@ -103,14 +88,14 @@ class LinesParser(Parser):
             _factor(column, unit, _ONE)
             self._counter = index
         elif name in INERTIAL_CHANNELS:
-            table = _FORCE if name in INERTIAL_CHANNELS[:3] else _RATE
+            table = FORCE_UNITS if name in INERTIAL_CHANNELS[:3] else RATE_UNITS
             self._scale[name] = (index, _factor(column, unit, table))
         elif name in MAGNETIC_CHANNELS:
-            self._scale[name] = (index, _factor(column, unit, _FIELD))
+            self._scale[name] = (index, _factor(column, unit, FIELD_UNITS))
         elif name in ORIENTATION_CHANNELS:
             self._scale[name] = (index, _factor(column, unit, _ONE))
         else:
-            known = [*_SHORT, COUNTERS[0], CLOCKS[0], SKIPPED]
+            known = [*SHORT, COUNTERS[0], CLOCKS[0], SKIPPED]
             raise ValueError(f"unknown column '{column}'; columns: {', '.join(known)}")
 
     @property
@@ -174,7 +159,7 @@ class LinesParser(Parser):
         if not all(map(math.isfinite, numbers)) or counter != int(counter) or not 0 <= counter < 2**53:
             return None
         if any(
-            abs(number) > 1e12 for name, number in zip(self._columns, numbers, strict=True) if name in _SHORT
+            abs(number) > 1e12 for name, number in zip(self._columns, numbers, strict=True) if name in SHORT
         ):
             return None
         return numbers

@@ -1,10 +1,11 @@
-"""Corners of a chessboard to a fraction of a pixel, from all of the edges that meet there.
+"""Corners of a chessboard to a fraction of a pixel, from the edges that meet there.
 
 OpenCV looks at a small square about each corner, as large as the markers leave room. The edges between
-squares run on, straight, along the whole side: a cross of them tells more, above all where the board is seen
-aslant, dim and noisy. In the cross every gradient is at right angles to the line to the corner (Förstner and
-Gülch, "A fast operator for detection and precise location of distinct points, corners and centres of circular
-features", 1987).
+squares run on along the whole side: two lines fitted to them, and crossed, tell more. What is fitted is where
+the picture is steepest across an edge. Where slopes of all directions are made to meet in a point (Förstner
+and Gülch, "A fast operator for detection and precise location of distinct points, corners and centres of
+circular features", 1987) light that falls off along an edge pulls the point aside, farther on longer edges.
+Lenses bend edges: by how much is told by where the neighbouring corners lie.
 """
 
 from __future__ import annotations
@@ -16,10 +17,14 @@ from numpy.typing import NDArray
 SMOOTH_PX = 1.0
 """Of the picture before its slopes are taken."""
 LONG = 0.42
-"""Arms of the cross, in sides of a square: their ends stay clear of the next corner."""
+"""An edge is followed so far to both sides, in sides of a square: short of the next corner."""
 WIDEST_PX = 5.0
-"""Half of an arm's width at most; else what the markers leave, or a little less."""
+"""What is looked at to both sides of an edge, at most; else what the markers leave, or a little less."""
 NARROWEST_PX = 1.5
+CLEAR_PX = 3.0
+"""Nearer to the other edge its own slopes interfere, and count less."""
+STEEPEST = 0.2
+"""An edge that lies so far askew of what the neighbours say is none; a tangent."""
 FURTHEST_PX = 2.0
 """A corner that would go farther is left where it was."""
 STILL_PX = 0.002
@@ -41,31 +46,49 @@ def refined(grey: NDArray[np.uint8], pixels: Floats, places: Floats, side: float
     smooth = cv2.GaussianBlur(np.asarray(grey, np.float32), (0, 0), SMOOTH_PX)
     slope_x = np.asarray(cv2.Sobel(smooth, cv2.CV_32F, 1, 0, ksize=1), np.float32)
     slope_y = np.asarray(cv2.Sobel(smooth, cv2.CV_32F, 0, 1, ksize=1), np.float32)
-    # How the board lies in the picture near a corner: by its neighbours, so that a bent lens does no harm.
-    out = pixels.copy()
-    for k, (pixel, place) in enumerate(zip(pixels, places, strict=True)):
-        near = np.linalg.norm(places - place, axis=1) < 2.3 * side
-        axes = _axes(places[near] - place, pixels[near])
-        if axes is not None:
-            out[k] = _one(slope_x, slope_y, pixel, axes * side, margin / side)
+    out = pixels
+    for _ in range(2):  # once more with finer neighbours
+        before, out = out, pixels.copy()
+        for k, place in enumerate(places):
+            near = np.linalg.norm(places - place, axis=1) < 2.3 * side
+            known = _axes((places[near] - place) / side, before[near] - before[k])
+            if known is not None:
+                out[k] = _one(slope_x, slope_y, pixels[k], *known, margin / side)
     return out
 
 
-def _axes(places: Floats, pixels: Floats) -> Floats | None:
-    """Return (2, 2) px per unit along the board's axes at its corner, or None where too little is known."""
+def _axes(places: Floats, pixels: Floats) -> tuple[Floats, Floats] | None:
+    """Return how the board lies about its corner at (0, 0), or None where too little is known.
+
+    The axes (2, 2), a column each, px a side; and by how much the lens bends lines along them, (2,) px a px
+    squared.
+    """
     if len(places) < 4:
         return None
     terms = np.column_stack([np.ones(len(places)), places])
     if len(places) >= 6:
         terms = np.column_stack([terms, places**2, places[:, :1] * places[:, 1:]])
     found, _, rank, _ = np.linalg.lstsq(terms, pixels, rcond=1e-6)
-    return np.asarray(found[1:3].T, np.float64) if rank == terms.shape[1] else None
+    if rank < terms.shape[1]:
+        return None
+    axes, bends = found[1:3].T, np.zeros(2)
+    for k in (0, 1):
+        row = pixels[np.abs(places[:, 1 - k]) < 0.1]
+        if len(row) >= 3:  # a straight line stays one in perspective: only lenses bend it
+            way = axes[:, k] / np.linalg.norm(axes[:, k])
+            bends[k] = np.polyfit(row @ way, row @ [-way[1], way[0]], 2)[0]
+    return axes, bends
 
 
 def _one(
-    slope_x: NDArray[np.float32], slope_y: NDArray[np.float32], pixel: Floats, axes: Floats, margin: float
+    slope_x: NDArray[np.float32],
+    slope_y: NDArray[np.float32],
+    pixel: Floats,
+    axes: Floats,
+    bends: Floats,
+    margin: float,
 ) -> Floats:
-    """Return one corner. axes: (2, 2) px per side of a square; margin: in sides."""
+    """Return one corner. axes: (2, 2) px a side; bends: (2,) px a px squared; margin: in sides."""
     height, width = slope_x.shape
     reach = LONG * np.abs(axes).sum(1) + FURTHEST_PX
     low = np.maximum(np.floor(pixel - reach), 0).astype(int)
@@ -76,35 +99,51 @@ def _one(
     window = (slice(low[1], high[1]), slice(low[0], high[0]))
     gx, gy = slope_x[window].astype(float), slope_y[window].astype(float)
     y, x = np.mgrid[low[1] : high[1], low[0] : high[0]].astype(float)
-    back = np.linalg.inv(axes)
-    # How far a point is from a line along one axis: its other coordinate times the square's height.
-    heights = area / np.linalg.norm(axes, axis=0)
-    at = pixel
+    sides = np.linalg.norm(axes, axis=0)
+    # From one edge of a square to the other is its height, of which the markers leave a part.
+    halves = np.clip(area / sides * margin - SMOOTH_PX, NARROWEST_PX, WIDEST_PX)
+    ways, at = axes / sides, pixel
     for _ in range(ROUNDS):
-        u = back[0, 0] * (x - at[0]) + back[0, 1] * (y - at[1])
-        v = back[1, 0] * (x - at[0]) + back[1, 1] * (y - at[1])
-        weight = np.maximum(_arm(u, v, heights[0], margin), _arm(v, u, heights[1], margin))
-        xx, xy, yy = (weight * gx * gx).sum(), (weight * gx * gy).sum(), (weight * gy * gy).sum()
-        normal = np.array([[xx, xy], [xy, yy]])
-        if np.linalg.cond(normal) > 100:
+        normals = np.stack([-ways[1], ways[0]], axis=1)  # a row each edge
+        across = [(x - at[0]) * n[0] + (y - at[1]) * n[1] for n in normals]
+        lines = []
+        for k, (way, normal) in enumerate(zip(ways.T, normals, strict=True)):
+            along = (x - at[0]) * way[0] + (y - at[1]) * way[1]
+            off = across[k] - bends[k] * along**2
+            slope = gx * normal[0] + gy * normal[1]
+            weight = (
+                np.clip(1 - (off / halves[k]) ** 2, 0, None)
+                * np.sqrt(np.clip(1 - (along / (LONG * sides[k])) ** 2, 0, None))
+                * np.clip(np.abs(across[1 - k]) / CLEAR_PX, 0, 1)
+                * slope**2
+            )
+            line = _line(along, off, weight)
+            if line is None:
+                return pixel
+            lines.append(line)
+        shift, tilt = np.array(lines).T
+        meet = normals - tilt[:, None] * ways.T
+        if abs(np.linalg.det(meet)) < 0.1:
             return pixel
-        right = [
-            (weight * (gx * gx * x + gx * gy * y)).sum(),
-            (weight * (gx * gy * x + gy * gy * y)).sum(),
-        ]
-        new = np.linalg.solve(normal, right)
-        moved = float(np.linalg.norm(new - at))
-        at = new
+        step = np.linalg.solve(meet, shift)
+        at = at + step
         if np.linalg.norm(at - pixel) > FURTHEST_PX:
             return pixel
-        if moved < STILL_PX:
+        if np.linalg.norm(step) < STILL_PX:
             break
+        turned = ways + tilt * normals.T
+        ways = turned / np.linalg.norm(turned, axis=0)
     return at
 
 
-def _arm(along: Floats, across: Floats, height: float, margin: float) -> Floats:
-    """Return weights of the arm along one axis, smooth at its rims."""
-    half = np.clip(height * margin - SMOOTH_PX, NARROWEST_PX, WIDEST_PX)
-    wide = np.clip(1 - (across * height / half) ** 2, 0, None)
-    long = np.clip(1 - (along / LONG) ** 2, 0, None)
-    return wide * np.sqrt(long)
+def _line(along: Floats, off: Floats, weight: Floats) -> tuple[float, float] | None:
+    """Return shift (px) and tilt of the line ``off = shift + tilt along`` that fits best, or None."""
+    total = weight.sum()
+    if total <= 0:
+        return None
+    middle, height = (weight * along).sum() / total, (weight * off).sum() / total
+    spread = (weight * (along - middle) ** 2).sum() / total
+    if spread < 1.0:  # px squared: a dot
+        return None
+    tilt = float((weight * (along - middle) * off).sum() / total / spread)
+    return (float(height - tilt * middle), tilt) if abs(tilt) <= STEEPEST else None

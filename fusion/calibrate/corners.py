@@ -111,13 +111,15 @@ def _one(
             along = (x - at[0]) * way[0] + (y - at[1]) * way[1]
             off = across[k] - bends[k] * along**2
             slope = gx * normal[0] + gy * normal[1]
-            weight = (
+            part = (
                 np.clip(1 - (off / halves[k]) ** 2, 0, None)
                 * np.sqrt(np.clip(1 - (along / (LONG * sides[k])) ** 2, 0, None))
                 * np.clip(np.abs(across[1 - k]) / CLEAR_PX, 0, 1)
-                * slope**2
             )
-            line = _line(along, off, weight)
+            sign = [(part * slope)[half].sum() for half in (along < 0, along > 0)]
+            if sign[0] * sign[1] > 0:  # black and white don't change sides: no corner of a chessboard
+                return pixel
+            line = _line(along, off, part * slope**2)
             if line is None:
                 return pixel
             lines.append(line)

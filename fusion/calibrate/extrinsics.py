@@ -33,8 +33,15 @@ FEWEST_SHARED = 3
 """Moments at which two cameras see the board together; fewer don't tie them."""
 PNP_PX = 4.0
 """A board's pose that explains its corners worse is no pose."""
-BAD_CORNER = 4.0
-"""Corners that are so many times as far off as the rest are thrown away."""
+BAD_CORNER = 6.0
+"""Corners that are so many standard errors off are thrown away."""
+SIGMA_OF_MEDIAN = 0.849
+"""Standard error each way over the median distance, of normal errors in the plane."""
+LEAST_PX = 0.02
+"""Nobody finds corners better than this."""
+LIKE_OTHERS = 4.0
+"""How sharp a picture is, is told by its corners and by so many like those of all pictures."""
+ROUNDS = 3
 REPROJECTION_PX = 1.0
 """Largest reprojection error that is accepted in pictures of 1280 px; in larger ones in proportion."""
 
@@ -101,15 +108,17 @@ def calibrate_places(
     boards = [_board(placed, found) for found in poses]
     seen = _seen(names, moments, board)
     turns, shifts, _ = _arrays([placed[name] for name in names])
-    lenses, corner = [dataclasses.replace(cameras[name], pose=None) for name in names], 0.0
-    for last in (False, True):
+    lenses = [dataclasses.replace(cameras[name], pose=None) for name in names]
+    for number in range(ROUNDS):
         # First with lenses as given: it shows which corners are wrong, and how sharp the others are.
-        result = adjust(seen, lenses, turns, shifts, *_arrays(boards)[:2], corner)
+        result = adjust(seen, lenses, turns, shifts, *_arrays(boards)[:2], free=number > 0)
         turns, shifts = result.camera_turns, result.camera_shifts
         boards = [Pose(r, t) for r, t in zip(result.board_turns, result.board_shifts, strict=True)]
-        if not last:
-            fits = result.off_px <= max(BAD_CORNER * float(np.median(result.off_px)), 0.5)
-            seen, corner = seen.only(fits), float(np.sqrt((result.off_px[fits] ** 2).mean() / 2))
+        usual, fits = _usual(result.off_px), np.ones(len(result.off_px), bool)
+        if number == 0:
+            fits = result.off_px <= BAD_CORNER * usual
+        if number < ROUNDS - 1:
+            seen = _weighed(seen.only(fits), result.off_px[fits], usual)
     errors = {
         name: float(np.sqrt((result.off_px[seen.camera == i] ** 2).mean()))
         if (seen.camera == i).any()
@@ -257,7 +266,27 @@ def _seen(names: Sequence[str], moments: Sequence[Moment], board: Board) -> Seen
             moment.append(np.full(len(view), number))
             places.append(board.corners[view.ids])
             pixels.append(view.pixels)
-    return Seen(*(np.concatenate(column) for column in (camera, moment, places, pixels)))
+    columns = [np.concatenate(column) for column in (camera, moment, places, pixels)]
+    return Seen(*columns, np.ones(len(columns[0])))
+
+
+def _usual(off: NDArray[np.float64]) -> float:
+    """Return the standard error each way, px, of most corners that are ``off`` (N,) px."""
+    return max(float(np.median(off)) * SIGMA_OF_MEDIAN, LEAST_PX)
+
+
+def _weighed(seen: Seen, off: NDArray[np.float64], usual: float) -> Seen:
+    """Return corners with how sharp they are: pictures differ in light and blur.
+
+    Args:
+        seen: corners.
+        off: (N,) px, how far off each is.
+        usual: px, standard error each way of most of them.
+    """
+    _, picture = np.unique(np.stack([seen.camera, seen.board]), axis=1, return_inverse=True)
+    count, squares = np.bincount(picture), np.bincount(picture, off**2 / 2)
+    variance = (squares + LIKE_OTHERS * usual**2) / (count + LIKE_OTHERS)
+    return dataclasses.replace(seen, sigma=np.sqrt(variance)[picture])
 
 
 def _world(

@@ -1,11 +1,12 @@
 """Bundle adjustment of cameras that stand and boards that move.
 
-Residuals are differences in the picture, px. Each depends on one camera and one board, which the solver
-is told (sparsity); derivatives are written down, not found by trying. The first camera is held, as only
-how one stands to another can be seen. Rotations are stepped by small vectors on the left, ``exp(w) R``.
+Residuals are differences in the picture, in units of what each corner is off by. Each depends on one camera
+and one board, which the solver is told (sparsity); derivatives are written down, not found by trying. The
+first camera is held, as only how one stands to another can be seen. Rotations are stepped by small vectors on
+the left, ``exp(w) R``.
 
 A lens may give way too, as far as its covariance lets it: ``lens + F z`` with ``F F^T`` that covariance, and
-``z``, in units of what a corner is off by, among the residuals. A lens without one is held.
+``z`` among the residuals. A lens without one is held.
 """
 
 from __future__ import annotations
@@ -15,17 +16,17 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import least_squares
 from scipy.sparse import csr_matrix
 from scipy.spatial.transform import Rotation
 
 from drivers.camera.model import CameraModel
 from fusion.geometry.lens import slopes
+from fusion.geometry.robust import least_squares
 
 Floats = NDArray[np.float64]
 
-LOSS_PX = 1.0
-"""Errors beyond this count linearly, not squared (Huber)."""
+LOSS = 1.345
+"""Errors of more standard errors count linearly, not squared (Huber): 95 % as sharp where all are normal."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,12 +38,14 @@ class Seen:
         board: (N,) which board, that is at which moment.
         places: (N, 3) m, in the board's frame.
         pixels: (N, 2) px, where they are seen.
+        sigma: (N,) px, standard error of each, each way.
     """
 
     camera: NDArray[np.int64]
     board: NDArray[np.int64]
     places: Floats
     pixels: Floats
+    sigma: Floats
 
     def only(self, keep: NDArray[np.bool_]) -> Seen:
         """Return some of them."""
@@ -75,7 +78,7 @@ def adjust(
     camera_shifts: Floats,
     board_turns: Floats,
     board_shifts: Floats,
-    corner_px: float = 0.0,
+    free: bool = False,
 ) -> Adjusted:
     """Return cameras and boards that explain best what is seen, from a first guess.
 
@@ -84,14 +87,14 @@ def adjust(
         lenses: of the C cameras.
         camera_turns, camera_shifts: (C, 3, 3), (C, 3), world to camera.
         board_turns, board_shifts: (B, 3, 3), (B, 3), board to world.
-        corner_px: standard error of a corner, px each way, against which the covariance of a lens weighs;
-            with 0 all lenses are held.
+        free: lenses give way within their covariance; else all are held.
     """
     cameras, boards = len(camera_turns), len(board_turns)
     rigid = 6 * (cameras - 1 + boards)
-    factors = [_factor(lens) if corner_px > 0 else np.empty((4 + len(lens.distortion), 0)) for lens in lenses]
+    factors = [_factor(lens) if free else np.empty((4 + len(lens.distortion), 0)) for lens in lenses]
     ends = rigid + np.cumsum([0, *(factor.shape[1] for factor in factors)])
     bare = [dataclasses.replace(lens, pose=None, covariance=None) for lens in lenses]
+    weight = np.repeat(1 / seen.sigma, 2)
     mine = [np.flatnonzero(seen.camera == number) for number in range(cameras)]
 
     def bent(x: Floats) -> list[CameraModel]:
@@ -117,7 +120,7 @@ def adjust(
         at, off = _at(seen, *placed(x))[0], -seen.pixels
         for rows, lens in zip(mine, bent(x), strict=True):
             off[rows] += slopes(lens, at[rows])[0]
-        return np.concatenate([off.ravel(), corner_px * x[rigid:]])
+        return np.concatenate([weight * off.ravel(), x[rigid:]])
 
     def jacobian(x: Floats) -> csr_matrix:
         turns, shifts, board_turn, board_shift = placed(x)
@@ -155,34 +158,26 @@ def adjust(
         columns = np.repeat(columns[:, None], 2, axis=1)
         rows = np.broadcast_to(np.arange(2 * len(at)).reshape(-1, 2, 1), columns.shape)
         held = columns >= 0  # the first camera has no columns
-        free = np.arange(len(x) - rigid)
+        z = np.arange(len(x) - rigid)
+        row = np.concatenate([rows[held], *lens_rows])
+        value = np.concatenate([blocks[held], *lens_values]) * weight[row]
         return csr_matrix(
             (
-                np.concatenate([blocks[held], *lens_values, np.full(len(free), corner_px)]),
+                np.concatenate([value, np.ones(len(z))]),
                 (
-                    np.concatenate([rows[held], *lens_rows, 2 * len(at) + free]),
-                    np.concatenate([columns[held], *lens_columns, rigid + free]),
+                    np.concatenate([row, 2 * len(at) + z]),
+                    np.concatenate([columns[held], *lens_columns, rigid + z]),
                 ),
             ),
-            shape=(2 * len(at) + len(free), len(x)),
+            shape=(2 * len(at) + len(z), len(x)),
         )
 
-    start = np.zeros(ends[-1])
-    found = least_squares(
-        residuals,
-        start,
-        jacobian,  # pyright: ignore[reportArgumentType]  # its stub knows names of methods only
-        method="trf",
-        loss="huber",
-        f_scale=LOSS_PX,
-        x_scale="jac",
-        max_nfev=200,
-    )
-    off = np.linalg.norm(residuals(found.x)[: 2 * len(seen.camera)].reshape(-1, 2), axis=1)
+    found = least_squares(residuals, np.zeros(ends[-1]), jacobian, LOSS)
+    off = np.linalg.norm(residuals(found)[: len(weight)].reshape(-1, 2), axis=1) * seen.sigma
     doubts = [lens.covariance for lens in lenses]
-    final = zip(bent(found.x), doubts, strict=True)
+    final = zip(bent(found), doubts, strict=True)
     return Adjusted(
-        *placed(found.x), off, tuple(dataclasses.replace(lens, covariance=one) for lens, one in final)
+        *placed(found), off, tuple(dataclasses.replace(lens, covariance=one) for lens, one in final)
     )
 
 

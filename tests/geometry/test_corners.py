@@ -65,7 +65,7 @@ def test_a_shadow_across_the_edges_does_not_pull_a_corner_aside() -> None:
     near = pixels + np.random.default_rng(0).uniform(-0.5, 0.5, pixels.shape)
     inner = 4  # the others have no whole squares about them
     found = refined(grey, near, places, 1.0, 0.125)[inner]
-    assert found == pytest.approx(pixels[inner], abs=0.02)
+    assert np.linalg.norm(found - pixels[inner]) < 0.06  # px; 0.46 where slopes are made to meet in a point
 
 
 def test_what_is_no_corner_stays_where_it_was() -> None:

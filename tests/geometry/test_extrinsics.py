@@ -144,7 +144,7 @@ def test_the_derivatives_of_the_adjustment_are_those_of_its_residuals(
     rng = np.random.default_rng(3)
     taken: dict[str, object] = {}
 
-    def peek(residuals, start, jacobian, **options):
+    def peek(residuals, start, jacobian, loss):
         x = start + rng.normal(0, 0.05, len(start))
         taken["numeric"] = approx_fprime(x, residuals, 1e-7)
         taken["written"] = jacobian(x).toarray()
@@ -156,13 +156,14 @@ def test_the_derivatives_of_the_adjustment_are_those_of_its_residuals(
         rng.integers(0, 4, 20),
         rng.normal(size=(20, 3)),
         rng.normal(size=(20, 2)) * 200,
+        rng.uniform(0.5, 2, 20),
     )
     turns = Rotation.random(7, rng=rng).as_matrix()
     shifts = rng.normal(size=(7, 3)) * 0.3 + [0, 0, 0]
     depth = np.array([0, 0, 9.0])
     eyes = [unsure(camera(lens)), camera(lens), unsure(camera(lens), 0.3)]
     with pytest.raises(StopIteration):
-        bundle.adjust(seen, eyes, turns[:3], shifts[:3] + depth, turns[3:], shifts[3:], 0.2)
+        bundle.adjust(seen, eyes, turns[:3], shifts[:3] + depth, turns[3:], shifts[3:], free=True)
     written, numeric = taken["written"], taken["numeric"]
     assert isinstance(written, np.ndarray)
     assert written.shape[1] == 6 * (2 + 4) + 2 * (4 + len(LENSES[lens]))  # the second lens is held

@@ -71,7 +71,7 @@ def _axes(places: Floats, pixels: Floats) -> tuple[Floats, Floats] | None:
     found, _, rank, _ = np.linalg.lstsq(terms, pixels, rcond=1e-6)
     if rank < terms.shape[1]:
         return None
-    axes, bends = found[1:3].T, np.zeros(2)
+    axes, bends = np.array(found[1:3].T, np.float64), np.zeros(2)
     for k in (0, 1):
         row = pixels[np.abs(places[:, 1 - k]) < 0.1]
         if len(row) >= 3:  # a straight line stays one in perspective: only lenses bend it

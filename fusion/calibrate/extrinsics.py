@@ -266,8 +266,9 @@ def _seen(names: Sequence[str], moments: Sequence[Moment], board: Board) -> Seen
             moment.append(np.full(len(view), number))
             places.append(board.corners[view.ids])
             pixels.append(view.pixels)
-    columns = [np.concatenate(column) for column in (camera, moment, places, pixels)]
-    return Seen(*columns, np.ones(len(columns[0])))
+    at = np.concatenate(camera)
+    rest = (np.concatenate(column) for column in (moment, places, pixels))
+    return Seen(at, *rest, sigma=np.ones(len(at)))
 
 
 def _usual(off: NDArray[np.float64]) -> float:

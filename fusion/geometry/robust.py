@@ -1,9 +1,8 @@
 """Least squares by Levenberg and Marquardt, for many residuals that each depend on few unknowns.
 
-The normal equations are solved exactly: cameras far apart are tied to each other by long chains of boards, and
-iterative solvers stop before these have settled. Errors are tamed by Huber's loss, as weights of residuals that
-are found anew at each step (Triggs and others, "Bundle Adjustment: A Modern Synthesis", 1999, sections 3.3 and 4.3;
-Marquardt 1963).
+The normal equations are solved exactly: cameras far apart are tied to each other by long chains of boards,
+and iterative solvers stop before these have settled. Errors are tamed by Huber's loss, as weights that are
+found anew at each step (Triggs and others, "Bundle Adjustment: A Modern Synthesis", 1999; Marquardt 1963).
 """
 
 from __future__ import annotations

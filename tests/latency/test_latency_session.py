@@ -16,6 +16,8 @@ from recordings.check import examine
 from recordings.latency import cross_modal
 from recordings.reader import open_recording
 
+pytestmark = pytest.mark.xdist_group("clapped")  # its sessions are made once
+
 PLANTED = {"sound": 20.0, "imu": 5.0, "picture": 80.0}
 
 

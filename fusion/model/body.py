@@ -49,8 +49,8 @@ class Headings(nn.Module):
     At each tick the network guesses all segments' rotations; the angle about the vertical between a guess
     and what the sensor tells is evidence, as certain as the network says. Evidence is added up over time like
     the natural parameters of von Mises distributions; it starts from the belief that headings are right.
-    Ticks do not tell independently of one another: however long they say the same, the concentration stays below a
-    limit.
+    Ticks do not tell independently of one another: however long they say the same, the concentration stays
+    below a limit.
 
     Args:
         width: channels of the hidden state.

@@ -20,6 +20,7 @@ from fusion.geometry.people import Person3D
 from fusion.geometry.seen import Track, together
 from fusion.geometry.smooth import smoothed
 from fusion.geometry.steady import Bone, limb_bones
+from fusion.geometry.steady_plot import draw
 from fusion.geometry.triangulate import Weights, triangulate
 from fusion.geometry.turn import offsets, telling
 from fusion.geometry.turn import turned as set_right
@@ -171,6 +172,16 @@ def test_a_csv_says_how_sure_each_joint_is(tmp_path: Path) -> None:
     assert rows[34]["cameras"] == "3"
     with pytest.raises(ConfigError, match=r"\.csv or \.trc"):
         write_3d(person, tmp_path / "a.bvh")
+
+
+def test_a_picture_is_drawn_even_of_somebody_who_is_seen_in_part(tmp_path: Path) -> None:
+    person = body(30)
+    person.places[5:9] = np.nan
+    person.places[:, BLAZEPOSE33.index("left_elbow")] = np.nan
+    draw(dataclasses.replace(person, swapped={**person.swapped, "cam1": 0.25}), tmp_path / "a.png")
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(ConfigError, match="can't be written"):
+        draw(person, tmp_path / "none" / "a.png")
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ from scipy.spatial.transform import Rotation
 
 from drivers.camera.model import CameraModel, Pose
 from drivers.errors import CalibrationError, ConfigError
+from fusion.calibrate import extrinsics
 from fusion.calibrate.board import Board
 from fusion.calibrate.extrinsics import calibrate_places
 from fusion.geometry import bundle
@@ -105,6 +106,22 @@ def test_wrong_corners_and_a_moved_board_do_not_spoil_it() -> None:
     place, angle = errors(truth, calibrate_places(lenses, seen, BOARD).cameras, FLOOR)
     assert place < 0.006
     assert angle < 0.15
+
+
+def test_dim_pictures_count_less_than_sharp_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    weighed, equal = [], []
+    for seed in range(4):
+        truth, lenses, seen = scene(noise=0.05, seed=seed)
+        rng = np.random.default_rng(seed)
+        for moment in seen:
+            for name in list(moment)[:1]:
+                blur = rng.normal(0, 0.8, moment[name].pixels.shape)
+                moment[name] = dataclasses.replace(moment[name], pixels=moment[name].pixels + blur)
+        weighed.append(errors(truth, calibrate_places(lenses, seen, BOARD).cameras, FLOOR)[0])
+        with monkeypatch.context() as patch:
+            patch.setattr(extrinsics, "LIKE_OTHERS", 1e9)
+            equal.append(errors(truth, calibrate_places(lenses, seen, BOARD).cameras, FLOOR)[0])
+    assert np.mean(weighed) < 0.8 * np.mean(equal)
 
 
 def test_cameras_that_never_see_the_board_together_are_named() -> None:

@@ -14,6 +14,9 @@ from hypothesis import settings
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
 
+# Hundreds of programs are started: where nobody keeps bytecode, each would compile all of Chorus again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 # Nobody's own keys: neither those of who runs the tests, nor any left by another run.
 os.environ["CHORUS_KEYS"] = str(Path(tempfile.gettempdir()) / f"chorus-tests-{os.getpid()}" / "keys")
 

@@ -203,7 +203,7 @@ def test_four_films_are_recorded_in_step_and_give_a_body(
         for k in (1, 2, 3, 4)
     )
     (tmp_path / "four.yaml").write_text(f"name: four\nvision: blazepose\nstreams:\n{streams}")
-    assert record(load_rig(tmp_path / "four.yaml"), tmp_path / "a.h5", 16.0).exit_code == 0
+    assert record(load_rig(tmp_path / "four.yaml"), tmp_path / "a.h5", 8.0).exit_code == 0
     with open_recording(tmp_path / "a.h5") as recording:
         times = [
             dict(zip(s.row_seq.tolist(), s.times.tolist(), strict=True)) for s in recording.streams.values()

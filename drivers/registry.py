@@ -13,11 +13,13 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import importlib
-import importlib.metadata
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from drivers.base import Driver
 from drivers.errors import ConfigError, MissingDependency
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoints
 
 GROUP = "chorus.drivers"
 """Entry-point group of drivers that live in other packages."""
@@ -45,9 +47,7 @@ BUILT_IN: dict[str, str] = {
 
 def names() -> tuple[str, ...]:
     """Return every driver name that a rig may use, sorted; built-ins shadow third parties."""
-    return tuple(
-        sorted(set(BUILT_IN) | {entry.name for entry in importlib.metadata.entry_points(group=GROUP)})
-    )
+    return tuple(sorted(set(BUILT_IN) | {entry.name for entry in _entry_points()}))
 
 
 def driver_class(name: str) -> type[Driver[Any]]:
@@ -109,8 +109,7 @@ def _third_party(name: str) -> str | None:
         ConfigError: two packages bring different drivers of that name.
     """
     found = {
-        entry.value: entry.dist.name if entry.dist else "?"
-        for entry in importlib.metadata.entry_points(group=GROUP, name=name)
+        entry.value: entry.dist.name if entry.dist else "?" for entry in _entry_points() if entry.name == name
     }
     if len(found) > 1:
         raise ConfigError(
@@ -118,3 +117,10 @@ def _third_party(name: str) -> str | None:
             mend=f"pip uninstall {list(found.values())[-1]}",
         )
     return next(iter(found), None)
+
+
+def _entry_points() -> EntryPoints:
+    """Return what other packages bring; looked for only where a name is no built-in's."""
+    from importlib.metadata import entry_points
+
+    return entry_points(group=GROUP)

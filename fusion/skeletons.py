@@ -15,6 +15,8 @@ they do not coincide the table :data:`RECIPES` says which linear combination sta
 from __future__ import annotations
 
 import functools
+import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -171,6 +173,14 @@ def mapping(source: tuple[str, ...], target: tuple[str, ...] = BODY20) -> Mappin
 def to_body20(skeleton: tuple[str, ...]) -> Mapping:
     """Return the map (20, J) from a joint set to :data:`BODY20`, and which joints it knows."""
     return mapping(tuple(skeleton), BODY20)
+
+
+def other_sides(skeleton: Sequence[str]) -> NDArray[np.intp]:
+    """Return (J,) for each joint the index of the same joint of the other side; its own where it has none."""
+    index = {name: i for i, name in enumerate(skeleton)}
+    swapped = {"left": "right", "right": "left"}
+    names = [re.sub("left|right", lambda side: swapped[side[0]], name) for name in skeleton]
+    return np.array([index.get(name, i) for i, name in enumerate(names)], np.intp)
 
 
 def _both(*pairs: tuple[str, str]) -> tuple[tuple[str, str], ...]:

@@ -47,3 +47,33 @@ def disk_warning(path: Path, room_s: float | None, left_s: float | None) -> str:
         return ""
     lasts = f"{room_s / 60:.0f} minutes" if room_s >= 120 else f"{room_s:.0f} s"
     return f"the disk of {path} is full in about {lasts}: free some space; what is recorded stays safe"
+
+
+class DiskWatch:
+    """Watches the file and its disk while recording.
+
+    Attributes:
+        size, free: of the file, and what its disk has room for, bytes.
+        room_s: how long that lasts at the present rate, s, or None while that is unknown.
+        warning: that the disk will not last, or empty.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.size = self.free = 0
+        self.room_s: float | None = None
+        self.warning = ""
+        self._path = path
+        self._growth = Growth()
+
+    def look(self, now_s: float, left_s: float | None, *, warn: bool) -> str:
+        """Look again; return the warning if it is new.
+
+        Args:
+            left_s: how long the recording has still to go, s, or None where nobody knows.
+            warn: it goes on.
+        """
+        self.size, self.free, self.room_s = self._growth.told(self._path, now_s)
+        before, self.warning = self.warning, ""
+        if warn:
+            self.warning = disk_warning(self._path, self.room_s, left_s)
+        return "" if before else self.warning

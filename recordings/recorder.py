@@ -27,8 +27,9 @@ from drivers.rig import Rig, hub_options
 from recordings import layout
 from recordings.continuity import Continuity
 from recordings.metadata import check_metadata
+from recordings.programs import Worker
 from recordings.resuming import session_info, session_to_resume
-from recordings.run import Run, Worker
+from recordings.run import Run
 from recordings.status import RecordStatus, RecordSummary
 from recordings.writer import DiskFull, SessionWriter
 

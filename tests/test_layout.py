@@ -36,6 +36,14 @@ def test_imports_only_point_upstream(path: Path) -> None:
     assert ours <= MAY_IMPORT[package]
 
 
+def loaded(*modules: str) -> set[str]:
+    """Return all that a new interpreter has loaded with these modules."""
+    code = f"import sys, {', '.join(modules)}\nprint(*sys.modules)"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
 @pytest.mark.parametrize("package", ["drivers", "recordings"])
 def test_upstream_packages_never_load_torch(package: str) -> None:
     modules = [
@@ -43,9 +51,10 @@ def test_upstream_packages_never_load_torch(package: str) -> None:
         for path in sorted((ROOT / package).rglob("*.py"))
         if path.name != "__main__.py"
     ]
-    code = (
-        "import importlib, sys\n"
-        f"for name in {modules!r}: importlib.import_module(name)\n"
-        "sys.exit('torch' in sys.modules)"
-    )
-    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+    assert "torch" not in loaded(*modules)
+
+
+def test_what_runs_beside_a_recording_loads_no_scipy() -> None:
+    """Each device is a process of its own, and scipy takes longer to load than all else that it needs."""
+    simulated = [f"drivers.simulator.{kind}" for kind in ("camera", "imu", "microphone", "truth")]
+    assert "scipy" not in loaded("drivers.process", "recordings.recorder", "fusion.vision.worker", *simulated)

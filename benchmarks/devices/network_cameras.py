@@ -113,6 +113,10 @@ class NetworkCamera(abc.ABC):
             while self._made[-1][0] < until:
                 self._change.wait()
 
+    def due_ns(self, number: int) -> int:
+        """Return when a picture is made by a camera that does not rest, host monotonic ns."""
+        return round((self._begin + number / self.rate_hz) * 1e9)
+
     def close(self) -> None:
         """Switch it off."""
         self._stop.set()

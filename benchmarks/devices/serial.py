@@ -18,19 +18,17 @@ import heapq
 import json
 import os
 import select
-import subprocess
 import sys
 import tempfile
 import threading
 import time
-import tty
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks.devices.wires import Wire, wires
+from benchmarks.fed_ports import fed_ports
 from drivers.rig import load_rig
 from recordings.check import check
 from recordings.reader import open_recording
@@ -40,6 +38,7 @@ from recordings.status import RecordStatus
 GOAL_SHARE = 4.0
 """Percent of a core for a device of up to 200 Hz; in proportion for faster ones."""
 TICKS = os.sysconf("SC_CLK_TCK")
+FEEDER = "benchmarks.devices.serial"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,27 +103,6 @@ class ProcessorTime(threading.Thread):
         return steady, 100 * last[1] / max(1e-9, last[0] - notes[0][0])
 
 
-@contextlib.contextmanager
-def fed_ports(seed: int, count: int) -> Iterator[list[str]]:
-    """Yield the paths of the wires' ports, with a feeder process behind them."""
-    masters, paths = [], []
-    for _ in range(count):
-        master, slave = os.openpty()
-        tty.setraw(slave)
-        paths.append(os.ttyname(slave))
-        os.close(slave)  # the master now hangs up until a driver opens the port
-        masters.append(master)
-    command = [sys.executable, "-m", "benchmarks.devices.serial", "--feed", str(seed), *map(str, masters)]
-    feeder = subprocess.Popen(command, pass_fds=masters)
-    try:
-        yield paths
-    finally:
-        feeder.terminate()
-        feeder.wait(10)
-        for master in masters:
-            os.close(master)
-
-
 def feed(seed: int, masters: list[int]) -> None:
     """Send row k of each device at k / rate from when somebody opened its port."""
     devices = wires(seed)
@@ -174,7 +152,7 @@ def run(seconds: float, path: Path, seed: int = 0, auto: bool = False) -> list[R
         if status.phase == "recording":
             began.append(time.monotonic())
 
-    with tempfile.TemporaryDirectory() as name, fed_ports(seed, len(devices)) as ports:
+    with tempfile.TemporaryDirectory() as name, fed_ports(len(devices), FEEDER, "--feed", seed) as ports:
         rig = load_rig(write_rig(Path(name), devices, ports, auto))
         meter.start()
         record(rig, path, seconds, on_status=on_status)

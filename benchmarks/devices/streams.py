@@ -48,6 +48,8 @@ class Outcome:
         counted: pictures on the ledger as lost.
         made: pictures that the camera made from the first stored to the last.
         off: of each cut, pictures counted minus pictures missed.
+        late: of each cut, periods by which the pictures beside it arrived later than the promptest of all:
+            a gap that is reckoned from arrivals may be off by as much more, and the machine is to blame.
         back_s: of each cut, from the camera's return to its first picture.
         unexplained: as the ledger has it.
     """
@@ -56,6 +58,7 @@ class Outcome:
     counted: int
     made: int
     off: tuple[int, ...]
+    late: tuple[float, ...]
     back_s: tuple[float, ...]
     unexplained: int
 
@@ -113,11 +116,11 @@ def run(folder: Path, cuts: int, up_s: float, down_s: float) -> tuple[RecordSumm
         for camera in there.values():
             camera.close()
     with open_recording(path) as session:
-        found = {name: outcome(session.streams[name], restored[name]) for name in there}
+        found = {name: outcome(session.streams[name], one, restored[name]) for name, one in there.items()}
     return summary, found
 
 
-def outcome(stream: StreamReader, restored: list[int]) -> Outcome:
+def outcome(stream: StreamReader, camera: NetworkCamera, restored: list[int]) -> Outcome:
     """Compare the pictures that are stored with the numbers that they show."""
     shown = []
     for index in range(len(stream)):
@@ -126,21 +129,26 @@ def outcome(stream: StreamReader, restored: list[int]) -> Outcome:
         shown.append(read(picture))
     arrived, missed = stream.stamps["time_host"], np.diff(shown) - 1
     counted = np.diff(stream.row_seq) - 1
-    off, back = [], []
+    delay = arrived - np.array([camera.due_ns(number) for number in shown])
+    late_periods = (delay - delay.min()) * 1e-9 * camera.rate_hz
+    off, late, back = [], [], []
     for at in restored:
         first = int(np.searchsorted(arrived, at))
         if first == len(arrived):
             back.append(float("inf"))
             off.append(len(arrived))
+            late.append(0.0)
             continue
         back.append((int(arrived[first]) - at) * 1e-9)
         off.append(int(counted[first - 1] - missed[first - 1]))
+        late.append(float(late_periods[first - 1 : first + 1].max()))
     ledger = stream.ledger
     return Outcome(
         stored=len(shown),
         counted=sum(ledger.lost.values()),
         made=shown[-1] - shown[0] + 1,
         off=tuple(off),
+        late=tuple(late),
         back_s=tuple(back),
         unexplained=ledger.unexplained,
     )

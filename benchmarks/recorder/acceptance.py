@@ -19,7 +19,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.recorder.imu_feeder import PERIOD, fed_ports, known_counts
+from benchmarks.fed_ports import fed_ports
+from benchmarks.recorder.imu_feeder import PERIOD, known_counts
 from benchmarks.recorder.null_sink import RATE, likeness, playing
 from drivers.rig import load_rig
 from recordings.check import check
@@ -28,6 +29,7 @@ from recordings.recorder import record
 from recordings.status import RecordSummary
 
 IMUS, IMU_HZ, CAMERA_HZ = 4, 200.0, 60.0
+FEEDER = "benchmarks.recorder.imu_feeder"
 PLACES = ("left_forearm", "right_forearm", "left_shin", "right_shin")
 RATE_ERROR = 1e-3
 CORRELATION = 0.99
@@ -135,7 +137,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         path = options.output or folder / "acceptance.h5"
-        with playing(folder, options.seconds + 30), fed_ports(IMUS, IMU_HZ) as ports:
+        with playing(folder, options.seconds + 30), fed_ports(IMUS, FEEDER, IMU_HZ) as ports:
             summary = record(load_rig(write_rig(folder, video, ports)), path, options.seconds)
         lines = figures(path, video, options.seconds, summary)
     if options.json:

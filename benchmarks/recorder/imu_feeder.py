@@ -7,14 +7,10 @@ As a program it writes to the master ends it inherited::
 
 from __future__ import annotations
 
-import contextlib
 import os
 import select
-import subprocess
 import sys
 import time
-import tty
-from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,27 +34,6 @@ def packets(counts: NDArray[np.int16]) -> list[bytes]:
             sample += packet + bytes([sum(packet) & 0xFF])
         out.append(sample)
     return out
-
-
-@contextlib.contextmanager
-def fed_ports(count: int, rate_hz: float) -> Iterator[list[str]]:
-    """Yield the paths of ``count`` ports with a feeder process behind them."""
-    masters, paths = [], []
-    for _ in range(count):
-        master, slave = os.openpty()
-        tty.setraw(slave)
-        paths.append(os.ttyname(slave))
-        os.close(slave)  # the master now hangs up until a driver opens the port
-        masters.append(master)
-    command = [sys.executable, "-m", "benchmarks.recorder.imu_feeder", str(rate_hz), *map(str, masters)]
-    feeder = subprocess.Popen(command, pass_fds=masters)
-    try:
-        yield paths
-    finally:
-        feeder.terminate()
-        feeder.wait(10)
-        for master in masters:
-            os.close(master)
 
 
 def main() -> None:

@@ -16,6 +16,7 @@ import concurrent.futures
 import dataclasses
 import os
 import random
+import select
 import signal
 import statistics
 import struct
@@ -142,6 +143,7 @@ def one_run(folder: Path, seed: int) -> Outcome:
             pass
         now = time.monotonic()
         if now < until:
+            select.select([near], [], [], until - now)
             continue
         if not aim:
             killed_at = now

@@ -2,21 +2,18 @@
 
 ::
 
-    publish() ─encode─> resend buffer ─> outbox ─> [thread] ─> XPUB ──> hub
-                              └── gaps that subscribers report <── DEALER <── hub
+    publish() ──> Outgoing ──next()──> [thread] ─> XPUB ──> hub
+                     └────get(number)─────┴── gaps that subscribers report <── DEALER <── hub
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import random
 import threading
 import time
-from collections import deque
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import zmq
 
@@ -24,6 +21,7 @@ from drivers.base import Batch, StreamInfo
 from drivers.bus import control, wire
 from drivers.bus.client import Link
 from drivers.bus.messages import Ended, Event, Failed
+from drivers.bus.outgoing import Outgoing
 from drivers.bus.prober import Prober
 from drivers.bus.resend import ResendBuffer
 from drivers.bus.session import SessionInfo
@@ -34,7 +32,6 @@ from drivers.errors import WireError
 
 log = logging.getLogger(__name__)
 
-OUTBOX = 1000  # messages handed to the sending thread at most; the resend buffer holds what it drops
 RESEND_BYTES = 96 << 20
 OUTAGE_S = 120.0
 CATCH_UP_S = 60.0
@@ -80,18 +77,11 @@ class Publisher:
         self.stream = info if isinstance(info, str) else wire.check_info(info).name
         self.host = clock_identity()
         self.hub_lost = False
-        self._info: StreamInfo | None = None
-        self._run = random.SystemRandom().getrandbits(63)
         self._outage_s = outage_s
         # Until it was asked for again, it is older than the outage was long.
         kept_on_disk = Spool(spool, outage_s + CATCH_UP_S) if spool is not None else None
         self._kept = ResendBuffer(resend_bytes, kept_on_disk)
-        self._outbox: deque[wire.Frames] = deque(maxlen=OUTBOX)
-        self._lock = threading.Lock()  # over numbering, totals, buffer and outbox
-        self._number = 0
-        self._row = 0
-        self._lost: dict[str, int] = {}
-        self._ended: wire.EndedHeader | None = None
+        self._outgoing = Outgoing(self.stream, self._kept)
         self._announce_now = False
         self._stop = False
         self._closing = False
@@ -102,7 +92,11 @@ class Publisher:
         self._thread: threading.Thread | None = None
         try:
             self._hello = control.Hello(
-                version=wire.VERSION, role="publisher", host=self.host, stream=self.stream, run=self._run
+                version=wire.VERSION,
+                role="publisher",
+                host=self.host,
+                stream=self.stream,
+                run=self._outgoing.run,
             )
             self._link = Link(self._context, address, self._hello, timeout_s)
             welcome = self._link.welcome
@@ -136,7 +130,7 @@ class Publisher:
         self.close()
 
     def __repr__(self) -> str:
-        return f"Publisher({self.stream!r}, {self._number} messages, {self._row} rows)"
+        return f"Publisher({self.stream!r}, {self._outgoing.messages} messages, {self._outgoing.rows} rows)"
 
     @property
     def stop_requested(self) -> bool:
@@ -153,20 +147,8 @@ class Publisher:
         Raises:
             WireError: the stream cannot be sent so.
         """
-        if wire.check_info(info).name != self.stream:
-            raise WireError(
-                f"{self.stream}: the announcement is of stream '{info.name}'", mend="Announce the same name"
-            )
-        with self._lock:
-            if self._row and self._info is not None and _format(info) != _format(self._info):
-                raise WireError(
-                    f"{self.stream}: the format of its rows changed midway",
-                    mend="End the stream and begin another",
-                )
-            self._info = info
-            # Before any row of the stream, so that whoever sees rows knows them.
-            self._outbox.append(self._announcement("a", info)[1])
-            self._announce_now = True
+        self._outgoing.announce(info)
+        self._announce_now = True
         self._waker.wake()
 
     def publish(self, batch: Batch) -> None:
@@ -175,34 +157,17 @@ class Publisher:
         Raises:
             WireError: the batch is not what the stream announced; nothing was sent.
         """
-        info = self._info
-        if info is None:
-            raise WireError(f"{self.stream}: rows before the announcement", mend="Call announce() first")
-        sizes, body = wire.encode_batch(batch, info)
-        with self._lock:
-            for reason, rows in batch.lost.items():
-                self._lost[reason] = self._lost.get(reason, 0) + int(rows)
-            header = wire.DataHeader(rows=len(batch.data), sizes=sizes, **self._count())
-            self._enqueue("d", header, body)
-            self._row += len(batch.data)
+        self._outgoing.publish(batch)
         self._waker.wake()
 
     def event(self, event: Event) -> None:
         """Send an event; it keeps its place among the batches and is never silently lost."""
-        with self._lock:
-            header = wire.EventHeader(
-                time=int(event.time), kind=event.kind, label=event.label, source=event.source, **self._count()
-            )
-            self._enqueue("v", header)
+        self._outgoing.event(event)
         self._waker.wake()
 
     def fail(self, failed: Failed) -> None:
         """Say why the stream ends; :meth:`end` still follows, with the totals."""
-        with self._lock:
-            header = wire.FailedHeader(
-                fault=failed.fault[:4096], error=" ".join(failed.error.split())[:4096], **self._count()
-            )
-            self._enqueue("f", header)
+        self._outgoing.fail(failed)
         self._waker.wake()
 
     def end(self, ended: Ended) -> None:
@@ -210,10 +175,7 @@ class Publisher:
 
         Subscribers get the end when they have all before it; :meth:`close` waits for that.
         """
-        with self._lock:
-            self._refuse_after_end()
-            self._lost = dict(ended.lost)
-            self._ended = wire.EndedHeader(produced=ended.produced, **self._count())
+        self._outgoing.end(ended)
         self._waker.wake()
 
     def close(self, linger_s: float = 5.0) -> bool:
@@ -227,7 +189,7 @@ class Publisher:
         """
         if self._thread is None:
             return self._all_have_end.is_set()
-        if self._ended is not None and not self.hub_lost:
+        if self._outgoing.ended is not None and not self.hub_lost:
             deadline = time.monotonic() + linger_s
             while not self.hub_lost and not self._all_have_end.wait(0.05):
                 if time.monotonic() > deadline:
@@ -240,24 +202,6 @@ class Publisher:
         self._waker.close()
         self._kept.close()
         return self._all_have_end.is_set()
-
-    def _count(self) -> dict[str, Any]:
-        return {"run": self._run, "number": self._number, "row": self._row, "lost": dict(self._lost)}
-
-    def _refuse_after_end(self) -> None:
-        if self._ended is not None:
-            raise WireError(f"{self.stream}: the stream has ended", mend="Begin another")
-
-    def _enqueue(self, kind: str, header: wire.AnyHeader, body: list[bytes] | None = None) -> None:
-        self._refuse_after_end()
-        frames = wire.encode(kind, self.stream, header, body or (b"", b""))
-        self._kept.append(self._number, frames, time.monotonic())
-        self._outbox.append(frames)
-        self._number += 1
-
-    def _announcement(self, kind: str, info: StreamInfo) -> tuple[wire.AnnouncedHeader, wire.Frames]:
-        header = wire.AnnouncedHeader(info=info, **self._count())
-        return header, wire.encode(kind, self.stream, header)
 
     # What follows runs in the publisher's own thread; the sockets belong to it.
 
@@ -273,7 +217,7 @@ class Publisher:
                 now = time.monotonic()
                 self._keep_time(now, due)
                 wait = min(self._prober.due_s, due["probes"], due["announce"])
-                if self._ended is not None and not self._all_have_end.is_set():
+                if self._outgoing.ended is not None and not self._all_have_end.is_set():
                     wait = min(wait, due["end"])
                 ready = dict(poller.poll(max(0, int((wait - time.monotonic()) * 1000) + 1)))
                 if self._link.socket in ready:  # first, so that a probe's answer does not wait here
@@ -295,22 +239,19 @@ class Publisher:
         self._tell_news()
         if now >= due["probes"]:
             due["probes"] = now + PROBES_S
-            self._publish_probes()
+            self._outgoing.probes(self.host, self._prober.take().tobytes())
             if now - self._heard > self._outage_s:
                 self.hub_lost = self._stop = True
         if self._announce_now or now >= due["announce"]:
             self._announce_now = False
             due["announce"] = now + ANNOUNCE_S
-            with self._lock:
-                if self._info is not None:
-                    header, frames = self._announcement("a", self._info)
-                    self._link.send(control.Announce(stream=header))
-                    self._outbox.append(frames)
-        if self._ended is not None and now >= due["end"] and not self._all_have_end.is_set():
+            if (header := self._outgoing.announce_again()) is not None:
+                self._link.send(control.Announce(stream=header))
+        if self._outgoing.ended is not None and now >= due["end"] and not self._all_have_end.is_set():
             due["end"] = now + END_S
             self._send_outbox()
-            self._send(wire.encode("e", self.stream, self._ended))
-            self._link.send(control.Ending(stream=self.stream, run=self._run))
+            self._send(wire.encode("e", self.stream, self._outgoing.ended))
+            self._link.send(control.Ending(stream=self.stream, run=self._outgoing.run))
 
     def _tell_news(self) -> None:
         while self._prober.news:
@@ -318,19 +259,9 @@ class Publisher:
             with contextlib.suppress(WireError):  # the stream has ended: nobody's time depends on it
                 self.event(Event(now, "clock", self._prober.news.pop(0), self.stream))
 
-    def _publish_probes(self) -> None:
-        probes = self._prober.take()
-        with self._lock:
-            if len(probes) and self._ended is None:
-                header = wire.ProbesHeader(host=self.host, **self._count())
-                self._enqueue("p", header, [b"", probes.tobytes()])
-
     def _send_outbox(self) -> None:
-        while self._outbox:
-            try:
-                self._send(self._outbox.popleft())
-            except IndexError:  # pragma: no cover - another append pushed the oldest out
-                return
+        while (frames := self._outgoing.next()) is not None:
+            self._send(frames)
 
     def _send(self, frames: wire.Frames) -> None:
         try:
@@ -358,7 +289,7 @@ class Publisher:
                 self._prober.answered(message, self._link.received_ns)
                 self._stop = self._stop or message.stopping
             case control.Wanted(who=who, stream=stream, run=run, first=first, last=last):
-                if stream == self.stream and run == self._run:
+                if stream == self.stream and run == self._outgoing.run:
                     self._resend(who, first, min(last, first + control.MAX_WANTED - 1))
             case control.Interested(who=who):
                 self._interested = set(who)
@@ -398,15 +329,11 @@ class Publisher:
 
     def _resend(self, who: bytes, first: int, last: int) -> None:
         for number in range(first, last + 1):
-            with self._lock:
-                frames = self._kept.get(number)
-                published = number < self._number
+            frames, published = self._outgoing.get(number)
             if frames is not None:
                 self._link.send(control.Delivery(to=who), *frames)
             elif published:
-                lack = control.Lack(to=who, stream=self.stream, run=self._run, first=number, last=number)
+                lack = control.Lack(
+                    to=who, stream=self.stream, run=self._outgoing.run, first=number, last=number
+                )
                 self._link.send(lack)
-
-
-def _format(info: StreamInfo) -> tuple[Any, ...]:
-    return info.encoding, info.dtype, info.shape, info.stamping

@@ -70,6 +70,7 @@ class CameraModel:
         views: pictures of the board it was made from.
         date: of the calibration, ISO 8601.
         source: what it was made by or read from.
+        covariance: (4 + D, 4 + D) of the errors of [fx, fy, cx, cy, *distortion]; None where unknown.
     """
 
     matrix: NDArray[np.float64]
@@ -82,6 +83,7 @@ class CameraModel:
     views: int = 0
     date: str = ""
     source: str = ""
+    covariance: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         matrix = np.asarray(self.matrix, float)
@@ -101,6 +103,8 @@ class CameraModel:
         distortion = np.pad(distortion, (0, COEFFICIENTS[self.lens] - len(distortion)))
         object.__setattr__(self, "matrix", matrix)
         object.__setattr__(self, "distortion", distortion)
+        if self.covariance is not None:
+            object.__setattr__(self, "covariance", _covariance(self.covariance, 4 + len(distortion)))
         object.__setattr__(self, "size", (int(self.size[0]), int(self.size[1])))
         if self.pose is not None:
             turn = np.asarray(self.pose.rotation, float)
@@ -142,7 +146,28 @@ class CameraModel:
         for axis in (0, 1):
             matrix[axis, axis] *= scale[axis]
             matrix[axis, 2] = (matrix[axis, 2] + 0.5) * scale[axis] - 0.5 + corner[axis]
-        return dataclasses.replace(self, matrix=matrix, size=size)
+        covariance = self.covariance
+        if covariance is not None:
+            each = np.concatenate([scale, scale, np.ones(len(self.distortion))])
+            covariance = covariance * np.outer(each, each)
+        return dataclasses.replace(self, matrix=matrix, size=size, covariance=covariance)
+
+
+def _covariance(given: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+    """Return the covariance of ``count`` errors, whole.
+
+    Raises:
+        ValueError: there can be no such errors.
+    """
+    found = np.asarray(given, float)
+    if found.shape != (count, count) or not np.isfinite(found).all():
+        raise ValueError(f"its covariance is not that of {count} numbers")
+    spread = np.sqrt(np.maximum(np.diag(found), 0))
+    safe = np.where(spread > 0, spread, 1.0)
+    scaled = found / np.outer(safe, safe)
+    if not np.allclose(scaled, scaled.T, atol=1e-6) or np.linalg.eigvalsh(scaled).min() < -1e-6:
+        raise ValueError("its covariance is none: it is not symmetric, or a variance is negative")
+    return found
 
 
 def load_camera(path: Path | str) -> CameraModel:
@@ -179,13 +204,17 @@ def parts_of(model: CameraModel) -> dict[str, Any]:
     """Return a model as parts of a calibration file, plain values.
 
     ``intrinsics`` [fx, fy, cx, cy] px, ``distortion`` {"lens", "coefficients"}, ``calibration`` (size, name,
-    reprojection_px, views, date, source) and, where it is known, ``extrinsics`` {"R": 3x3, "t": [3] m}, world
-    to camera.
+    reprojection_px, views, date, source, covariance: rows of its lower half) and, where it
+    is known, ``extrinsics`` {"R": 3x3, "t": [3] m}, world to camera.
     """
     facts: dict[str, Any] = {"size": list(model.size)}
     facts |= {key: getattr(model, key) for key in ("name", "views", "date", "source") if getattr(model, key)}
     if math.isfinite(model.reprojection_px):
         facts["reprojection_px"] = round(model.reprojection_px, 4)
+    if model.covariance is not None:
+        # Eight digits: the file stays legible, and what follows from them the same.
+        half = model.covariance[np.tril_indices(len(model.covariance))]
+        facts["covariance"] = [float(f"{value:.8g}") for value in half]
     parts: dict[str, Any] = {
         "intrinsics": model.matrix[[0, 1, 0, 1], [0, 1, 2, 2]].tolist(),
         "distortion": {"lens": model.lens, "coefficients": model.distortion.tolist()},
@@ -252,9 +281,22 @@ def model_of_parts(parts: Mapping[str, Any], where: str, size: tuple[int, int] |
             views=int(facts.get("views", 0)),
             date=str(facts.get("date", "")),
             source=str(facts.get("source", "")),
+            covariance=_whole(facts.get("covariance"), 4 + COEFFICIENTS[bent["lens"]]),
         )
     except (AttributeError, KeyError, TypeError, ValueError, IndexError) as error:
         raise _malformed(where, f"it has no {error}" if isinstance(error, KeyError) else str(error)) from None
+
+
+def _whole(half: Any, count: int) -> NDArray[np.float64] | None:
+    """Return the symmetric (count, count) of which a file keeps the lower half."""
+    if half is None:
+        return None
+    whole = np.zeros((count, count))
+    rows, columns = np.tril_indices(count)
+    if len(half) != len(rows):
+        raise ValueError(f"its covariance has {len(half)} numbers, not {len(rows)}")
+    whole[rows, columns] = whole[columns, rows] = np.asarray(half, float)
+    return whole
 
 
 def _malformed(where: str, why: str) -> ConfigError:

@@ -2,13 +2,13 @@
 
 A thread makes them a little ahead; :meth:`PlayedDriver.read` hands each picture on when it is due. When the
 machine cannot keep pace, pictures are left out and counted (``driver_queue``): a played camera may lose, it
-never drifts.
+never drifts. Where the start is agreed for later, the time until then is used: short films are whole in
+memory when they begin.
 """
 
 from __future__ import annotations
 
 import abc
-import contextlib
 import dataclasses
 import itertools
 import queue
@@ -26,6 +26,8 @@ from drivers.errors import DeviceError, Fault
 
 AHEAD = 12
 """Pictures decoded before they are due: rides out a stall of 0.2 s at 60 Hz."""
+AHEAD_BYTES = 64 << 20
+"""Pictures made before an agreed start, as far as they fit: 200 JPEGs of 1080x1920."""
 LATE_NS = 250_000_000
 """A picture later than this is left out."""
 HOPELESS = 300
@@ -59,6 +61,11 @@ class _Picture:
     stamp: int  # presentation time, ns, going on over loops
     payload: Any  # JPEG bytes, pixels, or None where left out
 
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return _size(self.payload)
+
 
 class PlayedDriver(Driver[C]):
     """Base of drivers that play files. ``time_device``: time since the first picture, over all loops."""
@@ -70,7 +77,9 @@ class PlayedDriver(Driver[C]):
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
         self._begun = threading.Event()
-        self._queue: queue.Queue[_Picture | Exception] = queue.Queue(AHEAD)
+        self._queue: queue.Queue[_Picture | Exception] = queue.Queue()
+        self._room = threading.Condition()
+        self._held = 0  # bytes in the queue
         self._start = 0
         self._agreed = False
         self._next: _Picture | None = None
@@ -110,7 +119,7 @@ class PlayedDriver(Driver[C]):
         path, info, rate = self._look()
         self._file_rate, self._rate = rate or info.rate_hz or 30.0, info.rate_hz
         self._stop, self._begun = threading.Event(), threading.Event()
-        self._queue = queue.Queue(AHEAD)
+        self._queue, self._held = queue.Queue(), 0
         self._next, self._end, self._left_out, self._start = None, None, 0, 0
         agreed = self._agreed_start()
         self._agreed = agreed is not None
@@ -162,11 +171,10 @@ class PlayedDriver(Driver[C]):
         """Stop decoding and let the file go."""
         self._stop.set()
         self._begun.set()
+        with self._room:
+            self._room.notify_all()
         if self._thread is not None:
-            while self._thread.is_alive():
-                with contextlib.suppress(queue.Empty):
-                    self._queue.get_nowait()  # it may wait for room
-                self._thread.join(0.01)
+            self._thread.join()
             self._thread = None
 
     def _fetch(self, deadline: int) -> bool:
@@ -183,6 +191,9 @@ class PlayedDriver(Driver[C]):
         if isinstance(item, Exception):
             self._end = item  # every later read ends in the same way
             return False
+        with self._room:
+            self._held -= item.size
+            self._room.notify_all()
         self._next = item
         return True
 
@@ -191,12 +202,19 @@ class PlayedDriver(Driver[C]):
     def _produce(self, path: Path) -> None:
         try:
             for picture in self._pictures(path):
-                self._queue.put(picture)
+                with self._room:
+                    self._room.wait_for(lambda size=picture.size: self._has_room(size))
+                    self._held += picture.size
                 if self._stop.is_set():
                     return
+                self._queue.put(picture)
             self._queue.put(EndOfStream())
         except Exception as error:  # it is raised again where the pictures are read
             self._queue.put(error)
+
+    def _has_room(self, size: int) -> bool:
+        fits = self._agreed and self._held + size <= AHEAD_BYTES
+        return fits or self._queue.qsize() < AHEAD or self._stop.is_set()
 
     def _pictures(self, path: Path) -> Iterator[_Picture]:
         """Yield every picture with its number, due time and stamp, over all loops."""
@@ -234,6 +252,10 @@ class PlayedDriver(Driver[C]):
         )
 
 
+def _size(payload: Any) -> int:
+    return 0 if payload is None else len(payload) if isinstance(payload, bytes) else int(payload.nbytes)
+
+
 class _Cache:
     """The pictures of one pass, if all of them are there and fit into ``limit`` bytes."""
 
@@ -244,7 +266,7 @@ class _Cache:
         self._whole = limit > 0
 
     def add(self, stamp: int, payload: Any) -> None:
-        self._room -= 0 if payload is None else len(payload) if isinstance(payload, bytes) else payload.nbytes
+        self._room -= _size(payload)
         self._whole = self._whole and payload is not None and self._room >= 0
         if self._whole:
             self.items.append((stamp, payload))

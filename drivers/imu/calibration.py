@@ -13,15 +13,17 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 
 from drivers.base import StreamInfo
 from drivers.errors import ConfigError
 from drivers.places import PLACES
+
+if TYPE_CHECKING:
+    from scipy.spatial.transform import Rotation
 
 Array = NDArray[np.float64]
 
@@ -109,6 +111,8 @@ class ImuCalibration:
             xyzw = _numbers(alignment["xyzw"], (4,))
             if not 0.9 < np.linalg.norm(xyzw) < 1.1:
                 raise ValueError("alignment.xyzw is no unit quaternion")
+            from scipy.spatial.transform import Rotation  # takes longer to load than all else that records
+
             return cls(**triads, alignment=Rotation.from_quat(xyzw), worn_on=worn_on)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             what = f"no {error}" if isinstance(error, KeyError) else str(error)

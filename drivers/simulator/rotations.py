@@ -1,10 +1,12 @@
-"""Rotation matrices, vectorised over time."""
+"""Rotation matrices, vectorised over time.
+
+In numpy alone: to load scipy's rotations takes a virtual device longer than all else it loads.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 
 Array = NDArray[np.float64]
 
@@ -48,10 +50,32 @@ def rotation_vector(rotation: Array) -> Array:
 
 def quaternion(rotation: Array) -> Array:
     """Return unit quaternions (..., 4), xyzw with w >= 0, of rotations (..., 3, 3)."""
-    flat = Rotation.from_matrix(rotation.reshape(-1, 3, 3)).as_quat(canonical=True)
-    return flat.reshape(*rotation.shape[:-2], 4)
+    # Products of each component with all four; the row of the largest one is divided by no small number
+    # (Shepperd, J. Guidance and Control 1, 1978).
+    m, one = np.moveaxis(rotation, (-2, -1), (0, 1)), np.ones(rotation.shape[:-2])
+    x, y, z = m[0, 0], m[1, 1], m[2, 2]
+    xy, yz, xz = m[0, 1] + m[1, 0], m[1, 2] + m[2, 1], m[0, 2] + m[2, 0]
+    xw, yw, zw = m[2, 1] - m[1, 2], m[0, 2] - m[2, 0], m[1, 0] - m[0, 1]
+    products = np.array(
+        [
+            [one + x - y - z, xy, xz, xw],
+            [xy, one - x + y - z, yz, yw],
+            [xz, yz, one - x - y + z, zw],
+            [xw, yw, zw, one + x + y + z],
+        ]
+    )
+    largest = np.einsum("ii...->i...", products).argmax(axis=0)
+    out = np.take_along_axis(products, largest[None, None], axis=0)[0]
+    out *= np.where(out[3] < 0, -1.0, 1.0) / np.sqrt(np.sum(out**2, axis=0))
+    return np.moveaxis(out, 0, -1)
 
 
 def from_rotation_vector(vectors: Array) -> Array:
     """Return the rotations (..., 3, 3) of rotation vectors (..., 3) in rad."""
-    return Rotation.from_rotvec(vectors.reshape(-1, 3)).as_matrix().reshape(*vectors.shape[:-1], 3, 3)
+    x, y, z = np.moveaxis(vectors, -1, 0)
+    none = np.zeros_like(x)
+    cross = np.moveaxis(np.array([[none, -z, y], [z, none, -x], [-y, x, none]]), (0, 1), (-2, -1))
+    angle = np.sqrt(np.sum(vectors**2, axis=-1))[..., None, None]
+    # Rodrigues; np.sinc(t) is sin(pi t) / (pi t), which has a value where the angle is 0.
+    sine, versine = np.sinc(angle / np.pi), 0.5 * np.sinc(angle / (2 * np.pi)) ** 2
+    return np.eye(3) + sine * cross + versine * (cross @ cross)

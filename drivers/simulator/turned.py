@@ -103,10 +103,11 @@ class Turned:
         """Return the rotations (T,) sensor -> world."""
         turn, held = np.zeros((len(times), 3)), np.zeros(len(times))
         out = self.poses[0].as_quat() * np.ones((len(times), 1))
+        until = [*(start for start, _ in self.moves[1:]), np.inf]
         for index, (start, stop) in enumerate(self.moves):
             step = (self.poses[index].inv() * self.poses[index + 1]).as_rotvec()
             u = smoothstep((times - start) / (stop - start))
-            after = times >= start
+            after = (times >= start) & (times < until[index])
             out[after] = (self.poses[index] * Rotation.from_rotvec(u[after, None] * step)).as_quat()
             flat = [
                 np.abs(pose.as_matrix()[2]).max() > np.cos(np.radians(2)) for pose in self.poses[index:][:2]

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.errors import ConfigError
+from fusion.calibrate.corners import refined
 
 FEWEST = 6
 """Corners of a view that is used: four give a homography, and nothing that would check it."""
@@ -184,17 +185,19 @@ class Finder:
             time: kept with the view, ns.
         """
         grey = picture if picture.ndim == 2 else cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
+        grey = np.asarray(grey, np.uint8)
         corners, ids, _, marker_ids = self._detector.detectBoard(grey)
         self.looked += 1
         self.markers += marker_ids is not None and len(marker_ids) > 0
         if ids is None or corners is None or len(ids) < FEWEST:
             return None
         order = np.argsort(ids.ravel())
-        view = View(
-            ids.ravel()[order].astype(np.int64), corners.reshape(-1, 2)[order].astype(np.float64), name, time
-        )
+        numbers = ids.ravel()[order].astype(np.int64)
+        places = self.board.corners[numbers, :2]
+        side, marker = self.board.square_mm / 1000, self.board.marker_mm / 1000
+        found = corners.reshape(-1, 2)[order].astype(np.float64)
+        view = View(numbers, refined(grey, found, places, side, (side - marker) / 2), name, time)
         # Corners in one row fix neither tilt nor lens.
-        places = self.board.corners[view.ids, :2]
         flat = np.linalg.svd(places - places.mean(0), compute_uv=False)
         return view if flat[1] > 0.5 * self.board.square_mm / 1000 else None
 

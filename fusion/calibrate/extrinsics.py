@@ -8,6 +8,7 @@
 
 Bundle adjustment (Triggs and others, "Bundle Adjustment: A Modern Synthesis", 1999) moves all cameras and all
 boards until what was seen is explained best, with Huber's loss. Scale comes from the board's squares.
+Lenses give way as far as their own calibration leaves open: a thousandth of the focal length is 3 mm at 3 m.
 """
 
 from __future__ import annotations
@@ -32,8 +33,15 @@ FEWEST_SHARED = 3
 """Moments at which two cameras see the board together; fewer don't tie them."""
 PNP_PX = 4.0
 """A board's pose that explains its corners worse is no pose."""
-BAD_CORNER = 4.0
-"""Corners that are so many times as far off as the rest are thrown away."""
+BAD_CORNER = 6.0
+"""Corners that are so many standard errors off are thrown away."""
+SIGMA_OF_MEDIAN = 0.849
+"""Standard error each way over the median distance, of normal errors in the plane."""
+LEAST_PX = 0.02
+"""Nobody finds corners better than this."""
+LIKE_OTHERS = 4.0
+"""How sharp a picture is, is told by its corners and by so many like those of all pictures."""
+ROUNDS = 3
 REPROJECTION_PX = 1.0
 """Largest reprojection error that is accepted in pictures of 1280 px; in larger ones in proportion."""
 
@@ -46,12 +54,13 @@ class Extrinsics:
     """Cameras in one world.
 
     Attributes:
-        cameras: by name, each with its pose.
+        cameras: by name, each with its pose, and its lens where that gave way.
         errors_px: root mean square reprojection error by camera.
         shared: how often each pair of cameras saw the board together.
         moments: numbers of those that were used; the first one gives the world its frame.
         boards: poses of the board, board to world, one a moment.
         world: what the world is, in words.
+        focal_moved: by how many % the focal length of each camera whose lens gave way was changed.
     """
 
     cameras: dict[str, CameraModel]
@@ -60,6 +69,7 @@ class Extrinsics:
     moments: tuple[int, ...]
     boards: list[Pose]
     world: str
+    focal_moved: dict[str, float]
 
 
 def calibrate_places(
@@ -68,7 +78,7 @@ def calibrate_places(
     """Return where cameras stand.
 
     Args:
-        cameras: their lenses, by name.
+        cameras: their lenses, by name; one whose covariance is known gives way within it.
         moments: what they saw of the board, in the order of time.
         board: what was printed, as measured.
         world: ``board``: the board at the first moment that two cameras share, laid on the floor: x to its
@@ -96,14 +106,19 @@ def calibrate_places(
     }
     placed = _tree(names, poses, shared)
     boards = [_board(placed, found) for found in poses]
-    seen = _seen(cameras, names, moments, board)
+    seen = _seen(names, moments, board)
     turns, shifts, _ = _arrays([placed[name] for name in names])
-    for last in (False, True):
-        result = adjust(seen, turns, shifts, *_arrays(boards)[:2])
+    lenses = [dataclasses.replace(cameras[name], pose=None) for name in names]
+    for number in range(ROUNDS):
+        # First with lenses as given: it shows which corners are wrong, and how sharp the others are.
+        result = adjust(seen, lenses, turns, shifts, *_arrays(boards)[:2], free=number > 0)
         turns, shifts = result.camera_turns, result.camera_shifts
         boards = [Pose(r, t) for r, t in zip(result.board_turns, result.board_shifts, strict=True)]
-        if not last:
-            seen = seen.only(result.off_px <= max(BAD_CORNER * float(np.median(result.off_px)), 0.5))
+        usual, fits = _usual(result.off_px), np.ones(len(result.off_px), bool)
+        if number == 0:
+            fits = result.off_px <= BAD_CORNER * usual
+        if number < ROUNDS - 1:
+            seen = _weighed(seen.only(fits), result.off_px[fits], usual)
     errors = {
         name: float(np.sqrt((result.off_px[seen.camera == i] ** 2).mean()))
         if (seen.camera == i).any()
@@ -117,7 +132,10 @@ def calibrate_places(
         for i, name in enumerate(names)
     }
     return Extrinsics(
-        {name: dataclasses.replace(cameras[name], pose=places[name]) for name in names},
+        {
+            name: dataclasses.replace(lens, pose=places[name])
+            for name, lens in zip(names, result.lenses, strict=True)
+        },
         errors,
         shared,
         tuple(keep),
@@ -126,6 +144,11 @@ def calibrate_places(
             for one in boards
         ],
         words,
+        {
+            name: 100 * (lens.matrix[0, 0] / cameras[name].matrix[0, 0] - 1)
+            for name, lens in zip(names, result.lenses, strict=True)
+            if lens.covariance is not None
+        },
     )
 
 
@@ -234,25 +257,37 @@ def _arrays(poses: Sequence[Pose]) -> tuple[NDArray[np.float64], NDArray[np.floa
     return np.stack([p.rotation for p in poses]), np.stack([p.translation for p in poses]), len(poses)
 
 
-def _seen(
-    cameras: Mapping[str, CameraModel], names: Sequence[str], moments: Sequence[Moment], board: Board
-) -> Seen:
+def _seen(names: Sequence[str], moments: Sequence[Moment], board: Board) -> Seen:
     """Return all corners in all cameras at all moments as one table."""
-    camera, moment, places, rays, metric = [], [], [], [], []
+    camera, moment, places, pixels = [], [], [], []
     for number, views in enumerate(moments):
         for name, view in views.items():
-            model = cameras[name]
-            at = normalised(model, view.pixels)
-            step = [
-                normalised(model, view.pixels + way) - normalised(model, view.pixels - way)
-                for way in (np.array([0.5, 0.0]), np.array([0.0, 0.5]))
-            ]
             camera.append(np.full(len(view), names.index(name)))
             moment.append(np.full(len(view), number))
             places.append(board.corners[view.ids])
-            rays.append(at)
-            metric.append(np.linalg.inv(np.stack(step, -1)))
-    return Seen(*(np.concatenate(column) for column in (camera, moment, places, rays, metric)))
+            pixels.append(view.pixels)
+    at = np.concatenate(camera)
+    rest = (np.concatenate(column) for column in (moment, places, pixels))
+    return Seen(at, *rest, sigma=np.ones(len(at)))
+
+
+def _usual(off: NDArray[np.float64]) -> float:
+    """Return the standard error each way, px, of most corners that are ``off`` (N,) px."""
+    return max(float(np.median(off)) * SIGMA_OF_MEDIAN, LEAST_PX)
+
+
+def _weighed(seen: Seen, off: NDArray[np.float64], usual: float) -> Seen:
+    """Return corners with how sharp they are: pictures differ in light and blur.
+
+    Args:
+        seen: corners.
+        off: (N,) px, how far off each is.
+        usual: px, standard error each way of most of them.
+    """
+    _, picture = np.unique(np.stack([seen.camera, seen.board]), axis=1, return_inverse=True)
+    count, squares = np.bincount(picture), np.bincount(picture, off**2 / 2)
+    variance = (squares + LIKE_OTHERS * usual**2) / (count + LIKE_OTHERS)
+    return dataclasses.replace(seen, sigma=np.sqrt(variance)[picture])
 
 
 def _world(

@@ -15,16 +15,16 @@ from __future__ import annotations
 import dataclasses
 import datetime
 from collections.abc import Sequence
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from drivers.camera.model import COEFFICIENTS, CameraModel, Lens, Pose
+from drivers.camera.model import CameraModel, Lens, Pose
 from drivers.errors import CalibrationError
 from fusion.calibrate.board import FEWEST, Board, View
+from fusion.calibrate.lens_search import Solution, simpler, solve
 from fusion.calibrate.views import covered, uncovered, varied
 from fusion.geometry.lens import normalised, project
 
@@ -44,13 +44,6 @@ BAD_VIEW = 2.5
 BAD_CORNER = 5.0
 """and a corner that is so many times as far off."""
 ROUNDS = 4
-SIMPLER_BY = 0.01
-"""The third radial coefficient stays out unless it lowers the error by more than this fraction: it bends the
-corners of the picture where no board was."""
-FISHEYE_STARTS = (1.0, 0.75, 1.35, 1.8, 2.5)
-"""Focal lengths to start from, in those of a lens that sees 180 degrees: OpenCV fails from afar."""
-
-_STOP = (cv2.TERM_CRITERIA_COUNT + cv2.TERM_CRITERIA_EPS, 100, 1e-9)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +52,7 @@ class Intrinsics:
 
     Attributes:
         model: the camera, without a place.
-        focal_percent: standard error of the focal length, %; NaN where the lens model gives none.
+        focal_percent: standard error of the focal length, %.
         coverage: (rows, columns) bool, parts of the picture that the board was in.
         tilts_deg: (V,) by how much the board was tilted in each view used.
         errors_px: (V,) root mean square error of each view used.
@@ -75,36 +68,6 @@ class Intrinsics:
     used: tuple[str, ...]
     thrown: tuple[str, ...]
     advice: tuple[str, ...]
-
-
-@dataclasses.dataclass(frozen=True)
-class _Solution:
-    matrix: NDArray[np.float64]
-    distortion: NDArray[np.float64]
-    turns: list[NDArray[np.float64]]
-    focal_std: float
-    off: list[NDArray[np.float64]]  # (n, 2) px, each view
-
-    @classmethod
-    def of(
-        cls, matrix: Any, distortion: Any, turns: Any, focal_std: float, off: list[NDArray[np.float64]]
-    ) -> _Solution:
-        """Return what OpenCV says as plain arrays."""
-        return cls(
-            np.asarray(matrix, np.float64),
-            np.ravel(distortion).astype(np.float64),
-            [np.ravel(turn).astype(np.float64) for turn in turns],
-            focal_std,
-            off,
-        )
-
-    @property
-    def rms(self) -> float:
-        return float(np.sqrt(np.mean(np.concatenate(self.off) ** 2) * 2))
-
-    @property
-    def view_rms(self) -> NDArray[np.float64]:
-        return np.array([np.sqrt((off**2).sum(1).mean()) for off in self.off])
 
 
 def calibrate_lens(
@@ -135,16 +98,16 @@ def calibrate_lens(
         )
     chosen = varied(views, board, size, MOST_VIEWS)
     thrown: list[str] = []
-    solution = _solve(chosen, board, size, lens)
+    solution = solve(chosen, board, size, lens)
     for _ in range(ROUNDS):
         kept, gone = _sound(chosen, solution, board, lens)
         if len(kept) < FEWEST_VIEWS or (not gone and sum(map(len, kept)) == sum(map(len, chosen))):
             break
         thrown += gone
         chosen = kept
-        solution = _solve(chosen, board, size, lens)
+        solution = solve(chosen, board, size, lens)
     if lens == "brown":
-        solution = _simpler(chosen, board, size, solution)
+        solution = simpler(chosen, board, size, solution)
     cells = covered(chosen, size)
     tilts = np.array([_tilt(turn) for turn in solution.turns])
     model = CameraModel(
@@ -157,10 +120,11 @@ def calibrate_lens(
         views=len(chosen),
         date=datetime.date.today().isoformat(),
         source=source,
+        covariance=solution.covariance,
     )
     result = Intrinsics(
         model,
-        100.0 * solution.focal_std / float(solution.matrix[0, 0]),
+        100.0 * float(np.sqrt(solution.covariance[0, 0])) / float(solution.matrix[0, 0]),
         cells,
         tilts,
         solution.view_rms,
@@ -172,70 +136,8 @@ def calibrate_lens(
     return result
 
 
-def _solve(
-    views: Sequence[View], board: Board, size: tuple[int, int], lens: Lens, flags: int = 0
-) -> _Solution:
-    places = [board.corners[view.ids].astype(np.float32)[:, None] for view in views]
-    pixels = [view.pixels.astype(np.float32)[:, None] for view in views]
-    try:
-        if lens == "fisheye":
-            return _solve_fisheye(places, pixels, views, size)
-        flags |= cv2.CALIB_RATIONAL_MODEL if lens == "rational" else 0
-        start = np.array([[max(size), 0, (size[0] - 1) / 2], [0, max(size), (size[1] - 1) / 2], [0, 0, 1.0]])
-        found = cv2.calibrateCameraExtended(
-            places, pixels, size, start, np.zeros(COEFFICIENTS[lens]), flags=flags, criteria=_STOP
-        )
-    except cv2.error as error:
-        raise CalibrationError(
-            f"the views of the board explain no {lens} lens ({_words(error)})",
-            mend="Take more views, tilted this way and that; for a lens that is not very wide, --lens=brown",
-        ) from None
-    _, matrix, distortion, turns, shifts, deviations = found[:6]
-    distortion = np.ravel(distortion)[: COEFFICIENTS[lens]]
-    off = [
-        view.pixels - cv2.projectPoints(place, turn, shift, matrix, distortion)[0].reshape(-1, 2)
-        for view, place, turn, shift in zip(views, places, turns, shifts, strict=True)
-    ]
-    return _Solution.of(matrix, distortion, turns, float(np.ravel(deviations)[0]), off)
-
-
-def _solve_fisheye(
-    places: list[NDArray[np.float32]],
-    pixels: list[NDArray[np.float32]],
-    views: Sequence[View],
-    size: tuple[int, int],
-) -> _Solution:
-    home: Any = cv2.fisheye if hasattr(cv2.fisheye, "CALIB_FIX_SKEW") else cv2  # they moved in OpenCV 5
-    flags = home.CALIB_RECOMPUTE_EXTRINSIC | home.CALIB_FIX_SKEW | home.CALIB_USE_INTRINSIC_GUESS
-    wide = [place.astype(np.float64).reshape(1, -1, 3) for place in places]
-    seen = [pixel.astype(np.float64).reshape(1, -1, 2) for pixel in pixels]
-    failure = cv2.error()
-    for part in FISHEYE_STARTS:
-        focal = part * max(size) / np.pi
-        start = np.array([[focal, 0, (size[0] - 1) / 2], [0, focal, (size[1] - 1) / 2], [0, 0, 1.0]])
-        try:
-            found = cv2.fisheye.calibrate(wide, seen, size, start, np.zeros(4), flags=flags, criteria=_STOP)
-            break
-        except cv2.error as error:
-            failure = error
-    else:
-        raise failure
-    _, matrix, distortion, turns, shifts = found
-    off = [
-        view.pixels - cv2.fisheye.projectPoints(place, turn, shift, matrix, distortion)[0].reshape(-1, 2)
-        for view, place, turn, shift in zip(views, wide, turns, shifts, strict=True)
-    ]
-    return _Solution.of(matrix, distortion, turns, float("nan"), off)
-
-
-def _simpler(views: Sequence[View], board: Board, size: tuple[int, int], full: _Solution) -> _Solution:
-    """Return the solution without a third radial coefficient, where it explains the views as well."""
-    simple = _solve(views, board, size, "brown", cv2.CALIB_FIX_K3)
-    return full if full.rms < simple.rms * (1 - SIMPLER_BY) else simple
-
-
 def _sound(
-    views: Sequence[View], solution: _Solution, board: Board, lens: Lens
+    views: Sequence[View], solution: Solution, board: Board, lens: Lens
 ) -> tuple[list[View], list[str]]:
     """Return the views that fit, without corners that don't, and the names of those that don't fit."""
     typical = float(np.median(solution.view_rms))
@@ -258,7 +160,7 @@ def _sound(
 
 
 def _off_without(
-    view: View, solution: _Solution, board: Board, lens: Lens, corner: float
+    view: View, solution: Solution, board: Board, lens: Lens, corner: float
 ) -> NDArray[np.float64]:
     """Return how far (n,) px corners are from the pose that most agree with; the worst go one by one."""
     model = CameraModel(solution.matrix, solution.distortion, (1, 1), lens)
@@ -332,8 +234,3 @@ def _refuse_poor(result: Intrinsics) -> None:
 
 def _other_lens(lens: Lens) -> str:
     return "; for a wide lens try --lens=rational or --lens=fisheye" if lens == "brown" else ""
-
-
-def _words(error: cv2.error) -> str:
-    text = str(getattr(error, "err", "") or error)
-    return " ".join(text.split())[:80]

@@ -141,6 +141,9 @@ def _report(
                 "file": str(files[name]),
                 "centre_m": model.pose.centre.tolist() if model.pose else None,
                 "error_px": round(found.errors_px[name], 3) if found else None,
+                "focal_moved_percent": round(found.focal_moved[name], 4)
+                if found and name in found.focal_moved
+                else None,
             }
             for name, model in models.items()
         },
@@ -163,6 +166,12 @@ def _print(
         shown.add_row(name, at, f"{found.errors_px[name]:.2f}" if found else "", str(files[name]))
     console.print(shown)
     if found:
+        for name, percent in found.focal_moved.items():
+            console.print(
+                f"{escape(name)}: its lens was adjusted with the places, as far as its calibration allows "
+                f"(focal length {percent:+.2f} %), and is written with them",
+                highlight=False,
+            )
         console.print(f"{len(found.moments)} moments; the world: {escape(found.world)}", highlight=False)
         weak = [f"{a} and {b}" for (a, b), count in found.shared.items() if 0 < count < 10]
         if weak:

@@ -135,6 +135,7 @@ def _report(person: Person3D) -> dict[str, Any]:
     off = person.points.residual_px
     return {
         "moments": len(person.times),
+        "pace": person.pace,
         "bones": {
             b.name: {
                 "length_m": round(b.length, 4),
@@ -152,6 +153,7 @@ def _report(person: Person3D) -> dict[str, Any]:
                 "offset_px": round(person.offset_px[name], 2),
                 "turned_deg": round(person.turned_deg[name], 3),
                 "seen": round(person.seen[name], 3),
+                "sides_swapped": round(person.swapped[name], 3),
             }
             for i, name in enumerate(person.cameras)
         },
@@ -178,6 +180,8 @@ def _print(person: Person3D, smooth_hz: float, files: list[str]) -> None:
         )
     console.print(bones)
     filtered = f"zero-phase Butterworth, {smooth_hz:g} Hz" if smooth_hz else "jumps and gaps only"
+    if smooth_hz and person.pace != 1.0:
+        filtered += f" in the film's own time, as it was played at {person.pace:.2g} of its pace"
     console.print(
         f"{report['moments']} moments; smoothed: {filtered}; varies: robust, 1.4826 MAD / median",
         highlight=False,
@@ -188,6 +192,8 @@ def _print(person: Person3D, smooth_hz: float, files: list[str]) -> None:
             words += (
                 f"; saw all joints {camera['offset_px']:.1f} px aside: turned {camera['turned_deg']:.2f} deg"
             )
+        if camera["sides_swapped"]:
+            words += f"; left and right set right in {camera['sides_swapped']:.0%}"
         console.print(escape(words), highlight=False)
     for path in files:
         print(path)

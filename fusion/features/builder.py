@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import collections
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -52,15 +52,21 @@ class FeatureBuilder:
             first by name.
         skeleton: joint names of the vision front end whose people will be pushed.
         spec: choices.
+        stature_m: how tall the wearer is, 0 where nobody said.
 
     Raises:
         ConfigError: a stream lacks what it takes to use it.
     """
 
     def __init__(
-        self, streams: Iterable[StreamInfo], skeleton: Sequence[str] = (), spec: FeatureSpec | None = None
+        self,
+        streams: Iterable[StreamInfo],
+        skeleton: Sequence[str] = (),
+        spec: FeatureSpec | None = None,
+        stature_m: float = 0.0,
     ) -> None:
         self.spec = spec or FeatureSpec()
+        self._stature = stature_m
         self.grid = Grid(self.spec.rate_hz)
         self.camera: StreamInfo | None = None
         self.unused: list[str] = []
@@ -220,6 +226,7 @@ class FeatureBuilder:
         self._tick = self.grid.at_or_after(tick) + 1
         out: Features = {name: np.zeros(shape, np.float32) for name, shape in SHAPES.items()}
         out["time"] = np.array(tick, np.int64)
+        out["stature"][...] = self._stature
         self._step_vision(tick, out)
         self._step_inertial(tick, out)
         self._step_audio(tick, out)
@@ -277,6 +284,14 @@ class FeatureBuilder:
         if age <= self.spec.audio_hold_s:
             out["audio"][...] = heard[0]
             out["audio_present"][...] = 1.0
+
+
+def stature_of(metadata: Mapping[str, object]) -> float:
+    """Return the ``height`` that metadata of a rig or a session tell, m; 0 where they do not."""
+    try:
+        return float(str(metadata.get("height", 0.0)))
+    except ValueError:
+        return 0.0
 
 
 def stack(steps: Sequence[Features]) -> Features:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from drivers.base import Batch, StreamInfo
 from drivers.camera.pictures import decoded
 from drivers.errors import ConfigError
-from fusion.features.builder import FeatureBuilder, Features, stack
+from fusion.features.builder import FeatureBuilder, Features, stack, stature_of
 from fusion.features.cache import KeypointCache, Seen
 from fusion.features.spec import FeatureSpec
 from fusion.features.vision import best_person, keypoints_of
@@ -56,7 +56,9 @@ def features_of(
     if pictures:
         eyes = vision if isinstance(vision, FrontEnd) else front_end(name)
         eyes.reset()
-    builder = FeatureBuilder(infos, eyes.skeleton if eyes else (), spec)
+    builder = FeatureBuilder(
+        infos, eyes.skeleton if eyes else (), spec, stature_of(recording.session.metadata)
+    )
     looker = Looker(builder, eyes) if eyes and builder.camera and builder.camera.kind == "camera" else None
     stored = None
     if looker and cache is not None:

@@ -55,6 +55,8 @@ SHAPES: dict[str, tuple[int, ...]] = {
     "audio": (AUDIO_WIDTH,),
     "audio_present": (),
     "audio_age": (),
+    "stature": (),
+    "bones": (len(BODY20), 3),
 }
 """Shape of each feature at one tick, all float32; beside them ``time`` (), int64 ns.
 
@@ -69,6 +71,8 @@ SHAPES: dict[str, tuple[int, ...]] = {
 ``box``               the person's box: (cx - W/2) / W, (cy - H/2) / W, size / W
 ``inertial``          a slot for each place of ``drivers.places.PLACES``: mean specific force / 9.80665 and
                       mean angular rate over the tick (rad/s), newest orientation (6D)
+``stature``           of the wearer, m; 0 where nobody told
+``bones``             of the wearer, m, as of :data:`fusion.virtual.kinematics.HANGS`; 0 where nobody told
 ``audio``             32 log-mel bands (of 20 dB, full scale at 3) and onset strength
 ===================== ===============================================================================
 """

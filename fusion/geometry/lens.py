@@ -48,6 +48,36 @@ def normalised(model: CameraModel, pixels: NDArray[np.floating]) -> NDArray[np.f
     return np.where(np.isfinite(pixels), straight, np.nan)
 
 
+def slopes(
+    model: CameraModel, seen: NDArray[np.floating]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return pixels of points in the camera's frame, and how they move with the points and with the lens.
+
+    Args:
+        model: the camera; its pose is not used.
+        seen: (N, 3) m, ahead of the camera.
+
+    Returns:
+        Pixels (N, 2); px per m (N, 2, 3); px per unit of [fx, fy, cx, cy, *distortion] (N, 2, 4 + D).
+    """
+    seen, zero = np.asarray(seen, np.float64), np.zeros(3)
+    count = len(model.distortion)
+    if not len(seen):
+        return np.empty((0, 2)), np.empty((0, 2, 3)), np.empty((0, 2, 4 + count))
+    if model.lens == "fisheye":  # its columns: focal lengths, middle, distortion, turn, shift, skew
+        pixels, all_slopes = cv2.fisheye.projectPoints(
+            seen[:, None], zero, zero, model.matrix, model.distortion
+        )
+        order = [*range(4 + count)]
+        moved = slice(7 + count, 10 + count)
+    else:  # turn, shift, focal lengths, middle, distortion
+        pixels, all_slopes = cv2.projectPoints(seen[:, None], zero, zero, model.matrix, model.distortion)
+        order = [*range(6, 10 + count)]
+        moved = slice(3, 6)
+    table = np.asarray(all_slopes, np.float64).reshape(len(seen), 2, -1)
+    return np.asarray(pixels, np.float64).reshape(-1, 2), table[:, :, moved], table[:, :, order]
+
+
 def _bend(model: CameraModel, seen: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return pixels (N, 2) of points (N, 3) in the camera's frame."""
     zero = np.zeros(3)

@@ -3,7 +3,8 @@
 ::
 
     pictures ── front end, camera by camera ── key points ┐
-    recorded key points ──────────────────────────────────┴─ same moments ─ triangulate ─ turn ─ smooth
+    recorded key points ──────────────────────────────────┴─ same moments ─ same sides
+                                                              ─ triangulate ─ turn ─ smooth
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from fusion.features.offline import vision_of
 from fusion.features.vision import best_person, keypoints_of, picture_size, skeleton_of
 from fusion.geometry.fit import Fit, fitted
 from fusion.geometry.seen import Track, together
+from fusion.geometry.sides import same_sides
 from fusion.geometry.smooth import smoothed
 from fusion.geometry.triangulate import Points, Weights, check, triangulate
 from fusion.geometry.turn import offsets, telling, turned
@@ -30,8 +32,9 @@ if TYPE_CHECKING:
     from recordings.reader import Recording
     from recordings.stream_reader import StreamReader
 
-FLOOR, CUTOFF = 0.002, 0.02
-"""Error of a key point beyond what its looks tell, and where it is another thing: of the longer side."""
+FLOOR, CUTOFF = 0.003, 0.02
+"""Error of a key point beyond what its looks tell, and where it is another thing: of the longer side. With
+this floor BlazePose's key points are as far from the result as their variances say."""
 LEAST_SCORE = 0.5
 
 Told = Callable[[str, float], None]
@@ -45,7 +48,8 @@ class Options:
         vision: name of the front end; empty: the one of the session's rig.
         looks: looks at each picture, see :mod:`fusion.vision.looks`.
         turn: turn cameras that see all joints to one side: ``auto`` where it is more than key points err by.
-        smooth_hz: cutoff of the low-pass; 0: jumps and gaps only.
+        smooth_hz: cutoff of the low-pass; 0: jumps and gaps only. Films that were played slower are
+            smoothed in their own time.
         fit: how pictures differ from those that were calibrated, see :mod:`fusion.geometry.fit`.
     """
 
@@ -70,6 +74,8 @@ class Person3D:
         turned_deg: by how much each camera was turned.
         offset_px: (px, before turning) how far each camera sees all joints to one side.
         seen: fraction of moments at which each camera saw somebody.
+        swapped: fraction of moments at which each camera took sides of body or limbs for the other.
+        pace: seconds of a film that passed in one of session time; less than 1 if it was played slower.
     """
 
     skeleton: tuple[str, ...]
@@ -81,6 +87,8 @@ class Person3D:
     turned_deg: dict[str, float]
     offset_px: dict[str, float]
     seen: dict[str, float]
+    swapped: dict[str, float]
+    pace: float = 1.0
 
     @property
     def error_px(self) -> NDArray[np.float64]:
@@ -127,13 +135,14 @@ def person_of(
     for name, stream in streams.items():
         skeleton, tracks[name] = _track(recording, stream, options, told)
     times, at_once = together(tracks)
-    pixels, score, variance = (
-        np.stack([getattr(track, field).reshape(-1, *getattr(track, field).shape[2:]) for track in at_once])
-        for field in ("pixels", "score", "variance")
-    )
     longest = max(max(model.size) for model in models.values())
     weights = Weights(FLOOR * longest, 1.0, LEAST_SCORE, CUTOFF * longest)
     used = list(models.values())
+    pixels, score, variance = (
+        np.stack([getattr(track, field) for track in at_once]) for field in ("pixels", "score", "variance")
+    )
+    named, swapped = same_sides(used, skeleton, (pixels, score, variance), weights)
+    pixels, score, variance = (each.reshape(len(used), -1, *each.shape[3:]) for each in named)
     points = triangulate(used, pixels, score, variance, weights)
     if not np.isfinite(points.places).any():
         raise DataError(
@@ -146,11 +155,13 @@ def person_of(
         used, turns = turned(used, pixels, score, points)
         points = triangulate(used, pixels, score, variance, weights)
     raw = points.places.reshape(len(times), len(skeleton), 3)
+    pace = _pace(recording, list(streams))
+    own = times[0] + ((times - times[0]) * pace).astype(np.int64)
     return Person3D(
         skeleton,
         times,
         raw,
-        smoothed(times, raw, options.smooth_hz),
+        smoothed(own, raw, options.smooth_hz),
         points,
         dict(zip(models, used, strict=True)),
         dict(zip(models, turns.tolist(), strict=True)),
@@ -159,7 +170,19 @@ def person_of(
             name: float((np.isfinite(track.pixels).all(-1).sum(1) > 0).mean())
             for name, track in zip(models, at_once, strict=True)
         },
+        dict(zip(models, swapped.mean(1).tolist(), strict=True)),
+        pace,
     )
+
+
+def _pace(recording: Recording, names: list[str]) -> float:
+    """Return how fast films were played, where all of them were at the same pace; else 1."""
+    paces = set()
+    for name in names:
+        info = recording.streams[name].info
+        own = float(info.properties.get("file_rate_hz", 0.0))
+        paces.add(round(info.rate_hz / own, 4) if own and info.rate_hz else 1.0)
+    return paces.pop() if len(paces) == 1 else 1.0
 
 
 def _streams(recording: Recording, cameras: Mapping[str, CameraModel] | None) -> dict[str, StreamReader]:

@@ -175,7 +175,8 @@ def _observed(
         covariance[..., 0, 0], covariance[..., 1, 1] = spread[..., 0], spread[..., 2]
         covariance[..., 0, 1] = covariance[..., 1, 0] = spread[..., 1]
     covariance += np.eye(2) * weights.floor_px**2
-    covariance /= np.clip(score, 0.05, 1.0)[..., None, None]
+    # Key points seen with a score of 0.5 err by about twice as much as sure ones, with 0.25 by four times.
+    covariance /= np.clip(score, 0.05, 1.0)[..., None, None] ** 2
     halves = np.linalg.cholesky(np.linalg.inv(covariance)).swapaxes(-1, -2) @ np.nan_to_num(metric)
     return rays, metric, halves
 

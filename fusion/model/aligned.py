@@ -14,11 +14,13 @@ import torch
 from torch import Tensor, nn
 
 from drivers.places import PLACES
+from drivers.simulator.anatomy import BodyShape
 from fusion.model.encoders import masked
 from fusion.model.geometry import from_six_d, heading_between, turn_back
 from fusion.model.heads import NEVER_S, Held
 from fusion.skeletons import BODY20
 from fusion.virtual.kinematics import HANGS
+from fusion.virtual.motion import Skeleton
 
 LEVELLED_TO_CAMERA = torch.tensor([[0.0, 1.0, 0.0], [0.0, 0.0, -1.0], [-1.0, 0.0, 0.0]])
 """Axes of a camera that is level (x right, y down, z forward) in a world whose x points towards it, z up."""
@@ -27,6 +29,10 @@ OF_A_PLACE = 12
 """Channels of a place in :func:`felt`."""
 OF_A_JOINT = 8
 """Channels of a joint in :func:`lifted`."""
+OF_WEARER = 2 + 4 * len(BODY20)
+"""Channels of :func:`of_wearer`."""
+SKELETON = Skeleton.of_shape(BodyShape())
+"""The body that nothing is known of."""
 
 _PARENTS = [BODY20.index(HANGS[name][1]) if name in HANGS else 0 for name in BODY20]
 _TRUNK = [PLACES.index(place) for place in ("pelvis", "chest")]
@@ -104,6 +110,17 @@ def lifted(held: Held, heading: Tensor) -> Tensor:
     bone = nn.functional.normalize(bone, dim=-1) * measured[..., _PARENTS, :]
     fresh = torch.exp(-held.age / 0.1)[..., None]
     return torch.cat([place, bone, held.value[..., 3:4], fresh], dim=-1) * measured
+
+
+def of_wearer(features: Mapping[str, Tensor]) -> Tensor:
+    """Return (..., C) what is told of the wearer's size: how it differs from the usual, and whether it is."""
+    stature, bones = features["stature"].float()[..., None], features["bones"].float()
+    usual = SKELETON.offsets.to(bones)
+    tall, known = stature > 0.0, (bones != 0.0).any(dim=-1, keepdim=True)
+    change = torch.where(known, 10.0 * (bones - usual), torch.zeros_like(bones))
+    taller = torch.where(tall, 5.0 * (stature / SKELETON.stature - 1.0), torch.zeros_like(stature))
+    flags = [tall.to(bones.dtype), known[..., 0].to(bones.dtype)]
+    return torch.cat([taller, *flags, change.flatten(-2)], dim=-1)
 
 
 def turned_to(heading: Tensor, values: Tensor) -> Tensor:

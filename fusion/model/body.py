@@ -16,16 +16,24 @@ forgets slowly.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
 from drivers.places import PLACES
-from drivers.simulator.anatomy import BodyShape
-from fusion.model.aligned import LEVELLED_TO_CAMERA, OF_A_JOINT, OF_A_PLACE, Worn, turned_to
+from fusion.model.aligned import (
+    LEVELLED_TO_CAMERA,
+    OF_A_JOINT,
+    OF_A_PLACE,
+    OF_WEARER,
+    SKELETON,
+    Worn,
+    turned_to,
+)
 from fusion.model.geometry import from_six_d, heading_between, to_six_d, turn_back
 from fusion.skeletons import BODY20
 from fusion.virtual.kinematics import SEGMENTS, forward
-from fusion.virtual.motion import Skeleton
 
 _PLACES, _SEGMENTS, _JOINTS = len(PLACES), len(SEGMENTS), len(BODY20)
 
@@ -41,6 +49,8 @@ class Headings(nn.Module):
     At each tick the network guesses all segments' rotations; the angle about the vertical between a guess
     and what the sensor tells is evidence, as certain as the network says. Evidence is added up over time like
     the natural parameters of von Mises distributions; it starts from the belief that headings are right.
+    Ticks do not tell independently of one another: however long they say the same, the concentration stays
+    below a limit.
 
     Args:
         width: channels of the hidden state.
@@ -53,21 +63,23 @@ class Headings(nn.Module):
         bias = torch.tensor([1.0, 0.0, 0.0, 0.0, 1.0, 0.0, -4.0, 0.0, 0.0]).repeat(_PLACES)
         self.guess.bias = nn.Parameter(bias)
         self.prior = nn.Parameter(torch.tensor(0.0))
-        told = _PLACES * (OF_A_PLACE + 2) + _JOINTS * OF_A_JOINT
+        self.limit = nn.Parameter(torch.tensor(4.6))  # exp: sd 6 deg
+        told = _PLACES * (OF_A_PLACE + 2) + _JOINTS * OF_A_JOINT + OF_WEARER
         self.corrected = nn.Sequential(nn.Linear(told, width), nn.GELU(), nn.Linear(width, width))
 
     def forward(self, x: Tensor, sensors: Worn) -> tuple[Tensor, Tensor]:
         """Return this tick's evidence (..., 32), to be summed, and guessed rotations (..., 16, 6)."""
         rough, sure, direct = self.guess(x).float().unflatten(-1, (_PLACES, 9)).split([6, 1, 2], dim=-1)
         seen = heading_between(sensors.told, rough) * nn.functional.softplus(sure)
-        evidence = (seen + 0.05 * direct) * (sensors.present[..., None] > 0.5)
+        evidence = (seen + 0.2 * direct) * (sensors.present[..., None] > 0.5)
         return evidence.flatten(-2), rough
 
     def headings(self, total: Tensor) -> Tensor:
         """Return (..., 16, 2) from summed evidence (..., 32): concentration times cosine and sine."""
         total = total.unflatten(-1, (_PLACES, 2))
         prior = nn.functional.softplus(self.prior)
-        return total + torch.stack([prior, torch.zeros_like(prior)])
+        total = total + torch.stack([prior, torch.zeros_like(prior)])
+        return total / (1.0 + total.norm(dim=-1, keepdim=True) * torch.exp(-self.limit))
 
     def turned(self, sensors: Worn, heading: Tensor) -> Tensor:
         """Return (..., 16, 6): orientations without heading error, 0 where missing."""
@@ -99,7 +111,8 @@ class BodyHead(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         hidden = 2 * width
-        self.into = nn.Linear(width + OF_A_JOINT * _JOINTS + (OF_A_PLACE + 1) * _PLACES, hidden)
+        told = _PLACES * (OF_A_PLACE + 1) + _JOINTS * OF_A_JOINT + OF_WEARER
+        self.into = nn.Linear(width + told, hidden)
         self.fast = nn.Linear(hidden, 7 * _SEGMENTS + 9 + _JOINTS + 3)
         self.slow = nn.Linear(hidden, SLOW)
         for layer in (self.fast, self.slow):
@@ -107,7 +120,7 @@ class BodyHead(nn.Module):
             nn.init.zeros_(layer.bias)
         with torch.no_grad():
             self.fast.bias[: 6 * _SEGMENTS] = torch.tensor([1.0, 0.0, 0.0, 0.0, 1.0, 0.0]).repeat(_SEGMENTS)
-        self.register_buffer("skeleton", Skeleton.of_shape(BodyShape()).offsets)
+        self.register_buffer("skeleton", SKELETON.offsets.clone())
         self.register_buffer("hangs", (torch.arange(_JOINTS) > 0).float()[:, None], persistent=False)
         self.register_buffer("level", LEVELLED_TO_CAMERA.clone())
 
@@ -122,7 +135,13 @@ class BodyHead(nn.Module):
         return torch.cat([bones * sure, sure, view * level, level], dim=-1)
 
     def forward(
-        self, hidden: Tensor, total: Tensor, sensors: Worn, turned: Tensor, heading: Tensor
+        self,
+        hidden: Tensor,
+        total: Tensor,
+        sensors: Worn,
+        turned: Tensor,
+        heading: Tensor,
+        features: Mapping[str, Tensor],
     ) -> dict[str, Tensor]:
         """Return the body.
 
@@ -132,6 +151,7 @@ class BodyHead(nn.Module):
             sensors: what they tell.
             turned: (..., 16, 6) without heading error.
             heading: (..., 2), where the wearer faces: rotations and velocity are told from there.
+            features: of which ``stature`` and ``bones``, what is told of the body, stand over any guess.
 
         Returns:
             joints3d, joints3d_logvar, rotations, offsets, root_velocity as of
@@ -146,10 +166,13 @@ class BodyHead(nn.Module):
         bones, sure, view, level = total.split([3 * _JOINTS + 1, 1, 6, 1], dim=-1)
         bones, view = bones / sure, view / level
         camera = from_six_d(to_six_d(self.level) + view)
-        size = torch.exp(bones[..., -1].clamp(-0.7, 0.7))[..., None, None]
+        stature, measured = features["stature"].float(), features["bones"].float()
+        size = torch.exp(bones[..., -1].clamp(-0.7, 0.7))
+        size = torch.where(stature > 0.0, stature / SKELETON.stature, size)[..., None, None]
         change = 0.1 * bones[..., :-1].unflatten(-1, (_JOINTS, 3))
         change = change * self.hangs
         offsets = size * (self.skeleton + change)
+        offsets = torch.where((measured != 0.0).any(dim=-1, keepdim=True), measured, offsets)
         slide = _GIRDLE_M * torch.tanh(girdle.unflatten(-1, (3, 3)))
         with torch.autocast(raw.device.type, enabled=False):  # places need more than 8 bits
             rotations = camera[..., None, :, :] @ from_six_d(mixed)

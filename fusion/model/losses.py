@@ -25,7 +25,7 @@ class LossWeights:
         segment: action of the whole window from the mean logits: cross entropy.
         velocity: change of 3D joints from tick to tick: smooth L1.
         rotations: angle of each segment's rotation to the true one, and half of it for the first guess.
-        bones: lengths of the bones: smooth L1 with a knee at 1 cm.
+        bones: what hangs where in each segment: smooth L1 with a knee at 1 cm.
         root_velocity: of the pelvis: smooth L1 with a knee at 0.1 m/s.
         heading: heading error of each sensor: likelihood under its von Mises distribution.
 
@@ -147,8 +147,7 @@ def _of_the_body(
     if weights.bones and "offsets" in outputs:
         known = targets["offsets_known"] * valid
         true = _clean(targets["offsets"].flatten(-2), known).unflatten(-1, (-1, 3))
-        change = outputs["offsets"].square().sum(-1).clamp(min=1e-8).sqrt() - true.norm(dim=-1)
-        each = F.smooth_l1_loss(change, torch.zeros_like(change), beta=0.01, reduction="none")
+        each = F.smooth_l1_loss(outputs["offsets"], true, beta=0.01, reduction="none").sum(dim=-1)
         terms["bones"] = masked_mean(each.mean(dim=-1), known)
     if weights.root_velocity and "root_velocity" in outputs:
         known = targets["root_velocity_known"] * valid

@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from drivers.places import PLACES
-from fusion.model.aligned import facing, felt, lifted, worn
+from fusion.model.aligned import facing, felt, lifted, of_wearer, worn
 from fusion.model.attention import ModalityAttention
 from fusion.model.body import SLOW, BodyHead, Headings
 from fusion.model.encoders import AudioEncoder, GatedFusion, InertialEncoder, VisionEncoder
@@ -47,6 +47,8 @@ FEATURES: dict[str, tuple[int, ...]] = {
     "audio": (AUDIO_BANDS,),
     "audio_present": (),
     "audio_age": (),
+    "stature": (),
+    "bones": (len(BODY20), 3),
 }
 """Names and shapes of the features of one tick; ``time`` is int64 ns, all others float32."""
 
@@ -88,7 +90,7 @@ class NetConfig:
     @classmethod
     def tiny(cls, actions: tuple[str, ...] = ("unknown",)) -> NetConfig:
         """At most 2 million parameters: for CPUs and for live."""
-        return cls(actions=actions, form=2)
+        return cls(actions=actions, form=2, first=2)
 
     @classmethod
     def base(cls, actions: tuple[str, ...] = ("unknown",)) -> NetConfig:
@@ -274,14 +276,14 @@ class FusionNet(nn.Module):
         heading = self.headings.headings(time.sum(0, evidence))
         turned = self.headings.turned(sensors, heading)
         faces = facing(rough)
-        aligned = [felt(sensors, turned, faces).flatten(-2), lifted(held, faces).flatten(-2)]
-        aligned = torch.cat(aligned, dim=-1)
+        parts = [felt(sensors, turned, faces).flatten(-2), lifted(held, faces).flatten(-2), of_wearer(f)]
+        aligned = torch.cat(parts, dim=-1)
         x = x + self.headings.summand(aligned, sensors, heading)
         for number in range(self.config.first, count):
             x = time.block(number, x)
         x = self.norm(x)
         hidden = self.body.encode(x, aligned, sensors)
-        body = self.body(hidden, time.sum(1, self.body.guesses(hidden)), sensors, turned, faces)
+        body = self.body(hidden, time.sum(1, self.body.guesses(hidden)), sensors, turned, faces, f)
         guessed = self.body.seen(rough, body["view"])
         return {
             **self.points(x, held), **body, **self.labels(x),

@@ -56,6 +56,7 @@ def main(argv: list[str] | None = None, program: str = "train.py") -> int:
         program: how the user called it.
     """
     argv = sys.argv[1:] if argv is None else argv
+    torch.set_flush_denormal(True)  # weights and attention that vanish would cost CPUs a multiple
     try:
         _check_files(argv, program)
         command_line(argv, program)
@@ -67,6 +68,8 @@ def main(argv: list[str] | None = None, program: str = "train.py") -> int:
         return _say(program, f"stopped. Go on with {program} fit ... --ckpt_path last", code=130)
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 1
+    finally:
+        torch.set_flush_denormal(False)
     return 0
 
 
@@ -82,7 +85,6 @@ def command_line(argv: list[str], program: str = "train.py", *, run: bool = True
     for name in ("pytorch_lightning", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
     os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")  # Lightning's own calls
-    torch.set_flush_denormal(True)  # weights and attention that vanish would cost CPUs a multiple
     return FusionCLI(
         FusionModule,
         pl.LightningDataModule,

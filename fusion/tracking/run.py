@@ -28,7 +28,7 @@ from drivers.bus.subscriber import Subscriber
 from drivers.errors import BusError, ConfigError, DataError
 from drivers.interrupt import orderly_interrupt
 from drivers.rig import Rig, hub_options
-from fusion.features import FeatureBuilder, vision_of
+from fusion.features import FeatureBuilder, stature_of, vision_of
 from fusion.features.offline import usable_streams
 from fusion.features.vision import picture_size
 from fusion.model.checkpoint import load_net
@@ -149,7 +149,10 @@ def _replay_in_time(
 ) -> None:
     starts = [int(s.stamps["time"][0]) for s in recording.all_streams.values() if len(s.stamps)]
     origin = 0  # session time 0 on the monotonic clock; set once all is prepared
-    engine = _engine(infos, net, eyes, sinks, options, lambda: time.monotonic_ns() - origin, meter, view)
+    stature_m = stature_of(recording.session.metadata)
+    engine = _engine(
+        infos, net, eyes, sinks, options, lambda: time.monotonic_ns() - origin, meter, view, stature_m
+    )
     names = [info.name for info in infos]
     limit = None if options.duration is None else min(starts, default=0) + round(options.duration * 1e9)
     origin = time.monotonic_ns() - min(starts, default=0)
@@ -201,7 +204,10 @@ def _run_rig(
         sinks.append(SinkThread(bus))
         view = LiveConsole(meter, net.config.actions)
         epoch = hub.session.epoch_ns
-        engine = _engine(infos, net, eyes, sinks, options, lambda: time.monotonic_ns() - epoch, meter, view)
+        stature_m = stature_of(rig.metadata)
+        engine = _engine(
+            infos, net, eyes, sinks, options, lambda: time.monotonic_ns() - epoch, meter, view, stature_m
+        )
         try:
             with view.shown():
                 _forget_backlog(subscriber, engine)
@@ -292,8 +298,9 @@ def _engine(
     now: Callable[[], int],
     meter: Meter,
     view: LiveConsole,
+    stature_m: float,
 ) -> LiveEngine:
-    builder = FeatureBuilder(infos, eyes.skeleton if eyes else (), options.features)
+    builder = FeatureBuilder(infos, eyes.skeleton if eyes else (), options.features, stature_m)
     camera = builder.camera
     uses_pictures = camera is not None and camera.kind == "camera"
     if eyes is not None and camera is not None and uses_pictures:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from fusion.features import FeatureBuilder, FeatureSpec
+from fusion.features import FeatureBuilder, FeatureSpec, stature_of
 from fusion.features.offline import Looker, batches_in_order, take, usable_streams
 from fusion.features.vision import picture_size
 from fusion.model.net import FusionNet
@@ -52,7 +52,9 @@ def run_recording(
     infos, _ = usable_streams(recording)
     if eyes is not None:
         eyes.reset()
-    builder = FeatureBuilder(infos, eyes.skeleton if eyes else (), spec)
+    builder = FeatureBuilder(
+        infos, eyes.skeleton if eyes else (), spec, stature_of(recording.session.metadata)
+    )
     camera = builder.camera
     fuser = Fuser(net, picture_size(camera) if camera else (0, 0))
     looker = Looker(builder, eyes) if eyes and camera and camera.kind == "camera" else None

@@ -17,6 +17,8 @@ imus          six, wrist, wrists,  exactly these sensors are worn; or PLACE+PLAC
 calibrated    degrees              places are told and headings are off by at most so much (virtual only)
 heading       degrees              each orientation is turned about the vertical, one way or the other
 legs          camera, both         knees, ankles and feet are hidden from the camera; both: and unworn
+wearer        unknown, stature,    what is told of the wearer's body (virtual only)
+              bones
 sound         off, decibels        no microphone; or steps at 1 m so far above the noise (virtual only)
 ============  ===================  ==========================================================================
 """
@@ -253,6 +255,12 @@ def _sound(level: str) -> tuple[_Ranges, _Change]:
     )
 
 
+def _wearer(level: str) -> tuple[_Ranges, _Change]:
+    unknown, stature = {"unknown": (1.0, 0.0), "stature": (0.0, 1.0), "bones": (0.0, 0.0)}[level]
+    changes = {"unknown": unknown, "stature": stature}
+    return lambda r: dataclasses.replace(r, wearer=dataclasses.replace(r.wearer, **changes)), None
+
+
 def _places(text: str) -> tuple[str, ...]:
     places = tuple(text.split("+"))
     if not all(place in PLACES for place in places):
@@ -273,6 +281,7 @@ _MAKERS: dict[str, tuple[Callable[[str], tuple[_Ranges, _Change]], str]] = {
     "calibrated": (_calibrated, "degrees of 0 to 180"),
     "heading": (_heading, "degrees of 0 to 180"),
     "legs": (_legs, "camera or both"),
+    "wearer": (_wearer, "unknown, stature or bones"),
     "sound": (_sound, "off or decibels"),
 }
 NAMES: tuple[str, ...] = tuple(_MAKERS)

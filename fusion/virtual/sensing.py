@@ -23,6 +23,7 @@ from fusion.virtual.microphone import MicrophoneRanges, VirtualMicrophones
 from fusion.virtual.motion import Motions
 from fusion.virtual.parts import ImuRanges
 from fusion.virtual.smooth import derivatives
+from fusion.virtual.wearer import WearerRanges, told
 
 LEAD_S = 0.5
 """Motion before a window that its sensors need: late frames and samples, and sound that still rings."""
@@ -30,11 +31,12 @@ LEAD_S = 0.5
 
 @dataclasses.dataclass(frozen=True)
 class SensorRanges:
-    """What random sensors are like: cameras, inertial sensors, microphones."""
+    """What random sensors are like: cameras, inertial sensors, microphones; and what is told of wearers."""
 
     camera: CameraRanges = CameraRanges()  # noqa: RUF009  (frozen)
     imu: ImuRanges = ImuRanges()  # noqa: RUF009
     microphone: MicrophoneRanges = MicrophoneRanges()  # noqa: RUF009
+    wearer: WearerRanges = WearerRanges()  # noqa: RUF009
 
 
 class VirtualSensors:
@@ -87,6 +89,9 @@ class VirtualSensors:
         features |= {name: getattr(seen, name) for name in ("vision", "vision_present", "vision_age", "box")}
         features |= {name: getattr(felt, name) for name in ("inertial", "inertial_present", "inertial_age")}
         features |= heard._asdict()
+        stature, bones = told(motions.offsets, self.ranges.wearer, generator)
+        features["stature"] = stature[:, None].expand(-1, ticks).clone()
+        features["bones"] = bones[:, None].expand(-1, ticks, -1, -1).clone()
         targets = self._targets(motions, joints, seen, felt, lead)
         none = torch.full((batch,), -1, dtype=torch.int64)
         valid = torch.ones(batch, ticks)

@@ -2,6 +2,10 @@
 
 A network that sees a person a little smaller, turned or in the mirror errs a little differently each time.
 The mean of its looks errs less, and how far they lie apart tells how sure it is of each joint.
+
+Where front and back look alike (a face that is hidden or far away), a network calls the left side right in
+one look and not in the next, or puts joints in between. So looks are first brought to the same sides, and
+those that still lie elsewhere are left out; the mean of a body and its mirror image would be neither.
 """
 
 from __future__ import annotations
@@ -13,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.errors import ConfigError
-from fusion.skeletons import BLAZEPOSE33
+from fusion.skeletons import BLAZEPOSE33, other_sides
 from fusion.vision.base import FrontEnd, Person
 from fusion.vision.blazepose import BlazePose
 from fusion.vision.region import Region
@@ -29,6 +33,9 @@ LOOKS: tuple[tuple[float, float, bool], ...] = (
     (-10.0, 1.0, False),
 )
 """Turn in degrees, size, and whether in the mirror; the first ones tell most."""
+APART = 0.03
+"""Looks that are farther apart than this, over all joints and of the region's side, saw something else. Looks
+that agree are about 0.01 apart, a body and its mirror image 0.1 and more."""
 
 
 class SeveralLooks(FrontEnd):
@@ -44,8 +51,7 @@ class SeveralLooks(FrontEnd):
             raise ConfigError(f"{looks} looks are not possible", mend=f"Give 1 to {len(LOOKS)}")
         self.name, self.skeleton = eyes.name, eyes.skeleton
         self._eyes, self._looks = eyes, LOOKS[:looks]
-        swapped = [_other_side(name) for name in BLAZEPOSE33]
-        self._mirror = np.array([BLAZEPOSE33.index(name) for name in swapped])
+        self._mirror = other_sides(BLAZEPOSE33)
 
     def reset(self) -> None:
         self._eyes.reset()
@@ -84,21 +90,42 @@ class SeveralLooks(FrontEnd):
             scores.append(score)
         if len(points) < 2:
             return person
-        spread = np.stack(points) - np.mean(points, axis=0)
-        variance = np.stack(
-            [(spread[..., a] * spread[..., b]).mean(0) for a, b in ((0, 0), (0, 1), (1, 1))], axis=-1
-        )
+        where, score, variance = agreed(np.stack(points), np.stack(scores), self._mirror, APART * place.side)
         return dataclasses.replace(
             person,
-            keypoints=np.mean(points, axis=0).astype(np.float32),
-            score=np.mean(scores, axis=0).astype(np.float32),
+            keypoints=where.astype(np.float32),
+            score=score.astype(np.float32),
             variance=variance.astype(np.float32),
             heatmaps=None,
         )
 
 
-def _other_side(name: str) -> str:
-    for side, other in (("left", "right"), ("right", "left")):
-        if name.startswith(side):
-            return other + name.removeprefix(side)
-    return name
+def agreed(
+    points: NDArray[np.floating], scores: NDArray[np.floating], mirror: NDArray[np.intp], apart_px: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return what most looks agree on: key points (J, 2), scores (J), and (J, 3) px² how far looks lie apart.
+
+    Args:
+        points: (K, J, 2) px.
+        scores: (K, J).
+        mirror: (J) index of each joint's counterpart on the other side.
+        apart_px: looks whose joints are farther apart on average don't agree.
+    """
+    as_named = np.linalg.norm(points[:, None] - points[None], axis=-1).mean(-1)
+    other = np.linalg.norm(points[:, mirror][:, None] - points[None], axis=-1).mean(-1)
+    distance = np.minimum(as_named, other)  # (K, K)
+    centre = int(np.argmin(np.minimum(distance, 2 * apart_px).sum(0)))
+    swapped = other[:, centre] < as_named[:, centre]
+    points = np.where(swapped[:, None, None], points[:, mirror], points)
+    scores = np.where(swapped[:, None], scores[:, mirror], scores)
+    near = distance[:, centre] <= apart_px
+    # Which side is left is put to the vote; the first look, which is that of the live system, decides a draw.
+    votes, of = int(swapped[near].sum()), int(near.sum())
+    if 2 * votes > of or (2 * votes == of and near[0] and swapped[0]):
+        points, scores = points[:, mirror], scores[:, mirror]
+    mean = points[near].mean(0)
+    spread = (
+        points[near] if of > 1 else points
+    ) - mean  # one that is alone is as unsure as the others are far
+    variance = np.stack([(spread[..., a] * spread[..., b]).mean(0) for a, b in ((0, 0), (0, 1), (1, 1))], -1)
+    return mean, scores[near].mean(0), variance

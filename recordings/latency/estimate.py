@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from recordings.latency.events import Array
 
@@ -61,7 +61,7 @@ def constant(differences: Array) -> Constant:
         return Constant(float(inner.mean()), spread, float("inf"), used)
     # A few may lie closely together by chance: neither measure of spread is believed below the other.
     spread = max(spread, float(inner.std(ddof=1)))
-    quantile = float(student.ppf(0.975, len(inner) - 1))
+    quantile = float(stdtrit(len(inner) - 1, 0.975))
     return Constant(float(inner.mean()), spread, quantile * spread / np.sqrt(len(inner)), used)
 
 

@@ -14,7 +14,7 @@ import dataclasses
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binom
+from scipy.special import bdtrc
 
 from recordings.latency.events import Array, Events
 
@@ -129,7 +129,8 @@ def _best_run(a: Array, b: Array, max_lag: float, tolerance: float) -> tuple[flo
         usable = k >= FEWEST
         if not usable.any():
             continue
-        chance = np.where(usable, binom.logsf(k - 1, length, np.clip(p, 1e-12, 1.0)[None, :]), 0.0)
+        with np.errstate(divide="ignore"):  # what chance never makes has no logarithm
+            chance = np.log(np.where(usable, bdtrc(k - 1, length, np.clip(p, 1e-12, 1.0)[None, :]), 1.0))
         lag, start = np.unravel_index(int(chance.argmin()), chance.shape)
         value = float(chance[lag, start]) + tries
         if best is None or value < best[0]:

@@ -19,7 +19,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import solve_toeplitz
 from scipy.ndimage import maximum_filter1d, median_filter
-from scipy.signal import lfilter
 
 from recordings.latency.events import CLOSEST_S, Array, Events, apart
 
@@ -75,7 +74,7 @@ def onsets(sound: NDArray[np.float64], rate_hz: float) -> Events:
     if count < 4 * (after + before) or not np.any(sound):
         return Events.none()
     peak = float(np.abs(sound).max())
-    white = np.asarray(lfilter(whitening(sound / peak), [1.0], sound / peak))
+    white = np.convolve(sound / peak, whitening(sound / peak))[: len(sound)]
     white[:ORDER] = 0.0  # the filter has not filled yet
     energy = (white[: count * step].reshape(count, step) ** 2).mean(axis=1)
     rise = _rise(energy, after, before)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-import drivers.bus.publisher as publisher_module
 from drivers.base import STAMP, Batch, StreamInfo
-from drivers.bus import Publisher, Subscriber
+from drivers.bus import Publisher, Subscriber, outgoing
 from drivers.bus.messages import Announcement, Ended, Event, Failed, Missed, Probes
 from drivers.errors import WireError
 
@@ -92,7 +91,7 @@ def test_a_late_joiner_learns_all_streams_at_once_and_counts_from_its_joining(
 def test_what_the_socket_drops_is_resent_and_the_tail_too(
     hub, imu_info, rows, until_ended, closing, monkeypatch, outbox
 ):
-    monkeypatch.setattr(publisher_module, "OUTBOX", outbox)  # nearly all messages are dropped
+    monkeypatch.setattr(outgoing, "OUTBOX", outbox)  # nearly all messages are dropped
     with Subscriber(hub.address) as subscriber:
         publisher = Publisher(hub.address, imu_info)
         for i in range(600):
@@ -107,7 +106,7 @@ def test_what_the_socket_drops_is_resent_and_the_tail_too(
 def test_rows_that_are_gone_for_good_are_counted_exactly(
     hub, imu_info, rows, until_ended, closing, monkeypatch
 ):
-    monkeypatch.setattr(publisher_module, "OUTBOX", 1)
+    monkeypatch.setattr(outgoing, "OUTBOX", 1)
     with Subscriber(hub.address) as subscriber:
         publisher = Publisher(hub.address, imu_info, resend_bytes=3000)  # holds about ten messages
         sent = 0
@@ -138,7 +137,7 @@ def test_a_slow_reader_blocks_nobody_and_memory_stays_bounded(hub, until_ended, 
             stamps["seq"] = 5000 * i
             publisher.publish(Batch("sound", stamps, block))
         assert publisher._kept.size <= 1 << 20
-        assert len(publisher._outbox) <= publisher_module.OUTBOX
+        assert len(publisher._outgoing._outbox) <= outgoing.OUTBOX
         publisher.end(Ended("sound", 8000 * 5000, {}))
         closing(publisher)
         got = until_ended(slow, "sound")

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
-
+import warm_start
+from warm_start import ROOT
 
 SMALL = """
 name: small
@@ -62,17 +62,12 @@ def start(folder: Path, *argv: str) -> subprocess.Popen[str]:
 
 def run(folder: Path, *argv: str) -> Said:
     """Run a command in a folder to its end."""
-    with start(folder, *argv) as process:
-        try:
-            out, err = process.communicate(timeout=120)
-        except BaseException:
-            process.kill()
-            raise
-    return Said(process.returncode, out, err)
+    done = warm_start.run(folder, *argv)
+    return Said(done.returncode, done.stdout, done.stderr)
 
 
 def together(folder: Path, *commands: tuple[str, ...]) -> list[Said]:
-    """Run commands in a folder side by side, as each takes seconds to load; return what each came to."""
+    """Run commands in a folder side by side; return what each came to."""
     with ThreadPoolExecutor(len(commands)) as pool:
         return list(pool.map(lambda command: run(folder, *command), commands))
 

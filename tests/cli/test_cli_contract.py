@@ -54,6 +54,7 @@ def test_nothing_asked_is_answered_with_the_usage(tmp_path: Path) -> None:
     assert done.stdout.startswith("usage: chorus VERB")
 
 
+@pytest.mark.xdist_group("recorded")
 def test_record_prints_where_the_bus_is_and_last_the_file(recorded: tuple[Path, Said]) -> None:
     path, said = recorded
     lines = said.well().splitlines()
@@ -64,6 +65,7 @@ def test_record_prints_where_the_bus_is_and_last_the_file(recorded: tuple[Path, 
         assert recording.session.closed
 
 
+@pytest.mark.xdist_group("recorded")
 def test_check_tells_programs_what_the_contract_says(recorded: tuple[Path, Said]) -> None:
     said = run(recorded[0].parent, "check", "a.h5", "--json")
     report = json.loads(said.well())
@@ -83,6 +85,7 @@ def test_check_tells_programs_what_the_contract_says(recorded: tuple[Path, Said]
     assert "torch" not in loaded_by("check", str(recorded[0]))
 
 
+@pytest.mark.xdist_group("recorded")
 def test_check_exits_1_where_there_are_problems_and_2_where_it_cannot_read(
     chorus: Chorus, recorded: tuple[Path, Said], tmp_path: Path
 ) -> None:
@@ -100,6 +103,7 @@ def test_check_exits_1_where_there_are_problems_and_2_where_it_cannot_read(
     assert "absent.h5" in report["problems"][0]
 
 
+@pytest.mark.xdist_group("recorded")
 def test_info_tells_what_a_session_holds(recorded: tuple[Path, Said]) -> None:
     facts = json.loads(run(recorded[0].parent, "info", "a.h5", "--json").well())
     assert facts["session"]["subject"] == "nobody"
@@ -148,6 +152,7 @@ def test_weights_that_cannot_be_fetched_are_one_line_and_the_mend(
     assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
 
 
+@pytest.mark.xdist_group("recorded")
 def test_replay_puts_every_row_onto_a_bus_of_its_own(recorded: tuple[Path, Said]) -> None:
     with open_recording(recorded[0]) as recording:
         rows = {name: len(stream) for name, stream in recording.all_streams.items()}

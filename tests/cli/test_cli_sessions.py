@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 from cli_runs import SMALL, Said, run, start, together, unchanged
 
 from drivers.bus import Hub
@@ -28,6 +29,7 @@ streams: {camera: {driver: simulator.camera, width: 320, height: 240, fps: 10, s
 # Privacy: key points and heatmaps instead of pictures.
 
 
+@pytest.mark.xdist_group("private")
 def test_a_private_session_holds_key_points_and_heatmaps_and_no_picture(private: tuple[Path, Said]) -> None:
     path, said = private
     said.well()
@@ -49,6 +51,7 @@ def test_a_private_session_holds_key_points_and_heatmaps_and_no_picture(private:
         assert len(heatmaps) == len(recording.features["camera_markers_region"]) > 0
 
 
+@pytest.mark.xdist_group("private")
 def test_a_private_session_adds_up(private: tuple[Path, Said]) -> None:
     report = json.loads(run(private[0].parent, "check", "a.h5", "--json").well())
     assert report["ok"]
@@ -57,6 +60,7 @@ def test_a_private_session_adds_up(private: tuple[Path, Said]) -> None:
     )
 
 
+@pytest.mark.xdist_group("private")
 def test_a_private_session_is_tracked_from_its_key_points(
     chorus: Chorus, private: tuple[Path, Said], weights: str, tmp_path: Path
 ) -> None:

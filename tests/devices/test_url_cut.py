@@ -184,7 +184,8 @@ def test_a_recording_goes_on_by_itself_and_every_picture_missed_is_on_the_ledger
         if name in streams.EXACT:
             assert one.made == one.stored + one.counted, name
             assert one.off == (0, 0), name
-        assert max(map(abs, one.off)) <= streams.RECKONED, name
+        for off, late in zip(one.off, one.late, strict=True):
+            assert abs(off) <= streams.RECKONED + late, name
 
 
 def test_a_camera_that_hangs_goes_red_while_recording_and_green_again(cameras, tmp_path):

@@ -14,7 +14,9 @@ import pytest
 from device_wires import gather, joined, losses, rows
 
 from drivers.base import DriverContext, EndOfStream, Samples
+from drivers.camera import played
 from drivers.camera.file import VideoFileConfig, VideoFileDriver
+from drivers.camera.played import AHEAD
 from drivers.errors import DeviceError, Fault
 
 WIDTH, HEIGHT = 160, 96
@@ -143,6 +145,41 @@ def test_a_reader_that_stalls_loses_pictures_on_the_ledger_and_never_drifts(vide
     assert seq[-1] + 1 == rows(got) + losses(got)
     late = (joined(got, "time_host") - got[0].time_host[0]) / 1e9 - seq / 500
     assert late[-1] < 0.35
+
+
+class Counted(VideoFileDriver):
+    """A video of which it is known how many pictures were made ready."""
+
+    made = 0
+
+    def _payload(self, picture):
+        self.made += 1
+        return super()._payload(picture)
+
+
+@pytest.mark.parametrize(("room", "least", "most"), [(1 << 20, 25, 25), (0, AHEAD, AHEAD + 2)])
+def test_the_time_before_an_agreed_start_is_used_as_far_as_memory_goes(video, monkeypatch, room, least, most):
+    monkeypatch.setattr(played, "AHEAD_BYTES", room)
+    context = DriverContext("cam", epoch_ns=time.monotonic_ns())
+    driver = Counted(VideoFileConfig(path=str(video), start_s=3600), context)
+    driver.open()
+    try:
+        deadline = time.monotonic() + 60
+        reads = 0
+        while reads < 50 or (driver.made < least and time.monotonic() < deadline):
+            assert driver.read(0.01) is None  # nothing is due for an hour
+            reads += 1
+    finally:
+        driver.close()
+    assert least <= driver.made <= most  # one is with the reader, one waits for room
+
+
+def test_a_film_that_was_made_ready_keeps_to_its_agreed_times(video):
+    context = DriverContext("cam", epoch_ns=time.monotonic_ns())
+    got = run(VideoFileDriver(VideoFileConfig(path=str(video), start_s=0.5), context))
+    assert [number_in(image) for image in pictures_of(got)] == joined(got, "seq").tolist()
+    due = 500_000_000 + joined(got, "time_device")
+    assert np.array_equal(joined(got, "time_host") - context.epoch_ns, due)
 
 
 def test_losses_at_the_end_are_told_before_the_end(video):

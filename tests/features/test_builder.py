@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drivers.places import PLACES
-from fusion.features import MAX_AGE_S, SHAPES, FeatureBuilder, FeatureSpec, stack
+from fusion.features import MAX_AGE_S, SHAPES, FeatureBuilder, FeatureSpec, stack, stature_of
 from fusion.skeletons import BODY20
 
 SLOT = PLACES.index("right_forearm")
@@ -191,3 +191,13 @@ def test_the_box_follows_smoothly_but_jumps_to_another_person():
     where = [x[0], x[0] + 20, x[0] + 300]
     assert where[0] < x[1] < where[1]
     assert abs(x[2] - where[2]) < 1e-3
+
+
+def test_the_wearer_is_as_tall_as_the_metadata_say():
+    streams = (IMU,)
+    told = FeatureBuilder(streams, BODY20, FeatureSpec(), stature_of({"height": "1.82", "age": "33"}))
+    assert float(told.step(SECOND)["stature"]) == np.float32(1.82)
+    assert stature_of({"age": "33"}) == 0.0
+    nobody = FeatureBuilder(streams, BODY20, FeatureSpec()).step(SECOND)
+    assert nobody["stature"] == 0.0
+    assert not nobody["bones"].any()

@@ -19,6 +19,8 @@ from fusion.cli import main
 from recordings.reader import open_recording
 from recordings.recorder import record
 
+pytestmark = pytest.mark.xdist_group("pictures")  # its pictures are made once
+
 TRUTH = camera(size=(640, 360))
 BOARD = Board(7, 5, 35.0)
 MEANT = "--square_mm=35"

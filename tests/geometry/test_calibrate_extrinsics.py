@@ -20,6 +20,8 @@ from fusion.calibrate.board import Board
 from fusion.cli import main
 from recordings.recorder import record
 
+pytestmark = pytest.mark.xdist_group("extrinsics")  # its session is made once
+
 BOARD = Board(7, 5, 150.0)
 MEANT = "--square_mm=150"
 SIZE = (640, 360)

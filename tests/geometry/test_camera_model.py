@@ -49,6 +49,33 @@ def test_a_camera_file_and_a_stream_keep_every_number(tmp_path: Path, lens, plac
     same(told, model)
 
 
+@pytest.mark.parametrize("lens", LENSES)
+def test_a_camera_file_keeps_how_sure_the_lens_is_and_scales_it_with_the_picture(
+    tmp_path: Path, lens
+) -> None:
+    rng, count = np.random.default_rng(2), 4 + len(LENSES[lens])
+    root = rng.normal(size=(count, count)) * np.array([3, 3, 2, 2, *np.full(count - 4, 1e-3)])[:, None]
+    model = dataclasses.replace(camera(lens), covariance=root @ root.T)
+    save_camera(model, tmp_path / "cam.yaml")
+    read = load_camera(tmp_path / "cam.yaml")
+    assert read.covariance == pytest.approx(model.covariance, rel=1e-7)
+    told = model_of(properties_of(model), (640, 360))
+    assert told is not None
+    assert told.covariance is not None
+    assert told.covariance[0, 0] == pytest.approx(0.25 * (root @ root.T)[0, 0])
+    assert told.covariance[4, 4] == pytest.approx((root @ root.T)[4, 4])
+
+
+@pytest.mark.parametrize("half", [[1.0], [-1.0] * 45, [float(k) for k in range(45)], "a" * 45, 3])
+def test_a_covariance_that_is_none_is_refused(tmp_path: Path, half) -> None:
+    save_camera(camera(), tmp_path / "cam.yaml")
+    tree = yaml.safe_load((tmp_path / "cam.yaml").read_text())
+    tree["calibration"]["covariance"] = half
+    (tmp_path / "cam.yaml").write_text(yaml.safe_dump(tree))
+    with pytest.raises(ConfigError, match="malformed"):
+        load_camera(tmp_path / "cam.yaml")
+
+
 def test_a_stream_without_intrinsics_tells_no_camera() -> None:
     assert model_of({"codec": "h264"}, (640, 480)) is None
 

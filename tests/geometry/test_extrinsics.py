@@ -7,12 +7,13 @@ import dataclasses
 import numpy as np
 import pytest
 from board_views import in_room, seen_from, view
-from geometry_scenes import LENSES, ring
+from geometry_scenes import LENSES, camera, ring
 from scipy.optimize import approx_fprime
 from scipy.spatial.transform import Rotation
 
 from drivers.camera.model import CameraModel, Pose
 from drivers.errors import CalibrationError, ConfigError
+from fusion.calibrate import extrinsics
 from fusion.calibrate.board import Board
 from fusion.calibrate.extrinsics import calibrate_places
 from fusion.geometry import bundle
@@ -107,6 +108,22 @@ def test_wrong_corners_and_a_moved_board_do_not_spoil_it() -> None:
     assert angle < 0.15
 
 
+def test_dim_pictures_count_less_than_sharp_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    weighed, equal = [], []
+    for seed in range(4):
+        truth, lenses, seen = scene(noise=0.05, seed=seed)
+        rng = np.random.default_rng(seed)
+        for moment in seen:
+            for name in list(moment)[:1]:
+                blur = rng.normal(0, 0.8, moment[name].pixels.shape)
+                moment[name] = dataclasses.replace(moment[name], pixels=moment[name].pixels + blur)
+        weighed.append(errors(truth, calibrate_places(lenses, seen, BOARD).cameras, FLOOR)[0])
+        with monkeypatch.context() as patch:
+            patch.setattr(extrinsics, "LIKE_OTHERS", 1e9)
+            equal.append(errors(truth, calibrate_places(lenses, seen, BOARD).cameras, FLOOR)[0])
+    assert np.mean(weighed) < 0.8 * np.mean(equal)
+
+
 def test_cameras_that_never_see_the_board_together_are_named() -> None:
     _, lenses, seen = scene()
     alone = [
@@ -137,14 +154,15 @@ def test_a_lens_that_is_not_the_camera_s_is_told() -> None:
         calibrate_places(lenses, seen, BOARD)
 
 
+@pytest.mark.parametrize("lens", LENSES)
 def test_the_derivatives_of_the_adjustment_are_those_of_its_residuals(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, lens
 ) -> None:
     rng = np.random.default_rng(3)
     taken: dict[str, object] = {}
 
-    def peek(residuals, start, jacobian, **options):
-        x = start + rng.normal(0, 0.2, len(start))
+    def peek(residuals, start, jacobian, loss):
+        x = start + rng.normal(0, 0.05, len(start))
         taken["numeric"] = approx_fprime(x, residuals, 1e-7)
         taken["written"] = jacobian(x).toarray()
         raise StopIteration
@@ -154,14 +172,54 @@ def test_the_derivatives_of_the_adjustment_are_those_of_its_residuals(
         rng.integers(0, 3, 20),
         rng.integers(0, 4, 20),
         rng.normal(size=(20, 3)),
-        rng.normal(size=(20, 2)) * 0.2,
-        np.broadcast_to(np.eye(2) * 30, (20, 2, 2)),
+        rng.normal(size=(20, 2)) * 200,
+        rng.uniform(0.5, 2, 20),
     )
     turns = Rotation.random(7, rng=rng).as_matrix()
     shifts = rng.normal(size=(7, 3)) * 0.3 + [0, 0, 0]
     depth = np.array([0, 0, 9.0])
+    eyes = [unsure(camera(lens)), camera(lens), unsure(camera(lens), 0.3)]
     with pytest.raises(StopIteration):
-        bundle.adjust(seen, turns[:3], shifts[:3] + depth, turns[3:], shifts[3:])
+        bundle.adjust(seen, eyes, turns[:3], shifts[:3] + depth, turns[3:], shifts[3:], free=True)
     written, numeric = taken["written"], taken["numeric"]
     assert isinstance(written, np.ndarray)
+    assert written.shape[1] == 6 * (2 + 4) + 2 * (4 + len(LENSES[lens]))  # the second lens is held
     assert written == pytest.approx(numeric, rel=1e-3, abs=1e-4 * np.abs(written).max())
+
+
+def unsure(model: CameraModel, part: float = 1.0) -> CameraModel:
+    """A lens as a calibration leaves it: focal lengths that err together, the rest by itself."""
+    spread = np.array([5.0, 5.0, 2.0, 2.0, *np.full(len(model.distortion), 0.002)]) * part
+    alike = np.eye(len(spread))
+    alike[0, 1] = alike[1, 0] = 0.9
+    return dataclasses.replace(model, covariance=alike * np.outer(spread, spread))
+
+
+@pytest.mark.parametrize("lens", LENSES)
+def test_a_lens_that_may_give_way_does_and_one_that_is_sure_stays(lens) -> None:
+    truth, lenses, seen = scene(lens=lens, moments=40)
+    name = "cam3"
+    wrong = lenses[name].matrix * [[1.005, 1, 1], [1, 1.005, 1], [1, 1, 1]]
+    off = dataclasses.replace(lenses[name], matrix=wrong)
+    held = calibrate_places({**lenses, name: off}, seen, BOARD).cameras
+    free = calibrate_places({**lenses, name: unsure(off)}, seen, BOARD).cameras
+    assert np.array_equal(held[name].matrix, wrong)
+    assert free[name].matrix[0, 0] == pytest.approx(lenses[name].matrix[0, 0], rel=2e-3)
+    for other in set(lenses) - {name}:
+        assert np.array_equal(free[other].matrix, lenses[other].matrix)
+    assert errors(truth, free, FLOOR)[0] < 0.5 * errors(truth, held, FLOOR)[0]
+
+
+def test_lenses_that_are_right_stay_within_what_is_known_of_them_and_the_scale_stays() -> None:
+    truth, lenses, seen = scene()
+    found = calibrate_places({name: unsure(one, 0.2) for name, one in lenses.items()}, seen, BOARD).cameras
+    for one in truth:
+        moved = found[one.name].matrix[[0, 1], [0, 1]] / one.matrix[[0, 1], [0, 1]] - 1
+        assert np.abs(moved).max() < 2e-3
+        a, b = found[one.name].pose, found[truth[0].name].pose
+        assert a is not None
+        assert b is not None
+        assert one.pose is not None
+        assert truth[0].pose is not None
+        apart = np.linalg.norm(one.pose.centre - truth[0].pose.centre)
+        assert np.linalg.norm(a.centre - b.centre) == pytest.approx(apart, abs=0.008)

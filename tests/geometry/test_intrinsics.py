@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import cv2
 import numpy as np
 import pytest
 from board_views import hand_held, view
@@ -107,3 +108,29 @@ def test_a_wide_lens_taken_for_a_usual_one_is_refused_and_another_model_named() 
     assert found.model.matrix[0, 0] == pytest.approx(truth.matrix[0, 0], rel=2e-3)
     with pytest.raises(CalibrationError, match="--lens=fisheye"):
         calibrate_lens(views, BOARD, truth.size)
+
+
+@pytest.mark.parametrize("lens", LENSES)
+def test_the_covariance_of_the_lens_is_that_of_its_errors(lens) -> None:
+    truth = camera(lens)
+    right = np.concatenate([truth.matrix[[0, 1, 0, 1], [0, 1, 2, 2]], truth.distortion])
+    away = []
+    for seed in range(12):
+        found = calibrate_lens(hand_held(truth, BOARD, 20, seed), BOARD, truth.size, lens).model
+        assert found.covariance is not None
+        told = np.concatenate([found.matrix[[0, 1, 0, 1], [0, 1, 2, 2]], found.distortion])
+        away.append((told - right)[:4] / np.sqrt(np.diag(found.covariance))[:4])
+    assert 0.6 < np.sqrt(np.mean(np.square(away))) < 1.5
+
+
+def test_the_covariance_of_the_lens_is_opencv_s() -> None:
+    truth = camera()
+    views = hand_held(truth, BOARD, 20)
+    model = calibrate_lens(views, BOARD, truth.size, "rational").model
+    assert model.covariance is not None
+    places = [BOARD.corners[v.ids].astype(np.float32)[:, None] for v in views]
+    pixels = [v.pixels.astype(np.float32)[:, None] for v in views]
+    guess, bent = model.matrix.copy(), model.distortion.copy()
+    flags = cv2.CALIB_RATIONAL_MODEL | cv2.CALIB_USE_INTRINSIC_GUESS
+    told = cv2.calibrateCameraExtended(places, pixels, truth.size, guess, bent, flags=flags)[5]
+    assert np.sqrt(np.diag(model.covariance))[:4] == pytest.approx(np.ravel(told)[:4], rel=0.1)

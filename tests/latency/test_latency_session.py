@@ -16,6 +16,8 @@ from recordings.check import examine
 from recordings.latency import cross_modal
 from recordings.reader import open_recording
 
+pytestmark = pytest.mark.xdist_group("clapped")  # its sessions are made once
+
 PLANTED = {"sound": 20.0, "imu": 5.0, "picture": 80.0}
 
 
@@ -24,6 +26,14 @@ def clapped(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """A session of five claps with latencies planted in it."""
     path = tmp_path_factory.mktemp("clapped") / "claps.h5"
     make(path, Scene(7, PLANTED, script=("stand", "clap")))
+    return path.read_bytes()
+
+
+@pytest.fixture(scope="module")
+def heard(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The same without its pictures, which take the longest to look through."""
+    path = tmp_path_factory.mktemp("heard") / "claps.h5"
+    make(path, Scene(7, PLANTED, script=("stand", "clap"), pictures=False))
     return path.read_bytes()
 
 
@@ -39,6 +49,13 @@ def silent(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 def session(tmp_path: Path, clapped: bytes) -> Path:
     path = tmp_path / "claps.h5"
     path.write_bytes(clapped)
+    return path
+
+
+@pytest.fixture
+def unseen(tmp_path: Path, heard: bytes) -> Path:
+    path = tmp_path / "claps.h5"
+    path.write_bytes(heard)
     return path
 
 
@@ -82,12 +99,12 @@ def test_planted_latencies_are_found_stored_and_read_back(
 
 
 def test_latencies_go_into_the_rig_on_request_and_a_second_time_replaces_the_first(
-    session: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    unseen: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rig = tmp_path / "rig.yaml"
     rig.write_text("streams:\n  left_forearm:\n    driver: simulator.imu # mine\n", "utf-8")
     for _ in range(2):
-        assert main(["calibrate", "latency", str(session), "--rig", str(rig)]) == 0
+        assert main(["calibrate", "latency", str(unseen), "--rig", str(rig)]) == 0
     assert "left_forearm" in capsys.readouterr().out
     first, line, driver = rig.read_text("utf-8").splitlines()[1:4]
     assert (first, driver) == ("  left_forearm:", "    driver: simulator.imu # mine")

@@ -294,7 +294,7 @@ def test_changed_bytes_are_refused_in_one_line_or_read(tmp_path: Path) -> None:
     others = [clock_offset(1, 1000.0 + i, 2.0) for i in range(1, 6)]
     good = xdf(file_header(), *parts, *marks, offset, *others, boundary(), footer(1, 80))
     generator = np.random.default_rng(3)
-    for number in range(150):
+    for number in range(75):
         data = bytearray(good)
         for at in generator.integers(4, len(data), 1 + number % 3):
             data[at] = generator.integers(256)

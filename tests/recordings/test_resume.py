@@ -53,7 +53,7 @@ os.kill(os.getpid(), 9)
 """
 
 INFOS = (IMU, SOUND, CAMERA)
-ROUNDS = int(os.environ.get("CHORUS_ROUNDS", "8"))
+ROUNDS = int(os.environ.get("CHORUS_ROUNDS", "5"))
 
 
 def append(writer: SessionWriter, start: int, stop: int) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import warm_start
 import yaml
 from wearing_sessions import session
 
@@ -34,8 +34,7 @@ streams:
 
 
 def chorus(folder: Path, *argv: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "fusion.cli", "calibrate", *argv]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=120)
+    return warm_start.run(folder, "calibrate", *argv)
 
 
 def test_axes_of_a_sound_session(tmp_path):

@@ -16,7 +16,7 @@ from typing import Any
 from drivers.base import Driver, DriverContext, Samples, StreamInfo
 from drivers.errors import DeviceError, Fault
 from drivers.imu.parser import Parser, Rows
-from drivers.imu.rate import nominal_rate
+from drivers.imu.rate import wired_rate
 from drivers.imu.serial.options import SerialImuConfig
 from drivers.imu.serial.port_errors import no_port, port_error
 from drivers.imu.serial.protocols import BAUDRATES, Candidates, identify
@@ -312,7 +312,7 @@ class SerialImuDriver(Driver[SerialImuConfig]):
             rows = self._parser.take()
             assert rows is not None
             self._parser.give_back(rows)
-            rate, certain = nominal_rate(rows)
+            rate, certain = wired_rate(rows)
             if certain:
                 break
         return rate

@@ -38,10 +38,9 @@ from drivers.imu.parser import (
     MAGNETIC_CHANNELS,
     ORIENTATION_CHANNELS,
     STANDARD_GRAVITY,
-    Parser,
-    Rows,
 )
 from drivers.imu.rotation import NED_TO_ENU, Quaternion, from_euler, from_matrix, multiply
+from drivers.imu.serial.learning import LearningParser
 from drivers.imu.serial.numbering import ByTime
 
 END, ESCAPE = b"\n", b"\xdb"
@@ -58,7 +57,6 @@ _OTHER = re.compile(rb"[A-Z],\d{1,15},|\{")  # a message without numbers, an ans
 _AHEAD = 8  # periods; a stamp further on, or one that goes back, must be confirmed by the next
 _NEAR_US = 1_000_000  # stamps further apart do not confirm each other
 _TOGETHER = 0.75  # share of the rows that a kind must come with, to be waited for
-_KEPT = 4096  # messages before the first take
 _DEGREE = math.radians(1.0)
 
 
@@ -70,7 +68,7 @@ class _Message(NamedTuple):
     damaged: int  # messages refused just before it
 
 
-class XImu3Parser(Parser):
+class XImu3Parser(LearningParser[_Message]):
     """Bytes of an x-IMU3 to rows.
 
     Args:
@@ -85,8 +83,6 @@ class XImu3Parser(Parser):
         self._buffer = b""
         self._overlong = False
         self._refused = 0  # since the last good message
-        self._learning: list[_Message] | None = []
-        self._seen: collections.Counter[str] = collections.Counter()
         self._row: tuple[str, ...] = ()
         self._together: frozenset[str] = frozenset()
         self._recent: dict[str, collections.deque[_Message]] = {}
@@ -105,22 +101,6 @@ class XImu3Parser(Parser):
             return ()
         field = MAGNETIC_CHANNELS if "M" in kinds else ()
         return INERTIAL_CHANNELS + field + (ORIENTATION_CHANNELS if kinds[-1] in _TURNS else ())
-
-    @property
-    def units(self) -> tuple[str, ...]:
-        """See :class:`Parser`; the magnetic field is relative."""
-        return tuple("1" if unit == "uT" else unit for unit in super().units)
-
-    @property
-    def waiting(self) -> int:
-        """See :class:`Parser`."""
-        return super().waiting if self._learning is None else max(0, self._seen["I"] - 1)
-
-    def take(self) -> Rows | None:
-        """See :class:`Parser`; from the first one with rows on the channels stay."""
-        if self._learning is not None and self.ready:
-            self._settle()
-        return super().take()
 
     def note(self) -> str:
         """Name what came, where it makes no row."""
@@ -157,17 +137,7 @@ class XImu3Parser(Parser):
             return
         message = _Message(kind, stamp, arguments, time_host, self._refused)
         self._refused = 0
-        if self._learning is None:
-            self._step(message)
-            return
-        self._seen[kind] += 1
-        if len(self._learning) >= _KEPT:
-            if self.ready:
-                self._settle()
-                self._step(message)
-                return
-            del self._learning[: _KEPT // 2]
-        self._learning.append(message)
+        self._heard((kind,), message)
 
     def _kinds(self) -> tuple[str, ...]:
         """Name the kinds that make a row, in its order; nothing: this is no IMU yet."""
@@ -178,19 +148,19 @@ class XImu3Parser(Parser):
         field = ["M"] if self._seen["M"] else []
         return ("I", *field, *[kind for kind in _TURNS if self._seen[kind]][:1])
 
-    def _settle(self) -> None:
-        """Fix what a row is made of: kinds that share its stamp, and kinds that are held."""
+    def _rows_kept(self) -> int:
+        return self._seen["I"] - 1
+
+    def _fix_row(self, kept: list[_Message]) -> None:
+        """Tell kinds that share a row's stamp from kinds that are held."""
         self._row = self._kinds()
         self._recent = {kind: collections.deque(maxlen=4) for kind in self._row[1:]}
-        kept, self._learning = self._learning or [], None
         self._numbering.learn([message.stamp for message in kept if message.kind == "I"])
         stamps = {message.stamp for message in kept if message.kind == "I"}
         shared = collections.Counter(message.kind for message in kept if message.stamp in stamps)
         self._together = frozenset(
             kind for kind in self._row[1:] if shared[kind] >= _TOGETHER * self._seen["I"]
         )
-        for message in kept:
-            self._step(message)
 
     def _step(self, message: _Message) -> None:
         self._dirty += message.damaged

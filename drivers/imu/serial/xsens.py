@@ -29,8 +29,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from drivers.imu.parser import INERTIAL_CHANNELS, MAGNETIC_CHANNELS, ORIENTATION_CHANNELS, Parser, Rows
+from drivers.imu.parser import INERTIAL_CHANNELS, MAGNETIC_CHANNELS, ORIENTATION_CHANNELS
 from drivers.imu.serial import xdi
+from drivers.imu.serial.learning import LearningParser
 from drivers.imu.serial.numbering import ByCounter, ByTime
 from drivers.imu.serial.xdi import Layout, Values
 
@@ -42,7 +43,6 @@ TICK_NS = 100_000
 _OTHER_LONGEST = 64  # an answer to a command that nobody sent: longer ones are damage
 _MASTERS = frozenset({0xFF, *range(1, 33)})  # bus identifiers of a device by itself, and on a bus
 _HUGE = 1e9  # no sensor measures so much of anything
-_KEPT = 4096  # messages before the first take
 _LAYOUTS = 64
 
 _FORCE, _FORCE_HR, _RATE, _RATE_HR, _FIELD, _TURN = "force", "force_hr", "rate", "rate_hr", "field", "turn"
@@ -75,7 +75,7 @@ class _Message(NamedTuple):
     skipped: int  # bytes refused just before it
 
 
-class XsensParser(Parser):
+class XsensParser(LearningParser[_Message]):
     """Bytes of an Xsens MTi to rows: specific force, and angular rate or orientation or both."""
 
     settle_s = 0.25
@@ -85,8 +85,6 @@ class XsensParser(Parser):
         self._buffer = bytearray()
         self._skipped = 0
         self._layouts: dict[int, Layout] = {}
-        self._learning: list[_Message] | None = []
-        self._seen: dict[str, int] = {}
         self._row: tuple[str, ...] = ()
         self._newest: dict[str, Values] = {}
         self._lost_bytes = 0
@@ -101,27 +99,9 @@ class XsensParser(Parser):
         return tuple(channel for kind in self._kinds() for channel in _CHANNELS[kind])
 
     @property
-    def units(self) -> tuple[str, ...]:
-        """See :class:`Parser`; the magnetic field is relative."""
-        return tuple("1" if unit == "uT" else unit for unit in super().units)
-
-    @property
-    def waiting(self) -> int:
-        """See :class:`Parser`."""
-        if self._learning is None or not self.ready:
-            return super().waiting
-        return self._seen[self._kinds()[0]]
-
-    @property
     def counter(self) -> tuple[int, int] | None:
         """The packet counter of the newest row, where each packet is one; see :class:`Parser`."""
         return self._counter.newest
-
-    def take(self) -> Rows | None:
-        """See :class:`Parser`; from the first one with rows on the channels stay."""
-        if self._learning is not None and self.ready:
-            self._settle()
-        return super().take()
 
     def note(self) -> str:
         """Name what came, where it makes no row."""
@@ -208,18 +188,7 @@ class XsensParser(Parser):
                     return
         message = _Message(values, count, ticks, time_host, size, self._skipped)
         self._skipped = 0
-        if self._learning is None:
-            self._step(message)
-            return
-        for kind in values:
-            self._seen[kind] = self._seen.get(kind, 0) + 1
-        if len(self._learning) >= _KEPT:
-            if self.ready:
-                self._settle()
-                self._step(message)
-                return
-            del self._learning[: _KEPT // 2]
-        self._learning.append(message)
+        self._heard(values, message)
 
     def _kinds(self) -> tuple[str, ...]:
         """Name the parts of a row, the one that makes it a row first; nothing: this is no IMU yet."""
@@ -230,14 +199,14 @@ class XsensParser(Parser):
         enough = len(kinds) > 1 and kinds[0].startswith(_FORCE) and kinds[1:] != [_FIELD]
         return tuple(kinds) if enough else ()
 
-    def _settle(self) -> None:
+    def _rows_kept(self) -> int:
+        return self._seen[self._kinds()[0]]
+
+    def _fix_row(self, kept: list[_Message]) -> None:
         self._row = self._kinds()
-        kept, self._learning = self._learning or [], None
         first = [message for message in kept if self._row[0] in message.values]
         self._counter.learn([message.count for message in first if message.count is not None])
         self._clock.learn([message.ticks for message in first if message.ticks is not None])
-        for message in kept:
-            self._step(message)
 
     def _step(self, message: _Message) -> None:
         self._newest.update(message.values)

@@ -24,10 +24,11 @@ from typing import Any, ClassVar, TypeVar
 from drivers.base import Driver, DriverContext, Samples, StreamInfo
 from drivers.errors import DeviceError, Fault
 from drivers.imu.parser import Rows
+from drivers.imu.rate import wireless_rate
 from drivers.imu.wireless.ble_link import BleLink, Target, Write
-from drivers.imu.wireless.pace import nominal_rate
 from drivers.imu.wireless.packet import Layout
 from drivers.imu.wireless.packets import PacketParser
+from drivers.imu.wireless.patience import Patience
 from drivers.typed import build
 
 AGAIN_S = 3.0
@@ -79,7 +80,7 @@ class BleDriver(Driver[C], abc.ABC):
         super().__init__(config, context)
         self._link: BleLink | None = None
         self._protocol: Protocol | None = None
-        self._last_packet = self._last_row = 0.0
+        self._patience = Patience()
         self._restarts = self._overrun = 0
         self._rate = 0.0  # as found when it was first opened
 
@@ -112,7 +113,7 @@ class BleDriver(Driver[C], abc.ABC):
         link = BleLink(self.context.stream, target, self.client, self.scanner)
         link.open()
         self._link = link
-        self._last_packet = self._last_row = time.monotonic()
+        self._patience = Patience()
         try:
             while not protocol.parser.waiting:
                 self._listen(link, protocol.parser, BATCH_S)
@@ -177,11 +178,7 @@ class BleDriver(Driver[C], abc.ABC):
             time.sleep(BATCH_S)
             got += link.take(0.0)
         for data, arrival in got:
-            self._last_packet = time.monotonic()
-            waiting = parser.waiting
-            parser.feed(data, arrival)
-            if parser.waiting > waiting:
-                self._last_row = self._last_packet
+            self._patience.feed(parser, data, arrival)
 
     def _check(self, link: BleLink, parser: PacketParser) -> None:
         """Raise what kept samples from coming, after a while."""
@@ -193,18 +190,18 @@ class BleDriver(Driver[C], abc.ABC):
                 f"the connection to {target} was lost",
                 mend="Bring it near and switch it on again; what came before is kept",
             )
-        now, patience_s = time.monotonic(), self.patience_s
-        if now - self._last_packet > patience_s:
+        fault = self._patience.over(self.patience_s)
+        if fault is Fault.SILENT:
             raise DeviceError(
                 stream,
-                Fault.SILENT,
-                f"{target} is connected, but notified nothing for {patience_s:g} s",
+                fault,
+                f"{target} is connected, but notified nothing for {self.patience_s:g} s",
                 mend="Check 'notify', and whether the device needs a start command ('start')",
             )
-        if now - self._last_row > patience_s:
+        if fault is Fault.GARBAGE:
             raise DeviceError(
                 stream,
-                Fault.GARBAGE,
+                fault,
                 f"{target} notifies, but nothing that fits the layout came ({parser.note()})",
                 mend="Check 'packet' against the maker's documentation",
             )
@@ -217,7 +214,7 @@ class BleDriver(Driver[C], abc.ABC):
         rows = parser.take()
         assert rows is not None
         parser.give_back(rows)
-        return nominal_rate(rows)
+        return wireless_rate(rows)
 
 
 @dataclasses.dataclass(frozen=True)

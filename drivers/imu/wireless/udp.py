@@ -21,10 +21,11 @@ from typing import Any, Literal
 
 from drivers.base import Driver, DriverContext, Samples, StreamInfo
 from drivers.errors import DeviceError, Fault
+from drivers.imu.rate import wireless_rate
 from drivers.imu.wireless.datagram import LONGEST, DatagramParser
-from drivers.imu.wireless.pace import nominal_rate
 from drivers.imu.wireless.packet import Layout
 from drivers.imu.wireless.packets import PacketParser
+from drivers.imu.wireless.patience import Patience
 
 APPS: dict[str, tuple[Literal["json", "csv", "osc"], list[dict[str, Any]]]] = {
     # 1-10.github.io/zigsim/features/motion.html; Core Motion's axes: at rest gravity reads -1 where up is +1.
@@ -137,7 +138,7 @@ class UdpImuDriver(Driver[UdpImuConfig]):
         super().__init__(config, context)
         self._socket: socket.socket | None = None
         self._parser = config.parser()
-        self._last_datagram = self._last_row = 0.0
+        self._patience = Patience()
         self._restarts = self._strangers = 0
         self._stranger = ""
         self._rate = 0.0  # as found when it was first opened
@@ -156,7 +157,7 @@ class UdpImuDriver(Driver[UdpImuConfig]):
         self.close()
         self._parser, self._restarts, self._strangers = self.config.parser(), 0, 0
         self._socket = self._bind()
-        self._last_datagram = self._last_row = time.monotonic()
+        self._patience = Patience()
         try:
             while not self._parser.waiting:
                 self._listen(BATCH_S)
@@ -269,30 +270,27 @@ class UdpImuDriver(Driver[UdpImuConfig]):
             if self.config.sender and sender != self.config.sender:
                 self._strangers, self._stranger = self._strangers + 1, sender
                 continue
-            self._last_datagram = arrival / 1e9
-            waiting = self._parser.waiting
-            self._parser.feed(data, arrival)
-            if self._parser.waiting > waiting:
-                self._last_row = self._last_datagram
+            self._patience.feed(self._parser, data, arrival)
 
     def _check(self, *, opening: bool = False) -> None:
         """Raise what kept samples from coming, after a while."""
-        config, stream, now = self.config, self.context.stream, time.monotonic()
+        config, stream = self.config, self.context.stream
         patience_s = config.patience_s
         if opening and self._rate:
             patience_s = min(patience_s, AGAIN_S)
-        if now - self._last_datagram > patience_s:
+        fault = self._patience.over(patience_s)
+        if fault is Fault.SILENT:
             others = f"; {self._strangers} came from {self._stranger}" if self._strangers else ""
             raise DeviceError(
                 stream,
-                Fault.SILENT,
+                fault,
                 f"no datagram came to {config.listen} for {patience_s:g} s{others}",
                 mend="Set this machine's address and port in the app, start it, let the firewall pass UDP",
             )
-        if now - self._last_row > patience_s:
+        if fault is Fault.GARBAGE:
             raise DeviceError(
                 stream,
-                Fault.GARBAGE,
+                fault,
                 f"datagrams come, but no sample in {patience_s:g} s ({self._parser.note()})",
                 mend="Check 'app', or 'format' and 'fields', and which sensors the app sends",
             )
@@ -304,4 +302,4 @@ class UdpImuDriver(Driver[UdpImuConfig]):
         rows = self._parser.take()
         assert rows is not None
         self._parser.give_back(rows)
-        return nominal_rate(rows)
+        return wireless_rate(rows)

@@ -147,7 +147,7 @@ class FusionCLI(LightningCLI):
         """Read the data before any logger makes a file: where it is missing, nothing is left behind."""
         self._read("fit")
         labelled_s = getattr(self.datamodule, "labelled_s", None)
-        if labelled_s is not None:
+        if labelled_s is not None and self.trainer.is_global_zero:
             for name, (train, val) in labelled_s().items():
                 print(f"{name}: {train:.1f} s to learn from, {val:.1f} s to validate on")
 
@@ -185,7 +185,7 @@ class FusionCLI(LightningCLI):
     def after_fit(self) -> None:
         """Say where the checkpoint is."""
         last = getattr(self.trainer.checkpoint_callback, "last_model_path", "")
-        if last:
+        if last and self.trainer.is_global_zero:
             print(f"checkpoint: {last}")
 
 

@@ -12,9 +12,10 @@ from drivers.errors import ConfigError, DataError
 from fusion.data import human36m
 from fusion.data.batches import Batch
 from fusion.data.berkeley_mhad import BerkeleyMhadData
-from fusion.data.sessions import Windows, read_track
+from fusion.data.sessions import read_track
 from fusion.data.utd_mhad import UtdMhadData
 from fusion.data.virtual import VirtualBatches
+from fusion.data.windows import Windows
 from fusion.model.net import FusionNet
 from fusion.virtual import sets
 from fusion.virtual.corrupt import Corruption
@@ -172,7 +173,7 @@ def _sessions(data: str, net: FusionNet, asked: Asked) -> Loaded:
     tracks = [read_track(file, net.config.actions, RATE_HZ) for file in files]
     windows = Windows(tracks, round(asked.window_s * RATE_HZ))
     places = windows.places(windows.ticks)
-    batches = [windows(places[at : at + 8]) for at in range(0, len(places), 8)]
+    batches = [windows[places[at : at + 8]] for at in range(0, len(places), 8)]
     facts: dict[str, object] = {
         "sensors": "recorded",
         "sessions": len(files),

@@ -161,6 +161,27 @@ def _of_the_body(
     return terms
 
 
+_KNEES: dict[str, float] = {
+    "joints3d": 0.05, "keypoints2d": 0.01, "rotations": 0.1, "offsets": 0.01, "root_velocity": 0.1,
+    "contact": 1.0, "heading": 1.0, "joints3d_logvar": 1.0, "keypoints2d_logvar": 1.0,
+}  # fmt: skip
+"""What is held where it was, and the difference at which smooth L1 turns from square to linear."""
+
+
+def kept_loss(outputs: Mapping[str, Tensor], before: Mapping[str, Tensor], valid: Tensor) -> Tensor:
+    """Return how far ``outputs`` of (B, T) ticks went from those ``before``, all but the action.
+
+    The mean over the outputs of smooth L1 in units of its knee.
+    """
+    terms = []
+    for name, knee in _KNEES.items():
+        if name in outputs:
+            change = (outputs[name] - before[name]) / knee
+            each = F.smooth_l1_loss(change, torch.zeros_like(change), reduction="none")
+            terms.append(masked_mean(each.flatten(2).mean(dim=-1), valid))
+    return torch.stack(terms).mean()
+
+
 def _cross_entropy(logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
     """Mean over known labels; 0 where none is known."""
     each = F.cross_entropy(logits, labels, ignore_index=-1, reduction="none", label_smoothing=smoothing)

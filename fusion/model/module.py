@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import math
+from collections.abc import Sequence
 from typing import Any, TypeVar, cast
 
 import pytorch_lightning as pl
@@ -16,7 +18,7 @@ from fusion.data.batches import Batch
 from fusion.data.ranks import share
 from fusion.evaluate.position import MPJPE, PAMPJPE, PCK
 from fusion.model.checkpoint import load_net
-from fusion.model.losses import LossWeights, fusion_losses, pooled_logits
+from fusion.model.losses import LossWeights, fusion_losses, kept_loss, pooled_logits
 from fusion.model.net import FusionNet, NetConfig
 
 
@@ -28,11 +30,14 @@ class OptimiserConfig:
         lr: highest learning rate.
         weight_decay: on matrices only.
         warmup: part of all steps.
+        body: factor of the rate for all but the action head: small where a network that knows how people
+            move learns other actions.
     """
 
     lr: float = 1e-3
     weight_decay: float = 0.05
     warmup: float = 0.1
+    body: float = 1.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,7 +80,11 @@ class FusionModule(pl.LightningModule):
         losses: weights of the terms.
         dropout: of modalities.
         label_smoothing: of actions.
-        init_weights: weights to begin from; they must have the same sizes, their actions may differ.
+        init_weights: weights to begin from, ``default`` for those that come with the package; they must have
+            the same sizes, their actions may differ.
+        sizes_of: weights whose sizes the network has, whatever ``net`` says but for actions and dropout.
+        keep: weight of a loss that holds all but the action where ``init_weights`` have it, with whatever
+            sensors a window has (Z. Li, D. Hoiem, "Learning without Forgetting", ECCV 2016).
         compiled: let ``torch.compile`` make training faster; needs a C++ compiler, and a minute at first.
     """
 
@@ -88,9 +97,13 @@ class FusionModule(pl.LightningModule):
         label_smoothing: float = 0.0,
         init_weights: str | None = None,
         compiled: bool = False,
+        sizes_of: str | None = None,
+        keep: float = 0.0,
     ) -> None:
         super().__init__()
         net, optimiser = _as(NetConfig, net), _as(OptimiserConfig, optimiser)
+        if sizes_of is not None:
+            net = dataclasses.replace(_weights(sizes_of).config, actions=net.actions, dropout=net.dropout)
         losses, dropout = _as(LossWeights, losses), _as(ModalityDropout, dropout)
         # Plain values only, so that a checkpoint loads with weights_only=True.
         self.save_hyperparameters(
@@ -102,13 +115,18 @@ class FusionModule(pl.LightningModule):
                 "label_smoothing": label_smoothing,
                 "init_weights": init_weights,
                 "compiled": compiled,
+                "sizes_of": sizes_of,
+                "keep": keep,
             }
         )
         self.net = FusionNet(dataclasses.replace(net, actions=tuple(net.actions)))
         self.optimiser, self.losses, self.dropout = optimiser, losses, dropout
         self.label_smoothing, self.compiled = label_smoothing, compiled
+        self.keep, self._before = keep, ()
         if init_weights is not None:
-            begin_from(self.net, load_net(None if init_weights == "default" else init_weights))
+            begin_from(self.net, _weights(init_weights))
+            if keep:  # in a tuple: no part of what is trained and stored
+                self._before = (copy.deepcopy(self.net).eval().requires_grad_(False),)
         actions = len(net.actions)
         self.top1 = MulticlassAccuracy(max(actions, 2), average="micro", ignore_index=-1)
         self.mpjpe, self.pa_mpjpe, self.pck = MPJPE(), PAMPJPE(), PCK()
@@ -116,25 +134,42 @@ class FusionModule(pl.LightningModule):
     def setup(self, stage: str) -> None:
         """Check that data and network agree on the actions."""
         names = getattr(getattr(self.trainer, "datamodule", None), "action_names", None)
-        if names is not None and len(names) != len(self.net.config.actions):
+        if names is not None and tuple(names) != tuple(self.net.config.actions):
             raise ConfigError(
-                f"the network has {len(self.net.config.actions)} actions, the data has {len(names)}",
+                f"the network has {_listed(self.net.config.actions)}, the data has {_listed(names)}",
                 mend="Set model.net.actions to the names of the data's actions",
             )
+        for net in self._before:
+            net.to(self.device)
         if self.compiled and stage == "fit":
             self.net.compile()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse a checkpoint whose numbers of actions mean other actions."""
+        names = checkpoint.get("hyper_parameters", {}).get("net", {}).get("actions", self.net.config.actions)
+        if tuple(names) != tuple(self.net.config.actions):
+            raise ConfigError(
+                f"the checkpoint has {_listed(names)}, the network {_listed(self.net.config.actions)}",
+                mend="Set model.net.actions to the checkpoint's, or begin anew with --model.init_weights",
+            )
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """One step: losses of a batch with modalities dropped."""
         features = self.drop_modalities(batch["features"], batch["valid"])
+        outputs = self.net(features)
         terms = fusion_losses(
-            self.net(features),
+            outputs,
             batch["targets"],
             batch["valid"],
             batch["segment"],
             self.losses,
             self.label_smoothing,
         )
+        for net in self._before:
+            with torch.no_grad():
+                before = net(features)
+            terms["kept"] = kept_loss(outputs, before, batch["valid"])
+            terms["loss"] = terms["loss"] + self.keep * terms["kept"]
         size = len(batch["valid"])
         log = {f"train/{name}": value.detach() for name, value in terms.items()}
         self.log_dict(log, on_step=False, on_epoch=True, batch_size=size, sync_dist=True)
@@ -200,10 +235,17 @@ class FusionModule(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """AdamW; weight decay on matrices only."""
-        matrices = [p for p in self.net.parameters() if p.ndim >= 2]
-        others = [p for p in self.net.parameters() if p.ndim < 2]
-        groups = [{"params": matrices}, {"params": others, "weight_decay": 0.0}]
         config = self.optimiser
+        groups = []
+        for factor, body in ((config.body, True), (1.0, False)) if config.body != 1.0 else ((1.0, None),):
+            chosen = [
+                p
+                for name, p in self.net.named_parameters()
+                if body is None or body != name.startswith(ACTION_HEAD)
+            ]
+            pace = {"lr": config.lr * factor}
+            groups.append({"params": [p for p in chosen if p.ndim >= 2], **pace})
+            groups.append({"params": [p for p in chosen if p.ndim < 2], "weight_decay": 0.0, **pace})
         adam = torch.optim.AdamW(groups, lr=config.lr, weight_decay=config.weight_decay, betas=(0.9, 0.98))
         total = max(1, int(self.trainer.estimated_stepping_batches))
         warm = max(1, int(config.warmup * total))
@@ -215,6 +257,19 @@ class FusionModule(pl.LightningModule):
 
         schedule = torch.optim.lr_scheduler.LambdaLR(adam, rate)
         return {"optimizer": adam, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+ACTION_HEAD = "labels.action."
+"""How the names of the action head's weights begin."""
+
+
+def _weights(name: str) -> FusionNet:
+    return load_net(None if name == "default" else name)
+
+
+def _listed(names: Sequence[str]) -> str:
+    few = ", ".join(names[:6])
+    return f"{len(names)} actions ({few}{' ...' if len(names) > 6 else ''})"
 
 
 def begin_from(net: FusionNet, source: FusionNet) -> None:
@@ -230,7 +285,7 @@ def begin_from(net: FusionNet, source: FusionNet) -> None:
         if a in source.config.actions
     ]
     for name, value in have.items():
-        if name.startswith("labels.action.") and name in want and want[name].shape[1:] == value.shape[1:]:
+        if name.startswith(ACTION_HEAD) and name in want and want[name].shape[1:] == value.shape[1:]:
             for to, at in rows:
                 want[name][to] = value[at]
         elif name in want and want[name].shape == value.shape:

@@ -31,6 +31,7 @@ from drivers.typed import nearest
 from fusion.commands.arguments import UsageError, in_words, read_mapping
 from fusion.model.checkpoint import load_net
 from fusion.model.module import FusionModule
+from fusion.model.net import NetConfig
 from fusion.model.progress import progress_bar
 
 _NOISE = (
@@ -128,9 +129,27 @@ class FusionCLI(LightningCLI):
             known = self._subcommand_parsers[chosen].get_defaults().keys()
             raise _explained(error.message or "", known) or error from None
 
+    def before_instantiate_classes(self) -> None:
+        """Let network and data name the same actions where one of them was told none."""
+        config = self.config if self.subcommand is None else self.config[self.subcommand]
+        options = config.data.get("init_args") or {}
+        module, _, name = config.data.class_path.rpartition(".")
+        actions_for = getattr(getattr(importlib.import_module(module), name), "actions_for", None)
+        if actions_for is None:
+            return
+        told = tuple(config.model.net.actions)
+        if told == NetConfig().actions:
+            config.model.net.actions = actions_for(options) or told
+        elif not options.get("actions"):
+            config.data.init_args.actions = list(told)
+
     def before_fit(self) -> None:
         """Read the data before any logger makes a file: where it is missing, nothing is left behind."""
         self._read("fit")
+        labelled_s = getattr(self.datamodule, "labelled_s", None)
+        if labelled_s is not None and self.trainer.is_global_zero:
+            for name, (train, val) in labelled_s().items():
+                print(f"{name}: {train:.1f} s to learn from, {val:.1f} s to validate on")
 
     def before_validate(self) -> None:
         """As before fit."""
@@ -166,7 +185,7 @@ class FusionCLI(LightningCLI):
     def after_fit(self) -> None:
         """Say where the checkpoint is."""
         last = getattr(self.trainer.checkpoint_callback, "last_model_path", "")
-        if last:
+        if last and self.trainer.is_global_zero:
             print(f"checkpoint: {last}")
 
 

@@ -32,13 +32,16 @@ from fusion.model.aligned import (
     turned_to,
 )
 from fusion.model.geometry import from_six_d, heading_between, to_six_d, turn_back
+from fusion.model.mounting import MOUNTING, Mounting
 from fusion.skeletons import BODY20
 from fusion.virtual.kinematics import SEGMENTS, forward
 
 _PLACES, _SEGMENTS, _JOINTS = len(PLACES), len(SEGMENTS), len(BODY20)
 
-SLOW = (3 * _JOINTS + 1 + 1) + (6 + 1)
-"""Channels of the slow sums of :class:`BodyHead`: weighted bones and size, weight; weighted view, weight."""
+SLOW = (3 * _JOINTS + 1 + 1) + (6 + 1) + MOUNTING
+"""Channels of the slow sums of :class:`BodyHead`: weighted bones and size, weight; weighted view, weight; how
+sensors sit."""
+_FAST = 7 * _SEGMENTS + 9 + _JOINTS + 3
 
 _GIRDLE_M = 0.08  # shoulders slide by up to so much
 
@@ -113,8 +116,9 @@ class BodyHead(nn.Module):
         hidden = 2 * width
         told = _PLACES * (OF_A_PLACE + 1) + _JOINTS * OF_A_JOINT + OF_WEARER
         self.into = nn.Linear(width + told, hidden)
-        self.fast = nn.Linear(hidden, 7 * _SEGMENTS + 9 + _JOINTS + 3)
-        self.slow = nn.Linear(hidden, SLOW)
+        self.fast = nn.Linear(hidden, _FAST)
+        self.slow = nn.Linear(hidden, SLOW - MOUNTING)
+        self.mounting = Mounting(hidden)
         for layer in (self.fast, self.slow):
             nn.init.normal_(layer.weight, std=0.02)
             nn.init.zeros_(layer.bias)
@@ -125,18 +129,26 @@ class BodyHead(nn.Module):
         self.register_buffer("level", LEVELLED_TO_CAMERA.clone())
 
     def encode(self, x: Tensor, aligned: Tensor, sensors: Worn) -> Tensor:
-        """Return what :meth:`guesses` and :meth:`forward` begin from (..., 2 D)."""
+        """Return the hidden state (..., 2 D) that all else begins from."""
         return nn.functional.gelu(self.into(torch.cat([x, aligned, sensors.present], dim=-1)))
 
-    def guesses(self, hidden: Tensor) -> Tensor:
-        """Return (..., SLOW), to be summed: bones and view times their weights, and the weights."""
+    def own(self, hidden: Tensor, heading: Tensor) -> tuple[Tensor, Tensor]:
+        """Return rotations to the levelled world (..., 15, 6) as the network alone tells, and all else."""
+        own, other = self.fast(hidden).float().split([6 * _SEGMENTS, _FAST - 6 * _SEGMENTS], dim=-1)
+        return turned_to(heading[..., None, :], own.unflatten(-1, (_SEGMENTS, 6))), other
+
+    def guesses(self, hidden: Tensor, own: Tensor, sensors: Worn, turned: Tensor) -> Tensor:
+        """Return (..., SLOW), to be summed: guesses times their weights, and the weights."""
         bones, sure, view, level = self.slow(hidden).float().split([3 * _JOINTS + 1, 1, 6, 1], dim=-1)
         sure, level = (nn.functional.softplus(w) + 1e-3 for w in (sure, level))
-        return torch.cat([bones * sure, sure, view * level, level], dim=-1)
+        told, present = turned[..., :_SEGMENTS, :], sensors.present[..., :_SEGMENTS]
+        mounting = self.mounting.evidence(hidden, own, told, present)
+        return torch.cat([bones * sure, sure, view * level, level, mounting], dim=-1)
 
     def forward(
         self,
-        hidden: Tensor,
+        own: Tensor,
+        other: Tensor,
         total: Tensor,
         sensors: Worn,
         turned: Tensor,
@@ -146,7 +158,7 @@ class BodyHead(nn.Module):
         """Return the body.
 
         Args:
-            hidden: (..., 2 D) of :meth:`encode`.
+            own, other: of :meth:`own`.
             total: (..., SLOW) summed guesses.
             sensors: what they tell.
             turned: (..., 16, 6) without heading error.
@@ -157,13 +169,12 @@ class BodyHead(nn.Module):
             joints3d, joints3d_logvar, rotations, offsets, root_velocity as of
             :meth:`fusion.model.net.FusionNet.forward`; view (..., 3, 3): levelled world to camera axes.
         """
-        raw = self.fast(hidden).float()
-        own, trust, girdle, logvar, velocity = raw.split([6 * _SEGMENTS, _SEGMENTS, 9, _JOINTS, 3], dim=-1)
-        known = (sensors.present[..., :_SEGMENTS] > 0.5).to(raw.dtype)
+        trust, girdle, logvar, velocity = other.split([_SEGMENTS, 9, _JOINTS, 3], dim=-1)
+        known = (sensors.present[..., :_SEGMENTS] > 0.5).to(own.dtype)
         trust = (torch.sigmoid(trust + 1.0) * known)[..., None]
-        own = turned_to(heading[..., None, :], own.unflatten(-1, (_SEGMENTS, 6)))
-        mixed = (1.0 - trust) * own + trust * turned[..., :_SEGMENTS, :]
-        bones, sure, view, level = total.split([3 * _JOINTS + 1, 1, 6, 1], dim=-1)
+        bones, sure, view, level, mounting = total.split([3 * _JOINTS + 1, 1, 6, 1, MOUNTING], dim=-1)
+        told = self.mounting.taken_off(mounting, turned[..., :_SEGMENTS, :])
+        mixed = (1.0 - trust) * own + trust * told
         bones, view = bones / sure, view / level
         camera = from_six_d(to_six_d(self.level) + view)
         stature, measured = features["stature"].float(), features["bones"].float()
@@ -174,7 +185,7 @@ class BodyHead(nn.Module):
         offsets = size * (self.skeleton + change)
         offsets = torch.where((measured != 0.0).any(dim=-1, keepdim=True), measured, offsets)
         slide = _GIRDLE_M * torch.tanh(girdle.unflatten(-1, (3, 3)))
-        with torch.autocast(raw.device.type, enabled=False):  # places need more than 8 bits
+        with torch.autocast(own.device.type, enabled=False):  # places need more than 8 bits
             rotations = camera[..., None, :, :] @ from_six_d(mixed)
             joints = forward(rotations, offsets, torch.zeros_like(velocity), slide).joints
             velocity = (camera @ turned_to(heading, velocity)[..., None])[..., 0]

@@ -283,7 +283,9 @@ class FusionNet(nn.Module):
             x = time.block(number, x)
         x = self.norm(x)
         hidden = self.body.encode(x, aligned, sensors)
-        body = self.body(hidden, time.sum(1, self.body.guesses(hidden)), sensors, turned, faces, f)
+        own, other = self.body.own(hidden, faces)
+        total = time.sum(1, self.body.guesses(hidden, own, sensors, turned))
+        body = self.body(own, other, total, sensors, turned, faces, f)
         guessed = self.body.seen(rough, body["view"])
         return {
             **self.points(x, held), **body, **self.labels(x),

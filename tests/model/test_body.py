@@ -25,6 +25,7 @@ from fusion.model.geometry import (
     von_mises_nll,
 )
 from fusion.model.losses import LossWeights, fusion_losses
+from fusion.model.mounting import Mounting
 from fusion.model.net import FusionNet, NetConfig
 from fusion.skeletons import BODY20
 from fusion.virtual.kinematics import HANGS, JOINT
@@ -201,3 +202,22 @@ def test_files_of_a_body_come_back_and_later_versions_are_refused_by_name(batch,
 
 def test_the_packaged_weights_of_the_first_version_are_a_network_of_form_1() -> None:
     assert load_net().config.form == 1
+
+
+def test_what_turns_a_guess_into_what_a_sensor_tells_is_taken_off():
+    """Sensors sit askew by up to 20 degrees; guesses are right on average only, and far off now and then."""
+    torch.manual_seed(4)
+    mounting, ticks = Mounting(8), 600
+    true = roma.random_rotmat(ticks * 15).reshape(ticks, 15, 3, 3)
+    askew = roma.rotvec_to_rotmat(torch.nn.functional.normalize(torch.randn(15, 3), dim=-1) * 0.35)
+    wrong = roma.rotvec_to_rotmat(0.2 * torch.randn(ticks, 15, 3))
+    guess = true @ wrong
+    guess[::10] = roma.random_rotmat(60 * 15).reshape(60, 15, 3, 3)
+    told = to_six_d(true @ askew)
+    evidence = mounting.evidence(torch.zeros(ticks, 8), to_six_d(guess), told, torch.ones(ticks, 15))
+    segments = from_six_d(mounting.taken_off(leaky_sum(evidence[None], 1800.0)[0], told)).detach()
+    error = geodesic(segments, true).rad2deg()
+    assert float(error[0].mean()) > 15.0  # nothing is known yet
+    assert float(error[-1].mean()) < 3.0
+    nobody = mounting.evidence(torch.zeros(1, 8), to_six_d(guess[:1]), told[:1], torch.zeros(1, 15))
+    assert not nobody.any()

@@ -19,12 +19,16 @@ from torch import Tensor, nn
 from fusion.model.geometry import from_six_d, to_six_d
 from fusion.virtual.kinematics import SEGMENTS
 
-MOUNTING = 4 * len(SEGMENTS)
+MOUNTING = 6 * len(SEGMENTS)
 """Channels of the sums of :class:`Mounting`."""
+_NONE = torch.tensor([1.0, 0.0, 0.0, 0.0, 1.0, 0.0])
 
 
 class Mounting(nn.Module):
     """Evidence for how sensors sit, to be summed up over time, and orientations with that taken off.
+
+    The mean of turns is taken of their matrices and made a rotation again, so that scatter shortens it but
+    does not bend it aside; it begins from the belief that sensors sit straight.
 
     Args:
         hidden: channels of the hidden state.
@@ -38,7 +42,7 @@ class Mounting(nn.Module):
         self.prior = nn.Parameter(torch.tensor(3.4))  # log: what half a second of evidence weighs
 
     def evidence(self, hidden: Tensor, own: Tensor, told: Tensor, present: Tensor) -> Tensor:
-        """Return a tick's evidence (..., 60): turns times their weights, and the weights.
+        """Return a tick's evidence (..., 90): two columns of the turn from own to told, times a weight.
 
         Args:
             hidden: (..., C) hidden state.
@@ -46,33 +50,19 @@ class Mounting(nn.Module):
             told: (..., 15, 6) orientations that sensors tell, both to the same world.
             present: (..., 15).
         """
-        a, b = from_six_d(own), from_six_d(told)
-        turn = (a[..., :, :, None] * b[..., :, None, :]).sum(dim=-3)
-        trace = turn[..., 0, 0] + turn[..., 1, 1] + turn[..., 2, 2]
-        near = ((trace - 1.0) / 2.0).clamp(min=0.0)  # a guess that is far off says nothing
-        weight = nn.functional.softplus(self.sure(hidden).float()) * near * (present > 0.5)
-        return torch.cat([_axis(turn) * weight[..., None], weight[..., None]], dim=-1).flatten(-2)
+        a, b = from_six_d(own), from_six_d(told)[..., :2]
+        turn = (a[..., :, None, :] * b[..., :, :, None]).sum(dim=-3)  # columns of b, in the axes of a
+        weight = nn.functional.softplus(self.sure(hidden).float()) * (present > 0.5)
+        return (turn.flatten(-2) * weight[..., None]).flatten(-2)
 
     def taken_off(self, total: Tensor, told: Tensor) -> Tensor:
         """Return orientations of segments (..., 15, 6).
 
         Args:
-            total: (..., 60) summed evidence.
+            total: (..., 90) summed evidence.
             told: (..., 15, 6) orientations that sensors tell.
         """
-        turns, weight = total.unflatten(-1, (len(SEGMENTS), 4)).split([3, 1], dim=-1)
-        x, y, z = (turns / (weight + torch.exp(self.prior))).unbind(-1)
-        one = torch.ones_like(x)
-        fit = from_six_d(torch.stack([one, z, -y, -z, one, x], dim=-1))
+        turns = total.unflatten(-1, (len(SEGMENTS), 6)) + torch.exp(self.prior) * _NONE.to(total)
+        fit = from_six_d(turns)
         back = (from_six_d(told)[..., :, None, :] * fit[..., None, :, :]).sum(dim=-1)
         return to_six_d(back)
-
-
-def _axis(turn: Tensor) -> Tensor:
-    """Return (..., 3) the axis of rotations (..., 3, 3) times the sine of their angle."""
-    x, y, z = (
-        turn[..., 2, 1] - turn[..., 1, 2],
-        turn[..., 0, 2] - turn[..., 2, 0],
-        turn[..., 1, 0] - turn[..., 0, 1],
-    )
-    return 0.5 * torch.stack([x, y, z], dim=-1)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import tempfile
 import termios
 import threading
 import time
 import tty
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -16,12 +18,18 @@ from drivers.base import Driver, EndOfStream, Samples
 
 
 class WiredPort:
-    """A pseudo-terminal: ``path`` is the serial port, ``send`` is what the device sends."""
+    """A pseudo-terminal: ``path`` is the serial port, ``send`` is what the device sends.
+
+    The path is a link that goes with the device: numbers of pseudo-terminals are given out again at once, and
+    a driver that looks for an unplugged device would find that of another test.
+    """
 
     def __init__(self) -> None:
         self.master, self._slave = os.openpty()
         tty.setraw(self._slave)
-        self.path = os.ttyname(self._slave)
+        self._folder = tempfile.TemporaryDirectory(prefix="chorus-port-")
+        self.path = f"{self._folder.name}/ttyUSB0"
+        Path(self.path).symlink_to(os.ttyname(self._slave))
         self._threads: list[threading.Thread] = []
         self._stop = threading.Event()
 
@@ -49,6 +57,7 @@ class WiredPort:
 
     def unplug(self) -> None:
         self._stop.set()
+        self._folder.cleanup()
         for thread in self._threads:
             thread.join()
         for descriptor in (self.master, self._slave):

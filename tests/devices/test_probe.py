@@ -11,6 +11,7 @@ from device_wires import Uart
 
 from benchmarks.devices.wires import wires
 from drivers.imu.serial.probe import held, probe
+from drivers.imu.serial.protocols import Candidates
 from fusion.commands.devices import main
 
 WIRES = {wire.name: wire for wire in wires(seed=6)}
@@ -94,3 +95,12 @@ def test_without_being_asked_nothing_is_opened(capsys):
         assert not held(uart.path)
     finally:
         uart.unplug()
+
+
+def test_text_is_text_though_its_first_bytes_were_cut():
+    heard = Candidates({})
+    heard.feed(b"\xfe\x801.5,2.5\r\n" + b"0.1,0.2,9.8\r\n" * 5 + b"0.1,", 0)
+    assert heard.text == "0.1,0.2,9.8"
+    noise = Candidates({})
+    noise.feed(bytes(range(256)) * 12, 0)
+    assert noise.text == ""

@@ -7,6 +7,7 @@ import json
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -30,7 +31,11 @@ RATE_HZ = 100.0
 
 
 class Plugged:
-    """A sensor on a pseudo-terminal, on a body that a test moves."""
+    """A sensor on a pseudo-terminal, on a body that a test moves.
+
+    Its port is a link that goes with it: numbers of pseudo-terminals are given out again at once, and a
+    driver that looks for an unplugged device would find that of another test.
+    """
 
     def __init__(self, body: object, place: str = "") -> None:
         self.terminal = PseudoTerminal("imu")
@@ -44,6 +49,13 @@ class Plugged:
             return Sensor(late, place, clock, np.random.default_rng(1), shock=False)  # type: ignore[arg-type]
 
         self.terminal.play(make, self._epoch_ns)
+        self._folder = tempfile.TemporaryDirectory(prefix="chorus-port-")
+        self.port = Path(self._folder.name) / "ttyUSB0"
+        self.port.symlink_to(self.terminal.port)
+
+    def unplug(self) -> None:
+        self._folder.cleanup()
+        self.terminal.close()
 
     @property
     def now(self) -> float:
@@ -54,7 +66,7 @@ class Plugged:
         lines = "".join(f"    {key}: {value}\n" for key, value in keys.items())
         path = folder / "walk.yaml"
         path.write_text(
-            f"streams:\n  {name}:\n    driver: imu.serial\n    port: {self.terminal.port}\n"
+            f"streams:\n  {name}:\n    driver: imu.serial\n    port: {self.port}\n"
             f"    rate_hz: {RATE_HZ:g}\n{lines}"
         )
         return path
@@ -83,7 +95,7 @@ def plug() -> Iterator[Callable[..., Plugged]]:
 
     yield make
     for one in plugged:
-        one.terminal.close()
+        one.unplug()
 
 
 def start(folder: Path, *argv: str) -> subprocess.Popen[str]:
@@ -219,7 +231,7 @@ def test_a_sensor_that_is_unplugged_meanwhile_is_one_line(tmp_path, plug):
     process = start(tmp_path, "axes", f"--rig={wired.rig(tmp_path, 'imu')}")
     assert process.stdout is not None
     assert process.stdout.readline().startswith("1/7")
-    wired.terminal.close()
+    wired.unplug()
     code, out, err = finish(process)
     assert code == 1, out
     assert err.count("\n") == 1, err

@@ -75,11 +75,15 @@ class Candidates:
 
     @property
     def text(self) -> str:
-        """The last whole line of what was heard, if that is text."""
-        lines = self.tail.splitlines()
-        if len(lines) < 3 or not all(letter in _TEXT for letter in self.tail):
+        """The last whole line of what was heard, if most of that is text.
+
+        The first bytes may be wrong: a port is opened in the middle of one.
+        """
+        whole = [line.strip() for line in self.tail.splitlines()[1:-1]]
+        lines = [line for line in whole if line and _TEXT.issuperset(line)]
+        if not lines or 4 * len(lines) < 3 * len(whole):
             return ""
-        return lines[-2].decode("ascii").strip()
+        return lines[-1].decode("ascii")
 
 
 def identify(

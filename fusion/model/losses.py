@@ -28,8 +28,10 @@ class LossWeights:
         bones: what hangs where in each segment: smooth L1 with a knee at 1 cm.
         root_velocity: of the pelvis: smooth L1 with a knee at 0.1 m/s.
         heading: heading error of each sensor: likelihood under its von Mises distribution.
+        steady: squared change of the action's log probabilities from tick to tick: less flicker
+            (Y. A. Farha, J. Gall, "MS-TCN", CVPR 2019).
 
-    The last four are of networks with a body (form 2); others leave them out.
+    Those of ``rotations`` to ``heading`` are of networks with a body (form 2); others leave them out.
     """
 
     joints3d: float = 1.0
@@ -42,6 +44,7 @@ class LossWeights:
     bones: float = 1.0
     root_velocity: float = 0.1
     heading: float = 0.02
+    steady: float = 0.0
 
 
 def masked_mean(values: Tensor, known: Tensor) -> Tensor:
@@ -128,10 +131,19 @@ def fusion_losses(
     if weights.action:
         action = targets["action"].masked_fill(valid < 0.5, -1)
         terms["action"] = _cross_entropy(outputs["action"].flatten(0, 1), action.flatten(), label_smoothing)
+    if weights.steady:
+        terms["steady"] = _flicker(outputs["action"], valid)
     if weights.segment:
         terms["segment"] = _cross_entropy(pooled_logits(outputs["action"], valid), segment, label_smoothing)
     total = torch.stack([getattr(weights, name) * value for name, value in terms.items()]).sum()
     return {**terms, "loss": total}
+
+
+def _flicker(logits: Tensor, valid: Tensor) -> Tensor:
+    """Mean squared change of log probabilities (B, T, A) between ticks; one above 4 is left as it is."""
+    told = logits.log_softmax(dim=-1)
+    change = (told[:, 1:] - told[:, :-1].detach()).clamp(-4.0, 4.0)
+    return masked_mean(change.square().mean(dim=-1), valid[:, 1:] * valid[:, :-1])
 
 
 def _of_the_body(

@@ -15,7 +15,7 @@ from drivers.simulator.actions import ACTIONS
 from fusion.data.sessions import SessionData
 from fusion.data.virtual import Clips, VirtualBatches
 from fusion.model.checkpoint import DEFAULT, load_net, save_net
-from fusion.model.losses import kept_loss
+from fusion.model.losses import LossWeights, fusion_losses, kept_loss
 from fusion.model.module import ACTION_HEAD, FusionModule, OptimiserConfig
 from fusion.model.net import FusionNet, NetConfig
 from fusion.model.train import main
@@ -127,6 +127,19 @@ def test_what_is_kept_is_all_but_the_action_and_grows_with_what_changed() -> Non
             for by in (0.01, 0.02)
         ]
     assert 0.0 < 3.0 * moved[0] < moved[1]
+
+
+def test_an_action_that_flickers_costs_more_than_one_that_changes_once() -> None:
+    targets = {"action": torch.full((1, 12), -1)}
+    weights = LossWeights(**{**dict.fromkeys(LossWeights.__dataclass_fields__, 0.0), "steady": 1.0})
+    costs = []
+    for on in (range(0), range(6, 12), range(0, 12, 2)):
+        logits = torch.zeros(1, 12, 2)
+        logits[0, list(on), 1] = 3.0
+        segment = torch.tensor([-1])
+        costs.append(fusion_losses({"action": logits}, targets, torch.ones(1, 12), segment, weights)["loss"])
+    assert float(costs[0]) == 0.0
+    assert 8.0 * costs[1] < costs[2]
 
 
 def test_the_packaged_weights_can_be_begun_from() -> None:

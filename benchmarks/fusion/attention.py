@@ -59,9 +59,8 @@ def main() -> None:
         parts = ", ".join(
             f"{kind} {value:.0%}" for kind, value in zip(_KINDS, share[where].mean(0), strict=True)
         )
-        print(
-            f"{name}: attention {parts}; error {error[where].mean():.1f} mm, told {spread[where].mean():.1f} mm"
-        )
+        said = f"error {error[where].mean():.1f} mm, told {spread[where].mean():.1f} mm"
+        print(f"{name}: attention {parts}; {said}")
 
 
 def _gap(ticks: int, seconds: float) -> slice:

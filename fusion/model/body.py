@@ -114,7 +114,7 @@ class BodyHead(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         hidden = 2 * width
-        told = _PLACES * (OF_A_PLACE + 1) + _JOINTS * OF_A_JOINT + OF_WEARER
+        told = _PLACES * (OF_A_PLACE + 1) + OF_WEARER
         self.into = nn.Linear(width + told, hidden)
         self.fast = nn.Linear(hidden, _FAST)
         self.slow = nn.Linear(hidden, SLOW - MOUNTING)
@@ -129,7 +129,11 @@ class BodyHead(nn.Module):
         self.register_buffer("level", LEVELLED_TO_CAMERA.clone())
 
     def encode(self, x: Tensor, aligned: Tensor, sensors: Worn) -> Tensor:
-        """Return the hidden state (..., 2 D) that all else begins from."""
+        """Return the hidden state (..., 2 D) that all else begins from.
+
+        Key points come through the blocks only, which can smooth them: those of this tick would make joints
+        tremble.
+        """
         return nn.functional.gelu(self.into(torch.cat([x, aligned, sensors.present], dim=-1)))
 
     def own(self, hidden: Tensor, heading: Tensor) -> tuple[Tensor, Tensor]:

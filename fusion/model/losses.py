@@ -24,6 +24,7 @@ class LossWeights:
         action: action of each tick: cross entropy.
         segment: action of the whole window from the mean logits: cross entropy.
         velocity: change of 3D joints from tick to tick: smooth L1.
+        acceleration: change of that change: smooth L1 with a knee at 1 mm.
         rotations: angle of each segment's rotation to the true one, and half of it for the first guess.
         bones: what hangs where in each segment: smooth L1 with a knee at 1 cm.
         root_velocity: of the pelvis: smooth L1 with a knee at 0.1 m/s.
@@ -40,6 +41,7 @@ class LossWeights:
     action: float = 0.5
     segment: float = 0.0
     velocity: float = 0.5
+    acceleration: float = 0.0
     rotations: float = 0.3
     bones: float = 1.0
     root_velocity: float = 0.1
@@ -117,6 +119,12 @@ def fusion_losses(
         change = outputs["joints3d"].diff(dim=1) - _clean(targets["joints3d"], known).diff(dim=1)
         smooth = F.smooth_l1_loss(change, torch.zeros_like(change), beta=0.01, reduction="none").sum(dim=-1)
         terms["velocity"] = masked_mean(smooth, both)
+    if weights.acceleration:
+        known = targets["joints3d_known"] * real
+        all_three = known[:, 2:] * known[:, 1:-1] * known[:, :-2]
+        change = (outputs["joints3d"] - _clean(targets["joints3d"], known)).diff(n=2, dim=1)
+        bent = F.smooth_l1_loss(change, torch.zeros_like(change), beta=0.001, reduction="none").sum(dim=-1)
+        terms["acceleration"] = masked_mean(bent, all_three)
     if weights.joints2d:
         known = targets["joints2d_known"] * real
         terms["joints2d"] = point_loss(

@@ -276,9 +276,9 @@ class FusionNet(nn.Module):
         heading = self.headings.headings(time.sum(0, evidence))
         turned = self.headings.turned(sensors, heading)
         faces = facing(rough)
-        parts = [felt(sensors, turned, faces).flatten(-2), lifted(held, faces).flatten(-2), of_wearer(f)]
-        aligned = torch.cat(parts, dim=-1)
-        x = x + self.headings.summand(aligned, sensors, heading)
+        aligned = torch.cat([felt(sensors, turned, faces).flatten(-2), of_wearer(f)], dim=-1)
+        seen = lifted(held, faces).flatten(-2)
+        x = x + self.headings.summand(torch.cat([aligned, seen], dim=-1), sensors, heading)
         for number in range(self.config.first, count):
             x = time.block(number, x)
         x = self.norm(x)

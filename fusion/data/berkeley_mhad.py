@@ -13,15 +13,13 @@ import os
 from pathlib import Path
 
 import numpy as np
-import pytorch_lightning as pl
 import torch
-from torch.utils.data import DataLoader
 
-from drivers.errors import ConfigError, DataError
+from drivers.errors import DataError
 from drivers.places import PLACES
 from fusion.data.augment import AugmentConfig, change_sensor, drown_sensor, lose_rows
 from fusion.data.batches import Batch, empty_features, unknown_targets
-from fusion.data.utd_mhad import SimilarLengths
+from fusion.data.subjects import BySubjects
 from fusion.virtual.parts import uniform
 from recordings.importers.berkeley_mhad import (
     ACTIONS,
@@ -143,7 +141,7 @@ class BerkeleyBatches:
         return {"features": features, "targets": targets, "valid": valid, "segment": action}
 
 
-class BerkeleyMhadData(pl.LightningDataModule):
+class BerkeleyMhadData(BySubjects):
     """Berkeley MHAD by subjects.
 
     Args:
@@ -166,31 +164,12 @@ class BerkeleyMhadData(pl.LightningDataModule):
         augment: AugmentConfig | None = None,
         seed: int = 0,
     ) -> None:
-        super().__init__()
-        seen = set(train_subjects) & set(test_subjects)
-        if seen:
-            raise ConfigError(
-                f"subjects {sorted(seen)} are in training and in test at once",
-                mend="Give each subject to one of train_subjects and test_subjects",
-            )
-        self.root = root
-        self.subjects = {"train": tuple(train_subjects), "test": tuple(test_subjects)}
-        self.rate_hz, self.batch_size = rate_hz, batch_size
-        self.augment, self.seed = augment or AugmentConfig(), seed
-        self.action_names = ACTIONS
-        self._data: dict[str, BerkeleyTrials] = {}
+        subjects = {"train": train_subjects, "val": (), "test": test_subjects}
+        super().__init__(subjects, rate_hz, batch_size, augment, seed)
+        self.root, self.action_names = root, ACTIONS
 
-    def setup(self, stage: str) -> None:
-        """Read the trials that ``stage`` needs.
-
-        Raises:
-            DataError: the data set is not there or malformed, or has no trials of the subjects.
-        """
-        for part in ("train",) if stage == "fit" else ("train", "test"):
-            if part not in self._data and self.subjects[part]:
-                self._data[part] = BerkeleyTrials(self._read(part), self.rate_hz)
-
-    def _read(self, part: str) -> list[Trial]:
+    def read(self, subjects: tuple[int, ...]) -> BerkeleyTrials:
+        """Read the trials of some subjects."""
         root = self.root or os.environ.get("CHORUS_DATA")
         if not root:
             raise DataError(
@@ -198,38 +177,11 @@ class BerkeleyMhadData(pl.LightningDataModule):
                 mend=f"Set CHORUS_DATA to the folder that holds {ARCHIVE}, or give --data.root=FOLDER",
             )
         folder = find_root(Path(root))
-        found = [read_trial(folder, key) for key in keys(folder) if key.subject in self.subjects[part]]
+        found = [read_trial(folder, key) for key in keys(folder) if key.subject in subjects]
         if not found:
-            raise DataError(
-                f"Berkeley MHAD: no trials of subjects {self.subjects[part]}", mend="They are 1 to 12"
-            )
-        return found
+            raise DataError(f"Berkeley MHAD: no trials of subjects {subjects}", mend="They are 1 to 12")
+        return BerkeleyTrials(found, self.rate_hz)
 
-    def train_dataloader(self) -> DataLoader:
-        """Varied trials in random order."""
-        data = self._data["train"]
-        return DataLoader(
-            range(len(data)),  # type: ignore[arg-type]
-            batch_sampler=SimilarLengths(data.samples, self.batch_size, self.seed),
-            collate_fn=BerkeleyBatches(data, self.rate_hz, self.augment, seed=self.seed),
-        )
-
-    def val_dataloader(self) -> list:
-        """None: a final training uses all it may."""
-        return []
-
-    def test_dataloader(self) -> DataLoader:
-        """Trials of the test subjects as they are."""
-        return self._plain("test")
-
-    def reference_dataloader(self) -> DataLoader:
-        """Training trials as they are, for the baselines of the test."""
-        return self._plain("train")
-
-    def _plain(self, part: str) -> DataLoader:
-        data = self._data[part]
-        return DataLoader(
-            data.samples.argsort().tolist(),  # type: ignore[arg-type]
-            batch_size=self.batch_size,
-            collate_fn=BerkeleyBatches(data, self.rate_hz, None),
-        )
+    def batches(self, data: BerkeleyTrials, augment: AugmentConfig | None) -> BerkeleyBatches:
+        """Return what makes batches of trials."""
+        return BerkeleyBatches(data, self.rate_hz, augment, seed=self.seed)

@@ -9,15 +9,10 @@ the inertial samples since the last tick.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
-import pytorch_lightning as pl
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Sampler
 
-from drivers.errors import ConfigError
 from drivers.places import PLACES
 from fusion.data.augment import (
     AugmentConfig,
@@ -29,7 +24,7 @@ from fusion.data.augment import (
     scatter_joints,
 )
 from fusion.data.batches import Batch, empty_features, person_boxes, project, unknown_targets
-from fusion.data.ranks import share
+from fusion.data.subjects import BySubjects
 from fusion.features.spec import MAX_AGE_S, FeatureSpec
 from fusion.inertial.orientation import OrientationFilter, six_d
 from fusion.skeletons import BODY20, KINECT20
@@ -239,35 +234,7 @@ class UtdBatches:
         return (start + phase * (stop - start)).clamp(0.0, 1.0), speed, valid
 
 
-class SimilarLengths(Sampler[list[int]]):
-    """Random batches of trials of similar length, so that little is padded; other batches at each pass.
-
-    Where several processes train together each takes its share of them, all as many.
-
-    Args:
-        lengths: (N,) of the trials.
-        batch_size: trials in a batch; the last batches may be one smaller.
-        seed: of the order.
-    """
-
-    def __init__(self, lengths: Tensor, batch_size: int, seed: int) -> None:
-        self.lengths = lengths.float()
-        self.batches = max(1, round(len(lengths) / batch_size))
-        self.generator = torch.Generator().manual_seed(seed)
-
-    def __len__(self) -> int:
-        return -(-self.batches // share()[1])
-
-    def __iter__(self) -> Iterator[list[int]]:
-        g, (rank, world) = self.generator, share()
-        blurred = self.lengths * torch.exp(0.15 * torch.randn(len(self.lengths), generator=g))
-        parts = blurred.argsort().tensor_split(self.batches)
-        order = torch.randperm(self.batches, generator=g).tolist()
-        for step in range(len(self)):
-            yield parts[order[(step * world + rank) % self.batches]].tolist()
-
-
-class UtdMhadData(pl.LightningDataModule):
+class UtdMhadData(BySubjects):
     """UTD-MHAD by subjects.
 
     Args:
@@ -292,62 +259,14 @@ class UtdMhadData(pl.LightningDataModule):
         augment: AugmentConfig | None = None,
         seed: int = 0,
     ) -> None:
-        super().__init__()
-        seen = set(train_subjects) & (set(val_subjects) | set(test_subjects))
-        if seen:
-            raise ConfigError(
-                f"subjects {sorted(seen)} are in training and in validation or test at once",
-                mend="Give each subject to one of train_subjects, val_subjects and test_subjects",
-            )
-        self.root = root
-        self.subjects = {"train": train_subjects, "val": val_subjects, "test": test_subjects}
-        self.rate_hz = rate_hz
-        self.batch_size = batch_size
-        self.augment = augment or AugmentConfig()
-        self.seed = seed
-        self.action_names = ACTIONS
-        self._data: dict[str, UtdTrials] = {}
+        subjects = {"train": train_subjects, "val": val_subjects, "test": test_subjects}
+        super().__init__(subjects, rate_hz, batch_size, augment, seed)
+        self.root, self.action_names = root, ACTIONS
 
-    def setup(self, stage: str) -> None:
-        """Read the trials that ``stage`` needs.
+    def read(self, subjects: tuple[int, ...]) -> UtdTrials:
+        """Read the trials of some subjects."""
+        return UtdTrials(list(trials(self.root, subjects)))
 
-        Raises:
-            DataError: the data set is not there or malformed.
-        """
-        needed = {"fit": ("train", "val"), "validate": ("val",), "test": ("train", "test")}.get(
-            stage, ("test",)
-        )
-        for part in needed:
-            subjects = tuple(self.subjects[part])
-            if part not in self._data and subjects:
-                self._data[part] = UtdTrials(list(trials(self.root, subjects)))
-
-    def train_dataloader(self) -> DataLoader:
-        """Varied trials in random order."""
-        data = self._data["train"]
-        return DataLoader(
-            range(len(data)),  # type: ignore[arg-type]
-            batch_sampler=SimilarLengths(data.samples, self.batch_size, self.seed),
-            collate_fn=UtdBatches(data, self.rate_hz, self.augment, self.seed),
-        )
-
-    def val_dataloader(self) -> DataLoader | list:
-        """Trials of the validation subjects as they are; empty where there are none."""
-        return self._plain("val") if self.subjects["val"] else []
-
-    def test_dataloader(self) -> DataLoader:
-        """Trials of the test subjects as they are."""
-        return self._plain("test")
-
-    def reference_dataloader(self) -> DataLoader:
-        """Training trials as they are, for the baselines of the test."""
-        return self._plain("train")
-
-    def _plain(self, part: str) -> DataLoader:
-        data = self._data[part]
-        by_length = data.samples.argsort().tolist()
-        return DataLoader(
-            by_length,  # type: ignore[arg-type]
-            batch_size=self.batch_size,
-            collate_fn=UtdBatches(data, self.rate_hz, None),
-        )
+    def batches(self, data: UtdTrials, augment: AugmentConfig | None) -> UtdBatches:
+        """Return what makes batches of trials."""
+        return UtdBatches(data, self.rate_hz, augment, self.seed)

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from drivers.simulator.actions import ACTIONS
-from fusion.data.utd_mhad import SimilarLengths
+from fusion.data.subjects import SimilarLengths
 from fusion.data.virtual import Clips, Numbers, VirtualBatches
 from fusion.virtual.simulated import simulated
 
@@ -57,7 +57,7 @@ def test_processes_share_batches_without_overlap(world: int, monkeypatch: pytest
     passes = []
     for rank in range(world):
         monkeypatch.setattr("fusion.data.virtual.share", lambda rank=rank: (rank, world))
-        monkeypatch.setattr("fusion.data.utd_mhad.share", lambda rank=rank: (rank, world))
+        monkeypatch.setattr("fusion.data.subjects.share", lambda rank=rank: (rank, world))
         numbers, again = Numbers(4), Numbers(5, again=True)
         trials = SimilarLengths(torch.arange(10.0, 70.0), 10, 0)
         assert len(list(trials)) == len(trials) == 6 // world

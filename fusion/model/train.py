@@ -168,23 +168,30 @@ class FusionCLI(LightningCLI):
         output = Path(self._get(self.config_init, "output"))
         best = self._get(self.config_init, "best")
         given = self._get(self.config_init, "trainer")
-        keep = ModelCheckpoint(
-            dirpath=output / "checkpoints",
-            filename="best" if best else "{epoch:03d}",
-            monitor=best,
-            mode="max" if best and ("top1" in best or "pck" in best) else "min",
-            save_last=True,
-            save_on_train_epoch_end=best is None,
+        folder = output / "checkpoints"
+        # The last one is kept apart: with a metric, a checkpoint is written only where that got better.
+        last = ModelCheckpoint(
+            dirpath=folder,
+            filename="last" if best else "{epoch:03d}",
+            save_last=not best,
+            save_on_train_epoch_end=True,
+            save_on_exception=True,
+            enable_version_counter=False,
         )
+        keep = [last]
+        if best:
+            mode = "max" if "top1" in best or "pck" in best else "min"
+            keep.append(ModelCheckpoint(dirpath=folder, filename="best", monitor=best, mode=mode))
         kwargs["default_root_dir"] = str(output)
         if not given["fast_dev_run"]:
-            kwargs["callbacks"] = [*(given["callbacks"] or []), keep]
+            kwargs["callbacks"] = [*(given["callbacks"] or []), *keep]
             kwargs["logger"] = [CSVLogger(output, name="csv"), TensorBoardLogger(output, name="tensorboard")]
         return super().instantiate_trainer(**kwargs)
 
     def after_fit(self) -> None:
         """Say where the checkpoint is."""
-        last = getattr(self.trainer.checkpoint_callback, "last_model_path", "")
+        kept = self.trainer.checkpoint_callback
+        last = getattr(kept, "last_model_path", "") or getattr(kept, "best_model_path", "")
         if last and self.trainer.is_global_zero:
             print(f"checkpoint: {last}")
 

@@ -93,6 +93,19 @@ def test_fit_resume_and_test_from_the_command_line(
     assert not net.training
 
 
+def test_each_epoch_is_kept_though_the_best_was_an_earlier_one(tmp_path: Path) -> None:
+    """Validated every third epoch only, and stopped in between."""
+    config = str(ROOT / "configs" / "experiment" / "simulated.yaml")
+    common = ["--config", config, f"--output={tmp_path}", "--trainer.check_val_every_n_epoch=3", *SMALL]
+    assert main(["fit", *common, "--trainer.max_epochs=2"]) == 0
+    last = tmp_path / "checkpoints" / "last.ckpt"
+    assert torch.load(last, weights_only=True)["epoch"] == 1
+    assert main(["fit", *common, "--trainer.max_epochs=4", "--ckpt_path=last"]) == 0
+    assert torch.load(last, weights_only=True)["epoch"] == 3
+    assert torch.load(tmp_path / "checkpoints" / "best.ckpt", weights_only=True)["epoch"] == 2
+    assert [path.name for path in sorted(last.parent.iterdir())] == ["best.ckpt", "last.ckpt"]
+
+
 @pytest.mark.parametrize(
     ("argv", "says"),
     [

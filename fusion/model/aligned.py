@@ -33,6 +33,7 @@ OF_WEARER = 2 + 4 * len(BODY20)
 """Channels of :func:`of_wearer`."""
 SKELETON = Skeleton.of_shape(BodyShape())
 """The body that nothing is known of."""
+_STATURE_M = SKELETON.stature
 
 _PARENTS = [BODY20.index(HANGS[name][1]) if name in HANGS else 0 for name in BODY20]
 _TRUNK = [PLACES.index(place) for place in ("pelvis", "chest")]
@@ -118,7 +119,7 @@ def of_wearer(features: Mapping[str, Tensor]) -> Tensor:
     usual = SKELETON.offsets.to(bones)
     tall, known = stature > 0.0, (bones != 0.0).any(dim=-1, keepdim=True)
     change = torch.where(known, 10.0 * (bones - usual), torch.zeros_like(bones))
-    taller = torch.where(tall, 5.0 * (stature / SKELETON.stature - 1.0), torch.zeros_like(stature))
+    taller = torch.where(tall, 5.0 * (stature / _STATURE_M - 1.0), torch.zeros_like(stature))
     flags = [tall.to(bones.dtype), known[..., 0].to(bones.dtype)]
     return torch.cat([taller, *flags, change.flatten(-2)], dim=-1)
 

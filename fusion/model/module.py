@@ -20,24 +20,7 @@ from fusion.evaluate.position import MPJPE, PAMPJPE, PCK
 from fusion.model.checkpoint import load_net
 from fusion.model.losses import LossWeights, fusion_losses, kept_loss, pooled_logits
 from fusion.model.net import FusionNet, NetConfig
-
-
-@dataclasses.dataclass(frozen=True)
-class OptimiserConfig:
-    """AdamW with a linear warm-up and a cosine decay to nothing.
-
-    Attributes:
-        lr: highest learning rate.
-        weight_decay: on matrices only.
-        warmup: part of all steps.
-        body: factor of the rate for all but the action head: small where a network that knows how people
-            move learns other actions.
-    """
-
-    lr: float = 1e-3
-    weight_decay: float = 0.05
-    warmup: float = 0.1
-    body: float = 1.0
+from fusion.model.optimiser import ACTION_HEAD, OptimiserConfig, optimiser_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,7 +74,7 @@ class FusionModule(pl.LightningModule):
     def __init__(
         self,
         net: NetConfig = NetConfig(),  # noqa: B008  (frozen)
-        optimiser: OptimiserConfig = OptimiserConfig(),
+        optimiser: OptimiserConfig = OptimiserConfig(),  # noqa: B008
         losses: LossWeights = LossWeights(),  # noqa: B008
         dropout: ModalityDropout = ModalityDropout(),
         label_smoothing: float = 0.0,
@@ -234,19 +217,9 @@ class FusionModule(pl.LightningModule):
         return {**features, "vision_present": vision, "inertial_present": inertial, "audio_present": audio}
 
     def configure_optimizers(self) -> Any:
-        """AdamW; weight decay on matrices only."""
+        """As :class:`OptimiserConfig` says."""
         config = self.optimiser
-        groups = []
-        for factor, body in ((config.body, True), (1.0, False)) if config.body != 1.0 else ((1.0, None),):
-            chosen = [
-                p
-                for name, p in self.net.named_parameters()
-                if body is None or body != name.startswith(ACTION_HEAD)
-            ]
-            pace = {"lr": config.lr * factor}
-            groups.append({"params": [p for p in chosen if p.ndim >= 2], **pace})
-            groups.append({"params": [p for p in chosen if p.ndim < 2], "weight_decay": 0.0, **pace})
-        adam = torch.optim.AdamW(groups, lr=config.lr, weight_decay=config.weight_decay, betas=(0.9, 0.98))
+        optimiser = optimiser_of(self.net, config)
         total = max(1, int(self.trainer.estimated_stepping_batches))
         warm = max(1, int(config.warmup * total))
 
@@ -255,12 +228,8 @@ class FusionModule(pl.LightningModule):
                 return (step + 1) / warm
             return 0.5 * (1.0 + math.cos(math.pi * min(1.0, (step - warm) / max(1, total - warm))))
 
-        schedule = torch.optim.lr_scheduler.LambdaLR(adam, rate)
-        return {"optimizer": adam, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-
-ACTION_HEAD = "labels.action."
-"""How the names of the action head's weights begin."""
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, rate)
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
 def _weights(name: str) -> FusionNet:

@@ -16,8 +16,9 @@ from fusion.data.sessions import SessionData
 from fusion.data.virtual import Clips, VirtualBatches
 from fusion.model.checkpoint import DEFAULT, load_net, save_net
 from fusion.model.losses import LossWeights, fusion_losses, kept_loss
-from fusion.model.module import ACTION_HEAD, FusionModule, OptimiserConfig
+from fusion.model.module import FusionModule
 from fusion.model.net import FusionNet, NetConfig
+from fusion.model.optimiser import ACTION_HEAD, OptimiserConfig
 from fusion.model.train import main
 from fusion.virtual.simulated import simulated
 from recordings.editing.label import label

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import math
 from collections.abc import Sequence
 from typing import Any, TypeVar, cast
 
@@ -20,7 +19,7 @@ from fusion.evaluate.position import MPJPE, PAMPJPE, PCK
 from fusion.model.checkpoint import load_net
 from fusion.model.losses import LossWeights, fusion_losses, kept_loss, pooled_logits
 from fusion.model.net import FusionNet, NetConfig
-from fusion.model.optimiser import ACTION_HEAD, OptimiserConfig, optimiser_of
+from fusion.model.optimiser import ACTION_HEAD, OptimiserConfig, one_cycle, optimiser_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -218,18 +217,8 @@ class FusionModule(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """As :class:`OptimiserConfig` says."""
-        config = self.optimiser
-        optimiser = optimiser_of(self.net, config)
-        total = max(1, int(self.trainer.estimated_stepping_batches))
-        warm = max(1, int(config.warmup * total))
-
-        def rate(step: int) -> float:
-            if step < warm:
-                return (step + 1) / warm
-            return 0.5 * (1.0 + math.cos(math.pi * min(1.0, (step - warm) / max(1, total - warm))))
-
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, rate)
-        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        optimiser = optimiser_of(self.net, self.optimiser)
+        return one_cycle(optimiser, int(self.trainer.estimated_stepping_batches), self.optimiser.warmup)
 
 
 def _weights(name: str) -> FusionNet:

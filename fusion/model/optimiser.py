@@ -1,6 +1,7 @@
 """How a network's weights move: AdamW, and Muon for matrices between hidden layers."""
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
@@ -99,3 +100,23 @@ def optimiser_of(net: nn.Module, config: OptimiserConfig) -> torch.optim.Optimiz
         return steady
     matrices = torch.optim.Muon(muon, lr=config.lr, weight_decay=decay, adjust_lr_fn="match_rms_adamw")
     return Several([matrices, steady])
+
+
+def one_cycle(optimiser: torch.optim.Optimizer, steps: int, warmup: float) -> dict[str, Any]:
+    """Return, as Lightning wants it, an optimiser whose rate rises in a line and falls like a cosine to 0.
+
+    Args:
+        optimiser: at its highest rate.
+        steps: of the whole training.
+        warmup: part of them in which the rate rises.
+    """
+    total = max(1, steps)
+    warm = max(1, int(warmup * total))
+
+    def rate(step: int) -> float:
+        if step < warm:
+            return (step + 1) / warm
+        return 0.5 * (1.0 + math.cos(math.pi * min(1.0, (step - warm) / max(1, total - warm))))
+
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, rate)
+    return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

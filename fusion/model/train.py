@@ -85,9 +85,11 @@ def command_line(argv: list[str], program: str = "train.py", *, run: bool = True
     for name in ("pytorch_lightning", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
     os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")  # Lightning's own calls
+    chosen = _chooses_model(argv)
     return FusionCLI(
-        FusionModule,
+        pl.LightningModule if chosen else FusionModule,
         pl.LightningDataModule,
+        subclass_mode_model=chosen,
         subclass_mode_data=True,
         save_config_kwargs={"overwrite": True},
         seed_everything_default=0,
@@ -209,8 +211,17 @@ def _check_files(argv: list[str], program: str) -> None:
             read_mapping(value)
         if name == "--ckpt_path" and value.endswith(".ckpt") and not os.path.isfile(value):  # noqa: PTH113
             raise ConfigError(f"there is no checkpoint {value}", mend="See the folder checkpoints of the run")
-        if name == "--ckpt_path" and value.endswith(".ckpt"):
+        if name == "--ckpt_path" and value.endswith(".ckpt") and not _chooses_model(argv):
             load_net(value)  # refuses what is damaged or foreign in one line; Lightning would not
+
+
+def _chooses_model(argv: list[str]) -> bool:
+    """Return whether a config or an option names the class of the model; by default it is FusionModule."""
+    words = [word for arg in argv for word in arg.split("=", 1)]
+    if "--model.class_path" in words:
+        return True
+    configs = [read_mapping(v) for k, v in itertools.pairwise(words) if k in ("--config", "-c")]
+    return any("class_path" in (config.get("model") or {}) for config in configs)
 
 
 def _explained(text: str, known: Iterable[str]) -> UsageError | None:

@@ -189,6 +189,18 @@ def read_trial(folder: Path, action: int, subject: int, trial: int) -> Trial:
 
 
 def _load(path: Path, name: str) -> NDArray[np.float64]:
+    value = read_array(path, name).astype(np.float64)
+    if not np.isfinite(value).all():
+        raise _malformed(path.name, f"{name} holds values that are not finite")
+    return value
+
+
+def read_array(path: Path, name: str) -> NDArray:
+    """Return numbers in a MATLAB 5 file.
+
+    Raises:
+        DataError: it is missing, no such file, or has no numbers of that name.
+    """
     from scipy.io import loadmat
     from scipy.io.matlab import MatReadError
 
@@ -203,9 +215,6 @@ def _load(path: Path, name: str) -> NDArray[np.float64]:
     value = content.get(name)
     if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiu":
         raise _malformed(path.name, f"it has no numbers called {name}")
-    value = value.astype(np.float64)
-    if not np.isfinite(value).all():
-        raise _malformed(path.name, f"{name} holds values that are not finite")
     return value
 
 

@@ -5,65 +5,23 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
 import torch
 from made_bvh import MOTIONBUILDER, moving, stick_body
+from waving import write_waving
 
-from drivers.base import STAMP, Batch, StreamInfo
-from drivers.bus.messages import Event
 from drivers.simulator.actions import ACTIONS
-from drivers.simulator.body import Body
-from drivers.simulator.view import Painter, View
 from fusion.cli import main
 from fusion.model.checkpoint import save_net
 from fusion.model.net import FusionNet, NetConfig
-from fusion.skeletons import BODY20
 from fusion.virtual import bvh
 from recordings.importers import utd_mhad
-from recordings.layout import SessionAttributes
-from recordings.writer import SessionWriter
-
-SECOND = 1_000_000_000
-
-
-def stamped(name: str, times: np.ndarray, data) -> Batch:
-    stamps = np.zeros(len(times), STAMP)
-    stamps["time"], stamps["seq"] = times, np.arange(len(times))
-    return Batch(name, stamps, data)
 
 
 @pytest.fixture(scope="module")
 def session(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A body with markers who waves for two seconds, and the truth."""
-    path = tmp_path_factory.mktemp("sessions") / "wave.h5"
-    body, view = Body(seed=4, script=("wave",)), View.look_at(320, 240)
-    camera = StreamInfo(
-        name="camera",
-        kind="camera",
-        encoding="jpeg",
-        dtype="|u1",
-        shape=(240, 320, 3),
-        rate_hz=20.0,
-        properties=view.properties(),
-    )
-    channels = tuple(f"{joint}.{axis}" for joint in BODY20 for axis in "xyz")
-    truth = StreamInfo(name="truth", kind="pose", shape=(20, 3), channels=channels, rate_hz=60.0)
-    painter = Painter(view)
-    frames = (np.arange(40) * (SECOND // 20)).astype(np.int64)
-    times = (np.arange(120) * (SECOND // 60)).astype(np.int64)
-    pictures = tuple(
-        cv2.imencode(".jpg", painter(joints))[1].tobytes() for joints in body.pose(frames / SECOND).joints
-    )
-    with SessionWriter(path, SessionAttributes(id="x", rig="vision: markers\n"), sync_s=0) as writer:
-        writer.add_stream(camera)
-        writer.add_stream(truth)
-        writer.append(stamped("camera", frames, pictures))
-        writer.append(stamped("truth", times, body.pose(times / SECOND).joints.astype(np.float32)))
-        writer.event(Event(SECOND // 2, "label_start", "wave", "truth"))
-        writer.event(Event(3 * SECOND // 2, "label_stop", "wave", "truth"))
-    return path
+    return write_waving(tmp_path_factory.mktemp("sessions") / "wave.h5", 2.0, (0.5, 1.5))
 
 
 def weights(folder: Path, actions: tuple[str, ...]) -> str:

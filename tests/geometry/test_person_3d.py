@@ -193,17 +193,22 @@ def network() -> None:
         pytest.skip(f"the weights cannot be downloaded here: {error}")
 
 
+def record_four(folder: Path, seconds: float) -> None:
+    """Record the films of one person by four cameras to a.h5 in a folder."""
+    streams = "".join(
+        f"  cam0{k}: {{driver: camera.file, path: {FILMS}/single_person/cam0{k}.mp4, fps: 6, start_s: 12}}\n"
+        for k in (1, 2, 3, 4)
+    )
+    (folder / "four.yaml").write_text(f"name: four\nvision: blazepose\nstreams:\n{streams}")
+    assert record(load_rig(folder / "four.yaml"), folder / "a.h5", seconds).exit_code == 0
+
+
 @pytest.mark.usefixtures("network")
 @pytest.mark.skipif(not FILMS.is_dir(), reason="needs CHORUS_DATA with video/pose2sim")
 def test_four_films_are_recorded_in_step_and_give_a_body(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    streams = "".join(
-        f"  cam0{k}: {{driver: camera.file, path: {FILMS}/single_person/cam0{k}.mp4, fps: 6, start_s: 12}}\n"
-        for k in (1, 2, 3, 4)
-    )
-    (tmp_path / "four.yaml").write_text(f"name: four\nvision: blazepose\nstreams:\n{streams}")
-    assert record(load_rig(tmp_path / "four.yaml"), tmp_path / "a.h5", 8.0).exit_code == 0
+    record_four(tmp_path, 8.0)
     with open_recording(tmp_path / "a.h5") as recording:
         times = [
             dict(zip(s.row_seq.tolist(), s.times.tolist(), strict=True)) for s in recording.streams.values()
@@ -235,12 +240,7 @@ def test_four_films_are_recorded_in_step_and_give_a_body(
 def test_bones_of_somebody_filmed_by_four_cameras_keep_their_length(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    streams = "".join(
-        f"  cam0{k}: {{driver: camera.file, path: {FILMS}/single_person/cam0{k}.mp4, fps: 6, start_s: 12}}\n"
-        for k in (1, 2, 3, 4)
-    )
-    (tmp_path / "four.yaml").write_text(f"name: four\nvision: blazepose\nstreams:\n{streams}")
-    assert record(load_rig(tmp_path / "four.yaml"), tmp_path / "a.h5", 40.0).exit_code == 0
+    record_four(tmp_path, 40.0)
     arguments = [str(tmp_path / "a.h5"), f"--calibration={FILMS}/Calib.qca.txt", "--json"]
     assert main(["triangulate", *arguments]) == 0
     told = json.loads(capsys.readouterr().out)

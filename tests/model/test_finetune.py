@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from waving import CHEST, SECOND, stamped
 
-from drivers.base import STAMP, Batch, StreamInfo
 from drivers.errors import ConfigError, DataError
 from drivers.simulator.actions import ACTIONS
 from fusion.data.sessions import SessionData
@@ -25,32 +25,19 @@ from recordings.editing.label import label
 from recordings.layout import SessionAttributes
 from recordings.writer import SessionWriter
 
-SECOND = 1_000_000_000
 CONFIG = Path(__file__).resolve().parents[2] / "configs" / "experiment" / "finetune.yaml"
-CHEST = StreamInfo(
-    name="chest",
-    kind="imu",
-    shape=(6,),
-    channels=tuple(f"{what}_{axis}" for what in ("specific_force", "angular_rate") for axis in "xyz"),
-    units=("m/s^2",) * 3 + ("rad/s",) * 3,
-    rate_hz=100.0,
-    regular=True,
-    worn_on="chest",
-)
 ROWS = "start,stop,action\n0.5,2,shake\n2,4,rest\n4.5,5.5,shake\n"
 
 
 def recorded(path: Path, rows: str = ROWS) -> Path:
     """Write 6 s of an IMU that shakes at some times, labelled as ``rows`` say."""
     times = np.arange(600) * (SECOND // 100)
-    stamps = np.zeros(600, STAMP)
-    stamps["time"], stamps["seq"] = times, np.arange(600)
     data = np.zeros((600, 6), np.float32)
     data[:, 2] = 9.81
     data[:, 0] = 5.0 * np.sin(times / SECOND * 40.0) * ((times < 2 * SECOND) | (times > 4 * SECOND))
     with SessionWriter(path, SessionAttributes(id="x", rig=""), sync_s=0) as writer:
         writer.add_stream(CHEST)
-        writer.append(Batch("chest", stamps, data))
+        writer.append(stamped("chest", times, data))
     table = path.with_suffix(".csv")
     table.write_text(rows, "utf-8")
     if len(rows.splitlines()) > 1:

@@ -4,68 +4,25 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 import torch
+from waving import CHEST, SECOND, stamped, write_waving
 
-from drivers.base import STAMP, Batch, StreamInfo
-from drivers.bus.messages import Event
 from drivers.errors import DataError
 from drivers.simulator.actions import ACTIONS
-from drivers.simulator.body import Body
-from drivers.simulator.view import Painter, View
 from fusion.data.sessions import SessionData, read_track
 from fusion.skeletons import BODY20
 from recordings.layout import SessionAttributes
 from recordings.writer import SessionWriter
 
-SECOND = 1_000_000_000
 SECONDS = 3.0
-TRUTH = StreamInfo(
-    name="truth",
-    kind="pose",
-    shape=(20, 3),
-    channels=tuple(f"{joint}.{axis}" for joint in BODY20 for axis in "xyz"),
-    rate_hz=60.0,
-)
-
-
-def stamped(name: str, times: np.ndarray, data) -> Batch:
-    stamps = np.zeros(len(times), STAMP)
-    stamps["time"], stamps["seq"] = times, np.arange(len(times))
-    return Batch(name, stamps, data)
 
 
 @pytest.fixture(scope="module")
 def session(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A body with markers who waves, 20 pictures a second, and the truth."""
-    path = tmp_path_factory.mktemp("sessions") / "wave.h5"
-    body, view = Body(seed=4, script=("wave",)), View.look_at(320, 240)
-    camera = StreamInfo(
-        name="camera",
-        kind="camera",
-        encoding="jpeg",
-        dtype="|u1",
-        shape=(240, 320, 3),
-        rate_hz=20.0,
-        properties=view.properties(),
-    )
-    painter = Painter(view)
-    frames = (np.arange(int(SECONDS * 20)) * (SECOND // 20)).astype(np.int64)
-    pictures = tuple(
-        cv2.imencode(".jpg", painter(joints))[1].tobytes() for joints in body.pose(frames / SECOND).joints
-    )
-    times = (np.arange(int(SECONDS * 60)) * (SECOND // 60)).astype(np.int64)
-    truth = body.pose(times / SECOND).joints.astype(np.float32)
-    with SessionWriter(path, SessionAttributes(id="x", rig="vision: markers\n"), sync_s=0) as writer:
-        writer.add_stream(camera)
-        writer.add_stream(TRUTH)
-        writer.append(stamped("camera", frames, pictures))
-        writer.append(stamped("truth", times, truth))
-        writer.event(Event(SECOND, "label_start", "wave", "truth"))
-        writer.event(Event(2 * SECOND, "label_stop", "wave", "truth"))
-    return path
+    return write_waving(tmp_path_factory.mktemp("sessions") / "wave.h5", SECONDS, (1.0, 2.0))
 
 
 def test_windows_have_features_truth_and_labels(session: Path) -> None:
@@ -114,19 +71,9 @@ def test_what_cannot_be_learnt_from_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no session is named"):
         SessionData().setup("fit")
     path = tmp_path / "empty.h5"
-    imu = StreamInfo(
-        name="imu",
-        kind="imu",
-        shape=(6,),
-        channels=tuple(f"{what}_{axis}" for what in ("specific_force", "angular_rate") for axis in "xyz"),
-        units=("m/s^2",) * 3 + ("rad/s",) * 3,
-        rate_hz=100.0,
-        regular=True,
-        worn_on="chest",
-    )
     times = (np.arange(200) * (SECOND // 100)).astype(np.int64)
     with SessionWriter(path, SessionAttributes(id="x", rig=""), sync_s=0) as writer:
-        writer.add_stream(imu)
-        writer.append(stamped("imu", times, np.zeros((200, 6), np.float32)))
+        writer.add_stream(CHEST)
+        writer.append(stamped("chest", times, np.zeros((200, 6), np.float32)))
     with pytest.raises(DataError, match="nothing to learn from"):
         SessionData(str(path)).setup("fit")

@@ -48,6 +48,7 @@ class CropVariety:
         holes: largest part of the crop covered by each of three holes.
         middle_m: error of the depth that is taken for the person's, each way.
         noise_mm: standard deviation of depth.
+        nobody: probability that boxes stand in a crop, and no person.
     """
 
     scale: tuple[float, float] = (0.8, 1.6)
@@ -57,6 +58,7 @@ class CropVariety:
     holes: float = 0.2
     middle_m: float = 0.3
     noise_mm: float = 10.0
+    nobody: float = 0.1
 
 
 class DepthCrops(Dataset[dict[str, Tensor]]):
@@ -92,11 +94,14 @@ class DepthCrops(Dataset[dict[str, Tensor]]):
         depth, points = self.trials[number].depth[frame], self.pixels[number][frame]
         draw = np.random.default_rng(int(torch.randint(1 << 31, ()))) if self.variety else None
         place = person_region(depth)
+        nobody = False
         if draw is None or self.variety is None:
             crop = of_depth(cut(depth, place, self.size), middle_of(depth))
         else:
             place = _varied(place, self.variety, draw)
-            crop = _varied_depth(cut(depth, place, self.size), self.variety, draw)
+            nobody = draw.random() < self.variety.nobody
+            shown = _boxes(self.size, middle_of(depth), draw) if nobody else cut(depth, place, self.size)
+            crop = _varied_depth(shown, self.variety, draw)
         to_picture = cell_affine(place, self.size)
         turn = np.linalg.inv(to_picture[:, :2])
         cells = (points - to_picture[:, 2]) @ turn.T
@@ -107,10 +112,11 @@ class DepthCrops(Dataset[dict[str, Tensor]]):
         shape = self.size[0] // STRIDE, self.size[1] // STRIDE
         inside = ((cells > -0.5) & (cells < np.array(shape) - 0.5)).all(axis=1)
         height = self.heights[number] * self.size[1] / place.side
+        maps = heat(cells, shape, self.sigma)
         return {
             "crop": torch.from_numpy(crop),
-            "heat": torch.from_numpy(heat(cells, shape, self.sigma)),
-            "known": torch.from_numpy(inside.astype(np.float32)),
+            "heat": torch.from_numpy(np.zeros_like(maps) if nobody else maps),
+            "known": torch.from_numpy((inside | nobody).astype(np.float32)),
             "points": torch.from_numpy(cells.astype(np.float32)),
             "height": torch.tensor(height, dtype=torch.float32),
         }
@@ -156,11 +162,21 @@ def _varied(place: Region, variety: CropVariety, draw: np.random.Generator) -> R
     return Region(place.x + float(x), place.y + float(y), side, float(angle))
 
 
+def _boxes(size: tuple[int, int], middle_m: float, draw: np.random.Generator) -> NDArray[np.uint16]:
+    """Return a crop of depth in which boxes stand about where a person would."""
+    crop = np.zeros(size[::-1], np.uint16)
+    for _ in range(draw.integers(1, 4)):
+        width, height = (draw.uniform(0.1, 0.9, 2) * size).astype(int)
+        column, row = (draw.uniform(0.0, 0.6, 2) * size).astype(int)
+        crop[row : row + height, column : column + width] = 1e3 * (middle_m + draw.uniform(-0.5, 0.5))
+    return crop
+
+
 def _varied_depth(
-    crop: NDArray[np.uint16], variety: CropVariety, draw: np.random.Generator
+    shown: NDArray[np.uint16], variety: CropVariety, draw: np.random.Generator
 ) -> NDArray[np.float32]:
-    middle = middle_of(crop)
-    crop = crop.astype(np.float32)
+    middle = middle_of(shown)
+    crop = shown.astype(np.float32)
     there = crop > 0
     crop += there * draw.normal(0.0, variety.noise_mm, crop.shape).astype(np.float32)
     height, width = crop.shape

@@ -9,8 +9,11 @@ the inertial samples since the last tick.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from drivers.places import PLACES
@@ -39,8 +42,20 @@ from recordings.importers.utd_mhad import (
     trials,
 )
 
-_NOISE_PX = 1.0
+NOISE_PX = 1.0
 """Spread told for each key point; a Kinect v1 joint is about this sharp in its 320 x 240 picture."""
+
+
+class Seen(NamedTuple):
+    """What a camera finds of the joints of a trial, in the order of BODY20.
+
+    Attributes:
+        joints: (F, 20, 3) float32 m, camera frame.
+        sd_px: (F, 20) float32, standard deviation of their places in the picture, px; 0 where not found.
+    """
+
+    joints: NDArray[np.float32]
+    sd_px: NDArray[np.float32]
 
 
 class UtdTrials:
@@ -54,11 +69,14 @@ class UtdTrials:
         action: (N,) 0 .. 26.
         newest_frame: (N, F) the last frame that is there, itself included; -1 where none was yet.
         newest_sample: (N, S) likewise.
+        seen: (N, F, 20, 3) m, the joints as a camera finds them; the skeleton's own by default.
+        seen_px: (N, F, 20) standard deviation of their places in the picture, px; 0 where not found.
 
     Args:
         items: the trials.
         frames: of each, which skeleton frames are there; all by default.
         samples: of each, which inertial samples are there; all by default.
+        seen: of each, what a camera finds; by default the skeleton, sharp.
     """
 
     def __init__(
@@ -66,6 +84,7 @@ class UtdTrials:
         items: list[Trial],
         frames: list[np.ndarray] | None = None,
         samples: list[np.ndarray] | None = None,
+        seen: list[Seen] | None = None,
     ) -> None:
         if frames is None:
             frames = [np.ones(len(t.joints), bool) for t in items]
@@ -74,6 +93,9 @@ class UtdTrials:
         order = [KINECT20.index(name) for name in BODY20]
         self.joints = _pad([torch.from_numpy(t.joints[:, order]) for t in items])
         self.frames = torch.tensor([len(t.joints) for t in items])
+        self.seen = _pad([torch.from_numpy(s.joints) for s in seen]) if seen else self.joints
+        sharp = torch.full(self.joints.shape[:3], NOISE_PX)
+        self.seen_px = _pad([torch.from_numpy(s.sd_px) for s in seen]) if seen else sharp
         told = zip(items, samples, strict=True)
         self.inertial = _pad([torch.from_numpy(_inertial(t, there)) for t, there in told])
         self.newest_frame = _pad([_newest(there) for there in frames])
@@ -130,7 +152,8 @@ class UtdBatches:
         newest = data.newest_frame[at[:, None], (frame + 1e-4).floor().long()]
         age = (frame - newest).clamp(min=0.0) / (data.frames[at] - 1)[:, None] * length
         seen = ((newest >= 0) & (age <= spec.vision_hold_s)).float()
-        joints = data.joints[at[:, None], newest.clamp(min=0)]
+        shown = at[:, None], newest.clamp(min=0)
+        clean, joints, sd_px = data.joints[shown], data.seen[shown], data.seen_px[shown]
         # Inertial: the mean of the samples since the last tick, or the newest before, held.
         sample = phase * (data.samples[other] - 1)[:, None]
         if augment:
@@ -152,8 +175,7 @@ class UtdBatches:
         felt = ((final >= 0) & (late <= spec.inertial_hold_s)).float()
         inertial = inertial * felt[..., None]
         inertial[..., 3:6] *= speed[..., None]
-        present = seen[..., None].expand(joints.shape[:3])
-        clean = joints
+        present = seen[..., None] * (sd_px > 0.0)
         if augment:
             joints = change_body(joints, augment, self.generator)
             clean = joints
@@ -165,20 +187,19 @@ class UtdBatches:
             lost = lose_joints(len(at), joints.shape[1], augment.joint_loss, self.generator)
             rows = lose_rows(len(at), joints.shape[1], augment.lost, self.generator)
             present = present * lost * rows[..., None]
-        return self._batch(joints, clean, present, age, inertial, (felt, late), valid, data.action[at])
+        visual = joints, sd_px, present, age
+        return self._batch(visual, clean, inertial, (felt, late), valid, data.action[at])
 
     def _batch(
         self,
-        joints: Tensor,
+        visual: tuple[Tensor, Tensor, Tensor, Tensor],
         clean: Tensor,
-        present: Tensor,
-        age: Tensor,
         inertial: Tensor,
         felt: tuple[Tensor, Tensor],
         valid: Tensor,
         action: Tensor,
     ) -> Batch:
-        batch, ticks = valid.shape
+        (batch, ticks), (joints, sd_px, present, age) = valid.shape, visual
         width, height = DEPTH_SIZE_PX
         pixels = project(joints, DEPTH_FOCAL_PX, (width / 2, height / 2))
         boxes = person_boxes(pixels, self.rate_hz)
@@ -187,7 +208,7 @@ class UtdBatches:
         vision = features["vision"]
         vision[..., :2] = (pixels - centre) / size
         vision[..., 2] = 1.0
-        vision[..., 3] = vision[..., 5] = (_NOISE_PX / size[..., 0]) ** 2
+        vision[..., 3] = vision[..., 5] = (sd_px / size[..., 0]) ** 2
         vision[..., 6] = 1.0
         vision[..., 7] = joints[..., 2] - joints[..., :1, 2]
         vision[..., 8] = 1.0
@@ -202,7 +223,8 @@ class UtdBatches:
         targets = unknown_targets(batch, ticks)
         targets["joints3d"] = clean - clean[:, :, :1]
         targets["joints3d_known"] = valid[..., None].expand(-1, -1, len(BODY20))
-        targets["joints2d"] = vision[..., :2]
+        truth = project(clean, DEPTH_FOCAL_PX, (width / 2, height / 2))
+        targets["joints2d"] = (truth - centre) / size
         targets["joints2d_known"] = targets["joints3d_known"]
         targets["action"] = torch.where(valid > 0.5, action[:, None], -1)
         return {"features": features, "targets": targets, "valid": valid, "segment": action}

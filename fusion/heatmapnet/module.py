@@ -49,7 +49,7 @@ class HeatmapModule(pl.LightningModule):
 
     def setup(self, stage: str) -> None:
         """Compile where asked to, and lay pictures out as CPUs like them."""
-        self.net.to(memory_format=torch.channels_last)
+        self.net = self.net.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         if self.compiled and stage == "fit":
             self.net.compile()
 

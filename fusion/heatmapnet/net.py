@@ -143,7 +143,8 @@ class HeatmapNet(nn.Module):
             sizes = [*sizes, 2 * sizes[-1]] if more else sizes
         self.head = nn.Conv2d(sum(sizes), len(config.joints), 1)
         nn.init.normal_(self.head.weight, std=0.01)
-        nn.init.constant_(self.head.bias, -4.0)  # a joint is at one place and not at a thousand others
+        # A joint is at one place and not at a thousand others.
+        self.head.bias = nn.Parameter(torch.full((len(config.joints),), -4.0))
 
     @property
     def parameter_count(self) -> int:

@@ -1,31 +1,22 @@
-"""Weights for inference: one safetensors file with the configuration in its metadata; no pickle.
-
-A checkpoint of Lightning (``.ckpt``) is read too, with ``weights_only=True``.
-"""
+"""Weights of a FusionNet, see :mod:`fusion.model.container`."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
-import zipfile
 from pathlib import Path
 from typing import Any
 
-import safetensors
-import torch
-from safetensors.torch import load_file, save
 from torch import Tensor
 
 from drivers.errors import WeightsError
+from fusion.model import container
 from fusion.model.attention import LATER
 from fusion.model.net import FusionNet, NetConfig
 
 DEFAULT = Path(__file__).parent / "weights" / "simulated_tiny.safetensors"
 """The weights that come with the package: trained on the simulator alone, see the card beside it."""
 
-FORMAT = "chorus-fusion-net"
-_VERSION = 2
-_READS = ("1", "2")
+KIND = container.Kind("FusionNet", "chorus-fusion-net", ("1", "2"))
 """Version 1 had networks of form 1 only, and no word of it."""
 
 
@@ -62,24 +53,7 @@ def save_net(
     Raises:
         WeightsError: the file exists already.
     """
-    path = Path(path)
-    tensors = {name: value.detach().cpu() for name, value in net.state_dict().items()}
-    if half:
-        tensors = {
-            name: value.half() if value.is_floating_point() else value for name, value in tensors.items()
-        }
-    metadata = {
-        "format": FORMAT,
-        "version": str(_VERSION),
-        "net": json.dumps(dataclasses.asdict(net.config)),
-        **(notes or {}),
-    }
-    content = save({name: value.contiguous() for name, value in tensors.items()}, metadata=metadata)
-    try:
-        with path.open("xb") as file:
-            file.write(content)
-    except FileExistsError:
-        raise WeightsError(f"{path} exists already", mend="Name another file, or remove it first") from None
+    container.write(KIND, net, dataclasses.asdict(net.config), path, half=half, notes=notes)
 
 
 def load_net(path: str | Path | None = None) -> FusionNet:
@@ -92,20 +66,13 @@ def load_net(path: str | Path | None = None) -> FusionNet:
         WeightsError: no such file, or not weights of a FusionNet.
     """
     path = DEFAULT if path is None else Path(path)
-    if not path.is_file():
-        raise WeightsError(
-            f"there are no weights at {path}", mend="Name a .safetensors or .ckpt file with --weights"
-        )
-    config, tensors = _read_lightning(path) if path.suffix == ".ckpt" else _read_safetensors(path)
+    config, tensors = container.read(KIND, path)
     try:
-        net = FusionNet(config)
-        net.load_state_dict(_completed(net, {name: value.float() for name, value in tensors.items()}))
-    except (RuntimeError, ValueError) as error:
-        raise WeightsError(
-            f"the weights in {path} do not fit their own configuration ({str(error).splitlines()[0]})",
-            mend="Use weights written by this version, or train again",
-        ) from None
-    return net.eval()
+        net = FusionNet(config_from_dict(config))
+    except ValueError as error:
+        raise KIND.foreign(path, str(error)) from None
+    container.fill(net, _completed(net, tensors), path)
+    return net
 
 
 def _completed(net: FusionNet, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -113,50 +80,3 @@ def _completed(net: FusionNet, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     own = net.state_dict()
     names = (f"sensors.{name}" for name in LATER)
     return {name: own[name] for name in names if name in own} | tensors
-
-
-def _read_safetensors(path: Path) -> tuple[NetConfig, dict[str, Tensor]]:
-    try:
-        with safetensors.safe_open(str(path), framework="pt") as file:
-            metadata = file.metadata() or {}
-        if metadata.get("format") != FORMAT:
-            raise _foreign(path, "it says it is something else")
-        if metadata.get("version") not in _READS:
-            raise WeightsError(
-                f"{path} is of version {metadata.get('version')}, this program reads up to {_VERSION}",
-                mend="Install the version of Chorus that wrote it, or newer",
-            )
-        config = config_from_dict(json.loads(metadata["net"]))
-        return config, load_file(str(path))
-    except (safetensors.SafetensorError, KeyError, ValueError, OSError) as error:
-        raise _foreign(path, str(error)) from None
-
-
-def _read_lightning(path: Path) -> tuple[NetConfig, dict[str, Tensor]]:
-    import pickle
-
-    if not zipfile.is_zipfile(path):
-        raise _foreign(path, "it is damaged or something else")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-        config = config_from_dict(content["hyper_parameters"]["net"])
-        state = content["state_dict"]
-    except (
-        pickle.UnpicklingError,
-        RuntimeError,
-        KeyError,
-        TypeError,
-        ValueError,
-        EOFError,
-        OSError,
-    ) as error:
-        raise _foreign(path, str(error).splitlines()[0] if str(error) else type(error).__name__) from None
-    prefix = "net."
-    return config, {name[len(prefix) :]: value for name, value in state.items() if name.startswith(prefix)}
-
-
-def _foreign(path: Path, why: str) -> WeightsError:
-    return WeightsError(
-        f"{path} holds no weights of a FusionNet ({why})",
-        mend="Name a .safetensors or .ckpt file written by train.py",
-    )

@@ -76,11 +76,11 @@ class FrontEnd(abc.ABC):
     skeleton: tuple[str, ...]
 
     @abc.abstractmethod
-    def __call__(self, image: NDArray[np.uint8], time_ns: int) -> list[Person]:
+    def __call__(self, image: NDArray[Any], time_ns: int) -> list[Person]:
         """Return the people in a picture, the most certain first; empty where nobody is seen.
 
         Args:
-            image: (H, W, 3) uint8, BGR.
+            image: (H, W, 3) uint8, BGR; for front ends that take depth (H, W) uint16 mm, 0 where unknown.
             time_ns: session time of the picture, ns; not decreasing between calls.
         """
 
@@ -101,6 +101,7 @@ class FrontEnd(abc.ABC):
 
 FRONT_ENDS: dict[str, str] = {
     "blazepose": "fusion.vision.blazepose:BlazePose",
+    "heatmapnet": "fusion.vision.heatmapnet:HeatmapNetEnd",
     "markers": "fusion.vision.markers:Markers",
 }
 """Names to ``module:class``, imported late: a front end may need a large library or weights."""

@@ -62,7 +62,7 @@ def log_chances(net: FusionNet, batches: Iterable[Batch], masked: tuple[str, ...
     rows = []
     for batch in batches:
         batch = without(batch, masked)
-        logits = pooled_logits(net(batch["features"])["action"], batch["valid"])
+        logits = pooled_logits(net(batch["features"]), batch["valid"])
         rows.append(logits.log_softmax(dim=-1))
     return torch.cat(rows)
 

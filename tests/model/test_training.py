@@ -64,7 +64,8 @@ def test_inertial_of_another_window_comes_only_where_vision_tells_what_is_true(
     told = module.drop_modalities(plain, batch["valid"].repeat(8, 1))
     seen = told["vision_present"].flatten(1).any(dim=1)
     whose = told["inertial"][:, 0, 0, 0].long()
-    assert seen.any() and not seen.all()
+    assert seen.any()
+    assert not seen.all()
     assert torch.equal(whose[seen], rows.roll(1)[seen])
     assert torch.equal(whose[~seen], rows[~seen])
 

@@ -1,8 +1,9 @@
 """Attention over what the sensors say at one tick: cameras, each inertial sensor and sound are tokens.
 
 A token has keys and values; what is missing has learned ones. Any number of tokens may come: another camera,
-another sensor are more rows, not other code. Values of the places on the body are mapped by matrices of
-their own, so that nothing mixes which sensor said what before the network has seen it.
+another sensor are more rows, not other code. The reference camera's token is there even where it sees
+nothing; a further camera's only where it sees somebody. Values of the places on the body are mapped by
+matrices of their own, so that nothing mixes which sensor said what before the network has seen it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,10 @@ from fusion.model.geometry import from_six_d
 from fusion.skeletons import BODY20
 
 TOKENS: tuple[str, ...] = ("vision", *PLACES, "audio")
-"""What attention weights stand for, with one camera."""
+"""What attention weights stand for; further cameras come after."""
+
+LATER: tuple[str, ...] = ("other", "bearing")
+"""Parameters that older weights lack: without further cameras they change nothing."""
 
 _AUDIO_BANDS = 33
 _INERTIAL = 13 + len(AGES_S)
@@ -84,26 +88,47 @@ class ModalityAttention(nn.Module):
             nn.Linear(width, 2 * width), nn.GELU(), LockedDropout(dropout), nn.Linear(2 * width, width)
         )
         self.key = key
+        # Until it was learned what to make of them, further cameras are hardly asked.
+        self.other = nn.Parameter(torch.full((heads,), -6.0))
+        self.bearing = nn.Parameter(torch.zeros(width, 3))
 
     def forward(self, f: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Return (..., D) and the weights (..., M) of the tokens, mean of the heads.
 
-        Several cameras: give vision (..., C, 20, 9), vision_present (..., C, 20), vision_age (..., C) and
-        box (..., C, 3); then the first C tokens are theirs. All other features are as in
-        :data:`fusion.model.net.FEATURES`.
+        Args:
+            f: as in :func:`fusion.model.contract.shapes`, of one camera or more.
         """
-        seen = self.vision(f["vision"], f["vision_present"], f["vision_age"], f["box"])
-        if f["vision_age"].ndim < f["inertial_age"].ndim:
-            seen = seen[..., None, :]
+        seen = self.vision(f["vision"], f["vision_present"], f["vision_age"], f["box"])[..., None, :]
         heard = self.audio(f["audio"], f["audio_present"], f["audio_age"])[..., None, :]
         worn = self.places(f["inertial"], f["inertial_present"], f["inertial_age"])
-        seen_key, seen_value = self.vision_out(seen).split([self.key, seen.shape[-1]], dim=-1)
+        seen_key, seen_value = self._of(seen)
         heard_key, heard_value = self.audio_out(heard).split([self.key, heard.shape[-1]], dim=-1)
         keys = torch.cat([seen_key, worn[0], heard_key], dim=-2)
         values = torch.cat([seen_value, worn[1], heard_value], dim=-2)
         query = (self.query + self.asks(keys.mean(dim=-2))).unflatten(-1, (self.heads, self.per_head))
-        keys, values = (z.unflatten(-1, (self.heads, -1)) for z in (keys, values))
-        scores = (keys * query[..., None, :, :]).sum(dim=-1) * self.per_head**-0.5
+        scores = self._scores(keys, query)
+        if "others" in f:
+            key, value = self._of(self._others(f))
+            there = (f["others_present"] > 0.5).any(dim=-1)[..., None]
+            score = (self._scores(key, query) + self.other).masked_fill(~there, float("-inf"))
+            scores, values = torch.cat([scores, score], dim=-2), torch.cat([values, value], dim=-2)
+        elif self.training:  # processes that train together want a gradient of every parameter
+            scores = scores + 0.0 * (self.other + self.bearing.sum())
+        values = values.unflatten(-1, (self.heads, -1))
         weights = scores.softmax(dim=-2)
         x = (weights[..., None] * values).sum(dim=-3).flatten(-2) * len(TOKENS) ** 0.5
         return x + self.feed(self.norm(x)), weights.mean(dim=-1)
+
+    def _of(self, seen: Tensor) -> tuple[Tensor, Tensor]:
+        """Return keys (..., C, K) and values (..., C, D) of the tokens of cameras."""
+        key, value = self.vision_out(seen).split([self.key, seen.shape[-1]], dim=-1)
+        return key, value
+
+    def _others(self, f: Mapping[str, Tensor]) -> Tensor:
+        told = nn.functional.linear(f["others_bearing"], self.bearing)
+        return self.vision(f["others"], f["others_present"], f["others_age"], f["others_box"], told)
+
+    def _scores(self, keys: Tensor, query: Tensor) -> Tensor:
+        """Return (..., M, H) of keys (..., M, K) and the query (..., H, K / H)."""
+        keys = keys.unflatten(-1, (self.heads, -1))
+        return (keys * query[..., None, :, :]).sum(dim=-1) * self.per_head**-0.5

@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from drivers.errors import WeightsError
+from fusion.model.attention import LATER
 from fusion.model.net import FusionNet, NetConfig
 
 DEFAULT = Path(__file__).parent / "weights" / "simulated_tiny.safetensors"
@@ -98,13 +99,20 @@ def load_net(path: str | Path | None = None) -> FusionNet:
     config, tensors = _read_lightning(path) if path.suffix == ".ckpt" else _read_safetensors(path)
     try:
         net = FusionNet(config)
-        net.load_state_dict({name: value.float() for name, value in tensors.items()})
+        net.load_state_dict(_completed(net, {name: value.float() for name, value in tensors.items()}))
     except (RuntimeError, ValueError) as error:
         raise WeightsError(
             f"the weights in {path} do not fit their own configuration ({str(error).splitlines()[0]})",
             mend="Use weights written by this version, or train again",
         ) from None
     return net.eval()
+
+
+def _completed(net: FusionNet, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return ``tensors`` with what weights from before there were several cameras lack: as never learned."""
+    own = net.state_dict()
+    names = (f"sensors.{name}" for name in LATER)
+    return {name: own[name] for name in names if name in own} | tensors
 
 
 def _read_safetensors(path: Path) -> tuple[NetConfig, dict[str, Tensor]]:

@@ -100,13 +100,17 @@ class SlotEncoder(nn.Module):
             nn.Linear(width, width),
         )
 
-    def forward(self, x: Tensor, present: Tensor, extra: Tensor) -> Tensor:
-        """Encode x (..., N, C), present (..., N), extra (..., E) as a token (..., D)."""
+    def forward(self, x: Tensor, present: Tensor, extra: Tensor, told: Tensor | None = None) -> Tensor:
+        """Encode x (..., N, C), present (..., N), extra (..., E) as a token (..., D).
+
+        ``told`` (..., D) is added where slots and the rest meet.
+        """
         known = present[..., None] > 0.5
         slots = torch.where(known, self.value(masked(x, present)) + self.slot, self.missing)
         some = (present > 0.5).any(dim=-1, keepdim=True)
         extra = torch.where(some, extra, torch.zeros_like(extra))
-        token = self.mix(torch.cat([nn.functional.gelu(slots).flatten(-2), extra], dim=-1))
+        token = self.mix[0](torch.cat([nn.functional.gelu(slots).flatten(-2), extra], dim=-1))
+        token = self.mix[1:](token if told is None else token + told)
         return torch.where(some, token, self.absent)
 
 
@@ -114,14 +118,16 @@ class VisionEncoder(nn.Module):
     """Statistics of heatmaps of the joints -> one token.
 
     Input: vision (..., 20, 9): x, y, peak, var_x, cov_xy, var_y, visible, depth, depth_known, box-normalised;
-    vision_present (..., 20); vision_age (...) s; box (..., 3).
+    vision_present (..., 20); vision_age (...) s; box (..., 3); told (..., D): more about the camera.
     """
 
     def __init__(self, joints: int, inner: int, width: int, dropout: float) -> None:
         super().__init__()
         self.slots = SlotEncoder(joints, 9, len(AGES_S) + 6, inner, width, dropout)
 
-    def forward(self, vision: Tensor, present: Tensor, age: Tensor, box: Tensor) -> Tensor:
+    def forward(
+        self, vision: Tensor, present: Tensor, age: Tensor, box: Tensor, told: Tensor | None = None
+    ) -> Tensor:
         """Return the token (..., D)."""
         vision = masked(vision, present)
         x, y, peak, var_x, cov_xy, var_y, visible, depth, depth_known = vision.unbind(-1)
@@ -131,7 +137,7 @@ class VisionEncoder(nn.Module):
         depth = 2.0 * depth * depth_known
         x, y, trunk = about_trunk(x, y, present)
         values = torch.stack([x, y, peak, *spread, visible, depth, depth_known], dim=-1)
-        return self.slots(values, present, torch.cat([age_code(age), box, trunk], dim=-1))
+        return self.slots(values, present, torch.cat([age_code(age), box, trunk], dim=-1), told)
 
 
 OF_ANY_FIT = 8

@@ -28,29 +28,13 @@ from drivers.places import PLACES
 from fusion.model.aligned import facing, felt, lifted, of_wearer, worn
 from fusion.model.attention import ModalityAttention
 from fusion.model.body import SLOW, BodyHead, Headings
+from fusion.model.contract import AUDIO_BANDS
+from fusion.model.contract import FEATURES as FEATURES
 from fusion.model.encoders import AudioEncoder, GatedFusion, InertialEncoder, VisionEncoder
 from fusion.model.geometry import leaky_step, leaky_sum
 from fusion.model.heads import NEVER_S, Held, KeypointHead, LabelHead, PoseHead
 from fusion.model.transformer import CausalBlock, LayerState
 from fusion.skeletons import BODY20
-
-AUDIO_BANDS = 33
-FEATURES: dict[str, tuple[int, ...]] = {
-    "time": (),
-    "vision": (len(BODY20), 9),
-    "vision_present": (len(BODY20),),
-    "vision_age": (),
-    "box": (3,),
-    "inertial": (len(PLACES), 12),
-    "inertial_present": (len(PLACES),),
-    "inertial_age": (len(PLACES),),
-    "audio": (AUDIO_BANDS,),
-    "audio_present": (),
-    "audio_age": (),
-    "stature": (),
-    "bones": (len(BODY20), 3),
-}
-"""Names and shapes of the features of one tick; ``time`` is int64 ns, all others float32."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,7 +99,7 @@ class NetState(NamedTuple):
         sd: (B, 20) its standard deviation.
         time: (B, 20) int64 ns, when it was captured.
         measured: (B, 20) bool, whether it ever was.
-        seen: () int64, ticks so far.
+        seen: () int64, ticks so far; (B,) where people came at different times.
     """
 
     layers: tuple[LayerState, ...]
@@ -212,7 +196,8 @@ class FusionNet(nn.Module):
         """Run over a window that begins with the stream.
 
         Args:
-            features: as in :data:`FEATURES`, each with (B, T) in front.
+            features: as in :func:`fusion.model.contract.shapes`, each with (B, T) in front: rows are people,
+                each with the sensors assigned to them.
 
         Returns:
             keypoints2d (B, T, 20, 2) box-normalised and keypoints2d_logvar (B, T, 20);
@@ -222,8 +207,9 @@ class FusionNet(nn.Module):
             body (:mod:`fusion.virtual.kinematics`); root_velocity (B, T, 3) m/s, camera axes; heading
             (B, T, 16, 2), cosine and sine of each sensor's heading error times the concentration of a von
             Mises distribution around it; attention (B, T, 18), the weights of
-            :data:`fusion.model.attention.TOKENS`; view (B, T, 3, 3), levelled world to camera axes; rough
-            (B, T, 15, 3, 3), the rotations guessed before headings are corrected, camera axes.
+            :data:`fusion.model.attention.TOKENS`, after them of further cameras; view (B, T, 3, 3), levelled
+            world to camera axes; rough (B, T, 15, 3, 3), the rotations guessed before headings are corrected,
+            camera axes. Networks of form 1 look through the reference camera alone.
         """
         return self._run(features, self._hold(features), _Window(self))
 
@@ -247,7 +233,7 @@ class FusionNet(nn.Module):
         """Run one tick; call ``eval()`` first.
 
         Args:
-            features: as in :data:`FEATURES`, each with (B,) in front.
+            features: as in :func:`fusion.model.contract.shapes`, each with (B,) in front.
             state: from :meth:`init_state` or the step before.
 
         Returns:

@@ -7,13 +7,15 @@ it; names are ``features.NAME``, ``state.N`` and ``NAME``, ``after.N``, N as in 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from drivers.errors import ConfigError
-from fusion.model.net import FEATURES, FusionNet, NetState
+from fusion.model.contract import shapes
+from fusion.model.net import FusionNet, NetState
 from fusion.model.transformer import LayerState
 
 
@@ -31,25 +33,30 @@ def folded(tensors: list[Tensor], like: NetState) -> NetState:
     return NetState(layers, tuple(rest[: len(like.sums)]), *rest[len(like.sums) :])
 
 
-def first_tick(batch: int = 1) -> dict[str, Tensor]:
+def first_tick(batch: int = 1, cameras: int = 1) -> dict[str, Tensor]:
     """Return features of a tick in which nothing is present."""
-    features = {name: torch.zeros(batch, *shape) for name, shape in FEATURES.items()}
+    features = {name: torch.zeros(batch, *shape) for name, shape in shapes(cameras).items()}
     return features | {"time": torch.zeros(batch, dtype=torch.int64)}
 
 
 class _Step(nn.Module):
-    def __init__(self, net: FusionNet) -> None:
+    def __init__(self, net: FusionNet, names: Sequence[str]) -> None:
         super().__init__()
-        self.net, self.like = net, net.init_state(1)
+        self.net, self.like, self.names = net, net.init_state(1), tuple(names)
 
     def forward(self, *values: Tensor) -> tuple[Tensor, ...]:
-        features = dict(zip(FEATURES, values, strict=False))
-        outputs, after = self.net.step(features, folded(list(values[len(FEATURES) :]), self.like))
+        features = dict(zip(self.names, values, strict=False))
+        outputs, after = self.net.step(features, folded(list(values[len(self.names) :]), self.like))
         return (*outputs.values(), *flat(after))
 
 
-def export_step(net: FusionNet, path: str | Path) -> None:
+def export_step(net: FusionNet, path: str | Path, cameras: int = 1) -> None:
     """Write one step of ``net``, for one stream, to a new file ``path``.
+
+    Args:
+        net: the network.
+        path: of the graph.
+        cameras: that it looks through; with more than one it takes :data:`fusion.model.contract.OTHERS` too.
 
     Raises:
         ConfigError: the extra is not installed, or the file exists.
@@ -58,12 +65,12 @@ def export_step(net: FusionNet, path: str | Path) -> None:
     if path.exists():
         raise ConfigError(f"{path} exists already", mend="Name another file, or remove it first")
     net = net.eval()
-    state, features = flat(net.init_state(1)), first_tick()
+    state, features = flat(net.init_state(1)), first_tick(1, cameras)
     outputs, after = net.step(features, net.init_state(1))
     numbers = range(len(flat(after)))
     try:
         torch.onnx.export(
-            _Step(net).eval(),
+            _Step(net, list(features)).eval(),
             (*features.values(), *state),
             str(path),
             input_names=[*(f"features.{name}" for name in features), *(f"state.{n}" for n in numbers)],

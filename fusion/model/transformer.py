@@ -101,7 +101,7 @@ class CausalBlock(nn.Module):
         Args:
             x: (B, D).
             state: of the ticks before.
-            seen: () int64, number of ticks before this one.
+            seen: () or (B,) int64, number of ticks before this one.
 
         Returns:
             (B, D) and the state after the tick; the old state stays valid.
@@ -113,7 +113,7 @@ class CausalBlock(nn.Module):
         values = torch.cat([state.values, v], dim=2)
         table = self.table[:, : self.window]
         scores = rotate(q, table[:, -1:]) @ rotate(keys, table).transpose(-1, -2) * self.scale
-        unfilled = torch.arange(self.window, device=x.device) < self.window - 1 - seen
+        unfilled = torch.arange(self.window, device=x.device) < self.window - 1 - seen.reshape(-1, 1, 1, 1)
         weights = scores.masked_fill(unfilled, float("-inf")).softmax(dim=-1)
         x = x + self.to_out(self._merge(weights @ values)[:, 0])
         x = x + self.feed(self.feed_norm(x))

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from drivers.errors import ConfigError
-from fusion.model.net import FEATURES, FusionNet, NetConfig
+from fusion.model.contract import shapes
+from fusion.model.net import FusionNet, NetConfig
 from fusion.model.onnx import export_step, flat, folded
 
 
@@ -21,8 +22,8 @@ def test_a_state_survives_being_flattened() -> None:
     assert again.seen is state.seen
 
 
-@pytest.mark.parametrize("form", [1, 2])
-def test_onnx_runtime_steps_to_the_same_numbers(form: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("form", "cameras"), [(1, 1), (2, 1), (2, 3)])
+def test_onnx_runtime_steps_to_the_same_numbers(form: int, cameras: int, tmp_path: Path) -> None:
     onnxruntime = pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
     pytest.importorskip("onnx", reason="the extra onnx is not installed")
     torch.manual_seed(0)
@@ -30,7 +31,7 @@ def test_onnx_runtime_steps_to_the_same_numbers(form: int, tmp_path: Path) -> No
     path = tmp_path / "step.onnx"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the exporter about itself
-        export_step(net, path)
+        export_step(net, path, cameras)
     with pytest.raises(ConfigError, match="exists already"):
         export_step(net, path)
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
@@ -40,9 +41,9 @@ def test_onnx_runtime_steps_to_the_same_numbers(form: int, tmp_path: Path) -> No
     kept = {f"state.{n}": tensor.numpy() for n, tensor in enumerate(flat(state))}
     g = torch.Generator().manual_seed(1)
     for number in range(20):
-        features = {name: torch.randn(1, *shape, generator=g) for name, shape in FEATURES.items()}
+        features = {name: torch.randn(1, *shape, generator=g) for name, shape in shapes(cameras).items()}
         features["time"] = torch.tensor([10**15 + number * 16_666_667])
-        for name in ("vision", "inertial", "audio"):
+        for name in ("vision", "inertial", "audio", "others")[: 3 + (cameras > 1)]:
             features[f"{name}_present"] = (features[f"{name}_present"] > 0.0).float()
             features[f"{name}_age"] = features[f"{name}_age"].abs()
         expected, state = net.step(features, state)

@@ -40,6 +40,7 @@ from recordings.importers.utd_mhad import (
     STANDARD_GRAVITY,
     Trial,
     trials,
+    worn_on,
 )
 
 NOISE_PX = 1.0
@@ -67,6 +68,7 @@ class UtdTrials:
         inertial: (N, S, 12) as in the features.
         samples: (N,) inertial samples of each.
         action: (N,) 0 .. 26.
+        place: (N,) of the inertial sensor, in PLACES.
         newest_frame: (N, F) the last frame that is there, itself included; -1 where none was yet.
         newest_sample: (N, S) likewise.
         seen: (N, F, 20, 3) m, the joints as a camera finds them; the skeleton's own by default.
@@ -77,6 +79,7 @@ class UtdTrials:
         frames: of each, which skeleton frames are there; all by default.
         samples: of each, which inertial samples are there; all by default.
         seen: of each, what a camera finds; by default the skeleton, sharp.
+        told: say where the sensor is worn. It gives groups of actions away: for poses only.
     """
 
     def __init__(
@@ -85,6 +88,7 @@ class UtdTrials:
         frames: list[np.ndarray] | None = None,
         samples: list[np.ndarray] | None = None,
         seen: list[Seen] | None = None,
+        told: bool = False,
     ) -> None:
         if frames is None:
             frames = [np.ones(len(t.joints), bool) for t in items]
@@ -96,12 +100,14 @@ class UtdTrials:
         self.seen = _pad([torch.from_numpy(s.joints) for s in seen]) if seen else self.joints
         sharp = torch.full(self.joints.shape[:3], NOISE_PX)
         self.seen_px = _pad([torch.from_numpy(s.sd_px) for s in seen]) if seen else sharp
-        told = zip(items, samples, strict=True)
-        self.inertial = _pad([torch.from_numpy(_inertial(t, there)) for t, there in told])
+        felt = zip(items, samples, strict=True)
+        self.inertial = _pad([torch.from_numpy(_inertial(t, there)) for t, there in felt])
         self.newest_frame = _pad([_newest(there) for there in frames])
         self.newest_sample = _pad([_newest(there) for there in samples])
         self.samples = torch.tensor([len(t.specific_force) for t in items])
         self.action = torch.tensor([t.action - 1 for t in items])
+        places = [worn_on(t.action) if told else t.worn_on for t in items]
+        self.place = torch.tensor([PLACES.index(place) for place in places])
 
     def __len__(self) -> int:
         return len(self.action)
@@ -188,7 +194,7 @@ class UtdBatches:
             rows = lose_rows(len(at), joints.shape[1], augment.lost, self.generator)
             present = present * lost * rows[..., None]
         visual = joints, sd_px, present, age
-        return self._batch(visual, clean, inertial, (felt, late), valid, data.action[at])
+        return self._batch(visual, clean, inertial, (felt, late), valid, at)
 
     def _batch(
         self,
@@ -197,8 +203,9 @@ class UtdBatches:
         inertial: Tensor,
         felt: tuple[Tensor, Tensor],
         valid: Tensor,
-        action: Tensor,
+        at: Tensor,
     ) -> Batch:
+        action, place = self.data.action[at], self.data.place[at]
         (batch, ticks), (joints, sd_px, present, age) = valid.shape, visual
         width, height = DEPTH_SIZE_PX
         pixels = project(joints, DEPTH_FOCAL_PX, (width / 2, height / 2))
@@ -216,10 +223,10 @@ class UtdBatches:
         features["vision_age"] = age.clamp(max=MAX_AGE_S)
         offset = torch.tensor([width / 2, height / 2, 0.0])
         features["box"] = (boxes - offset) / width
-        slot = PLACES.index("unspecified")
-        features["inertial"][:, :, slot] = inertial
-        features["inertial_present"][:, :, slot] = valid * felt[0]
-        features["inertial_age"][:, :, slot] = felt[1] * felt[0]
+        slot = torch.arange(batch), slice(None), place
+        features["inertial"][slot] = inertial
+        features["inertial_present"][slot] = valid * felt[0]
+        features["inertial_age"][slot] = felt[1] * felt[0]
         targets = unknown_targets(batch, ticks)
         targets["joints3d"] = clean - clean[:, :, :1]
         targets["joints3d_known"] = valid[..., None].expand(-1, -1, len(BODY20))

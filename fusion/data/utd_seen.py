@@ -13,7 +13,7 @@ from fusion.data.utd_mhad import NOISE_PX, Seen, UtdMhadData, UtdTrials
 from fusion.skeletons import BODY20, KINECT20
 from fusion.vision.base import FrontEnd, front_end
 from recordings.importers.utd_depth import CENTRE_PX, DepthTrial, depth_trials
-from recordings.importers.utd_mhad import DEPTH_FOCAL_PX
+from recordings.importers.utd_mhad import DEPTH_FOCAL_PX, trials
 
 _ORDER = [KINECT20.index(name) for name in BODY20]
 _REACH_PX = 4
@@ -73,7 +73,7 @@ def see(eyes: FrontEnd, item: DepthTrial, below: NDArray[np.floating]) -> Seen:
 
 
 class UtdSeenData(UtdMhadData):
-    """UTD-MHAD by subjects: training on skeletons, validation and test on what is seen in depth maps.
+    """UTD-MHAD by subjects: learns from skeletons, is tested on what is seen in depth maps, for poses.
 
     Only trials that have depth are tested (trial 1 of the odd actions).
 
@@ -116,4 +116,8 @@ class UtdSeenData(UtdMhadData):
         items = list(depth_trials(self.depth_root, subjects))
         with front_end("heatmapnet", weights=self.eyes, heatmaps=False) as eyes:
             found = [see(eyes, item, self._below) for item in items]
-        return UtdTrials([item.trial for item in items], seen=found)
+        return UtdTrials([item.trial for item in items], seen=found, told=True)
+
+    def read(self, subjects: tuple[int, ...]) -> UtdTrials:
+        """Read the trials of some subjects; where the sensor sits is told."""
+        return UtdTrials(list(trials(self.root, subjects)), told=True)

@@ -108,6 +108,11 @@ class Trial:
     worn_on: str = "unspecified"
 
 
+def worn_on(action: int) -> str:
+    """Return where the sensor sat in an action (1 .. 27)."""
+    return "right_forearm" if action <= 21 else "right_thigh"
+
+
 def find_root(root: str | Path | None = None) -> Path:
     """Return the folder that holds ``Skeleton`` and ``Inertial``.
 

@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument("--gap", type=float, default=4.0, help="s")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    net = load_net(None if options.weights == "default" else options.weights).eval()
+    net = load_net(options.weights).eval()
     asked = Asked(
         options.seed, options.windows, WINDOW_S, corruption=corruption(f"{STANDARD},gap:{options.gap:g}")
     )

@@ -109,7 +109,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="conditions whose names hold this")
     parser.add_argument("--subsets", action="store_true", help="every set of 1 and 3 lost sensors by itself")
     options = parser.parse_args()
-    net = load_net(None if options.weights == "default" else options.weights).eval()
+    net = load_net(options.weights).eval()
     for name in options.sets.split(","):
         print(
             f"{name}: simulation, held out of training; {options.seeds} seeds, {options.windows} windows each"

@@ -27,7 +27,7 @@ def evaluate(
     """Say what weights are worth on data, with trivial baselines in the same table.
 
     Args:
-        weights: a .safetensors or .ckpt file, or the word default for those that come with the package.
+        weights: a .safetensors or .ckpt file, or the name of weights that come with the package: free, base.
         data: a session (.h5) or a folder of them; a folder of BVH files; a motion set (bandai, cmu,
             cmu_dance, deepmimic, simulator); a folder of UTD-MHAD, Berkeley MHAD or
             Human3.6M.
@@ -58,7 +58,7 @@ def evaluate(
 
     masked = parse_mask(mask)
     asked = Asked(seed, windows, window_s, split, chosen, corruption(corrupt) if corrupt else None)
-    net = load_net(None if weights == "default" else weights)
+    net = load_net(weights)
     if suite:
         if masked or corrupt:
             raise UsageError(

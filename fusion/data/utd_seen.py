@@ -83,16 +83,11 @@ class UtdSeenData(UtdMhadData):
         **options: of :class:`UtdMhadData`.
 
     Raises:
-        ConfigError: no weights are named, or a subject is learnt from and tested on.
+        ConfigError: a subject is learnt from and tested on.
     """
 
     def __init__(self, eyes: str = "", depth_root: str | None = None, **options: object) -> None:
         super().__init__(**options)  # type: ignore[arg-type]
-        if not eyes:
-            raise ConfigError(
-                "UTD-MHAD: no HeatmapNet is named that looks at the depth maps",
-                mend="Train one (configs/experiment/heatmap_utd_depth.yaml) and give --data.eyes=FILE",
-            )
         self.eyes, self.depth_root = eyes, depth_root or self.root
         self._below: NDArray[np.float64] | None = None
 
@@ -100,9 +95,15 @@ class UtdSeenData(UtdMhadData):
         """Read the trials that ``stage`` needs, and look at those that are tested.
 
         Raises:
+            ConfigError: no weights are named that look.
             DataError: the data set is not there or malformed, or has no trials of the subjects.
             WeightsError: the weights are no HeatmapNet's.
         """
+        if not self.eyes:
+            raise ConfigError(
+                "UTD-MHAD: no HeatmapNet is named that looks at the depth maps",
+                mend="Train one (configs/experiment/heatmap_utd_depth.yaml) and give --data.eyes=FILE",
+            )
         parts = {"fit": ("val",), "validate": ("val",), "test": ("test",)}
         for part in parts.get(stage, ("test",)):
             if part not in self._data and self.subjects[part]:

@@ -13,8 +13,10 @@ from fusion.model import container
 from fusion.model.attention import LATER
 from fusion.model.net import FusionNet, NetConfig
 
-DEFAULT = Path(__file__).parent / "weights" / "simulated_tiny.safetensors"
-"""The weights that come with the package: trained on the simulator alone, see the card beside it."""
+PACKAGED = {path.stem: path for path in sorted((Path(__file__).parent / "weights").glob("*.safetensors"))}
+"""Weights that come with the package, each with a card beside it: name to file."""
+DEFAULT = "free"
+"""Name of those that are used where none are named: trained on what may be used for all purposes."""
 
 KIND = container.Kind("FusionNet", "chorus-fusion-net", ("1", "2"))
 """Version 1 had networks of form 1 only, and no word of it."""
@@ -60,12 +62,13 @@ def load_net(path: str | Path | None = None) -> FusionNet:
     """Return the network of a ``.safetensors`` or ``.ckpt`` file, in eval mode on the CPU, float32.
 
     Args:
-        path: the file; by default the weights that come with the package.
+        path: the file, or a name of :data:`PACKAGED`; None or ``default``: those of :data:`DEFAULT`.
 
     Raises:
         WeightsError: no such file, or not weights of a FusionNet.
     """
-    path = DEFAULT if path is None else Path(path)
+    name = DEFAULT if path in (None, "default") else str(path)
+    path = PACKAGED.get(name, Path(name))
     config, tensors = container.read(KIND, path)
     try:
         net = FusionNet(config_from_dict(config))

@@ -90,7 +90,7 @@ def read(kind: Kind, path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """
     if not path.is_file():
         raise WeightsError(
-            f"there are no weights at {path}", mend="Name a .safetensors or .ckpt file with --weights"
+            f"there are no weights at {path}", mend="Name a .safetensors or .ckpt file, or free"
         )
     config, tensors = _lightning(kind, path) if path.suffix == ".ckpt" else _safetensors(kind, path)
     if not isinstance(config, dict):

@@ -65,7 +65,7 @@ class FusionModule(pl.LightningModule):
         losses: weights of the terms.
         dropout: of modalities.
         label_smoothing: of actions.
-        init_weights: weights to begin from, ``default`` for those that come with the package; they must have
+        init_weights: weights to begin from, a file or a name (:func:`load_net`); they must have
             the same sizes, their actions may differ.
         sizes_of: weights whose sizes the network has, whatever ``net`` says but for actions and dropout.
         keep: weight of a loss that holds all but the action where ``init_weights`` have it, with whatever
@@ -88,7 +88,7 @@ class FusionModule(pl.LightningModule):
         super().__init__()
         net, optimiser = _as(NetConfig, net), _as(OptimiserConfig, optimiser)
         if sizes_of is not None:
-            net = dataclasses.replace(_weights(sizes_of).config, actions=net.actions, dropout=net.dropout)
+            net = dataclasses.replace(load_net(sizes_of).config, actions=net.actions, dropout=net.dropout)
         losses, dropout = _as(LossWeights, losses), _as(ModalityDropout, dropout)
         # Plain values only, so that a checkpoint loads with weights_only=True.
         self.save_hyperparameters(
@@ -109,7 +109,7 @@ class FusionModule(pl.LightningModule):
         self.label_smoothing, self.compiled = label_smoothing, compiled
         self.keep, self._before = keep, ()
         if init_weights is not None:
-            begin_from(self.net, _weights(init_weights))
+            begin_from(self.net, load_net(init_weights))
             if keep:  # in a tuple: no part of what is trained and stored
                 self._before = (copy.deepcopy(self.net).eval().requires_grad_(False),)
         actions = len(net.actions)
@@ -228,10 +228,6 @@ class FusionModule(pl.LightningModule):
         """As :class:`OptimiserConfig` says."""
         optimiser = optimiser_of(self.net, self.optimiser)
         return one_cycle(optimiser, int(self.trainer.estimated_stepping_batches), self.optimiser.warmup)
-
-
-def _weights(name: str) -> FusionNet:
-    return load_net(None if name == "default" else name)
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -14,7 +14,7 @@ class LiveOptions:
     Attributes:
         source: session file to replay instead of running the rig's devices.
         duration: stop after so many seconds; by default at Ctrl-C or the end of the source.
-        weights: file of the fused network; by default the one that comes with the package.
+        weights: file of the fused network, or a name of those that come with the package (free, base).
         output: folder for the table, the film and the summary; by default sessions/live-<time>.
         vision: vision front end; by default the one that the rig or the recording names.
         realtime: replay a source at its own pace, leaving frames out where this machine is too slow.

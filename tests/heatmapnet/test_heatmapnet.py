@@ -13,7 +13,7 @@ from fusion.data.utd_seen import UtdSeenData, below_surface, see
 from fusion.heatmapnet.checkpoint import load_heatmapnet, save_heatmapnet
 from fusion.heatmapnet.decode import decoded
 from fusion.heatmapnet.net import HeatmapConfig, HeatmapNet
-from fusion.model.checkpoint import load_net
+from fusion.model.checkpoint import PACKAGED, load_net
 from fusion.model.train import main
 from fusion.skeletons import BODY20, KINECT20
 from fusion.vision import heatmaps
@@ -101,7 +101,7 @@ def test_weights_are_kept_and_foreign_ones_refused(tmp_path: Path, learned: Path
     with pytest.raises(WeightsError, match="no weights of a FusionNet"):
         load_net(tmp_path / "a.safetensors")
     with pytest.raises(WeightsError, match="no weights of a HeatmapNet"):
-        load_heatmapnet(Path("fusion/model/weights/simulated_tiny.safetensors").resolve())
+        load_heatmapnet(PACKAGED["free"])
     with pytest.raises(WeightsError, match="there are no weights"):
         load_heatmapnet(tmp_path / "none.ckpt")
     with pytest.raises(WeightsError, match="not one of a FusionNet"):
@@ -138,4 +138,4 @@ def test_the_front_end_says_what_it_lacks() -> None:
     with pytest.raises(ConfigError, match="make no sense"):
         front_end("heatmapnet", weights="a.ckpt", near_m=3.0, far_m=2.0)
     with pytest.raises(ConfigError, match="no HeatmapNet is named"):
-        UtdSeenData()
+        UtdSeenData().setup("test")

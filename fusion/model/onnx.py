@@ -39,7 +39,9 @@ def first_tick(batch: int = 1, cameras: int = 1) -> dict[str, Tensor]:
     return features | {"time": torch.zeros(batch, dtype=torch.int64)}
 
 
-class _Step(nn.Module):
+class Step(nn.Module):
+    """A step of one stream with all it takes and gives as a row of tensors."""
+
     def __init__(self, net: FusionNet, names: Sequence[str]) -> None:
         super().__init__()
         self.net, self.like, self.names = net, net.init_state(1), tuple(names)
@@ -70,7 +72,7 @@ def export_step(net: FusionNet, path: str | Path, cameras: int = 1) -> None:
     numbers = range(len(flat(after)))
     try:
         torch.onnx.export(
-            _Step(net, list(features)).eval(),
+            Step(net, list(features)).eval(),
             (*features.values(), *state),
             str(path),
             input_names=[*(f"features.{name}" for name in features), *(f"state.{n}" for n in numbers)],

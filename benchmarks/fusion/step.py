@@ -6,33 +6,31 @@
 
 Goals: 95 % of the steps of ``base`` within 4 ms, the same at tick 100 as at tick 100,000, and at most 1e-4
 between the stream and the full window. Times are of CPU, which other programs on the machine hardly change.
-ONNX Runtime is measured beside torch where the extra ``onnx`` is installed.
+``chorus live`` takes ONNX Runtime where the extra ``onnx`` is installed, else traced torch.
 """
 
 from __future__ import annotations
 
 import argparse
-import tempfile
 import time
-from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from fusion.model.checkpoint import load_net
-from fusion.model.net import FEATURES, FusionNet, NetConfig, NetState
-from fusion.model.onnx import export_step, flat
+from fusion.model.net import FEATURES, FusionNet, NetConfig
+from fusion.model.stepper import Runtime, Stepper, has_onnx, stepper
 
 P95_MS, DIFFERENCE = 4.0, 1e-4
+RUNTIMES: dict[Runtime, str] = {"torch": "torch", "traced": "traced torch", "onnx": "ONNX Runtime"}
 Features = dict[str, Tensor]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--net", choices=("tiny", "base"), default="base")
-    parser.add_argument("--weights", type=Path, default=None, help="measure these instead")
+    parser.add_argument("--weights", default=None, help="measure these instead: a file, or free")
     parser.add_argument("--ticks", type=int, default=500, help="timed, early and late")
     parser.add_argument("--late", type=int, default=5000, help="tick at which late begins")
     options = parser.parse_args()
@@ -42,46 +40,14 @@ def main() -> None:
     net = net.eval()
     ticks = [tick(number) for number in range(options.ticks)]
     print(f"{net.parameter_count / 1e6:.1f} M parameters, one thread, ms of CPU a step")
-    state = net.init_state()
-
-    def torch_step(features: Features) -> None:
-        nonlocal state
-        _, state = net.step(features, state)
-
-    told("torch", torch_step, ticks, options.late)
-    try:
-        import onnxruntime
-    except ImportError:
-        print("ONNX Runtime: not installed (pip install 'chorus-fusion[onnx]')")
-    else:
-        with tempfile.TemporaryDirectory() as folder:
-            export_step(net, Path(folder) / "step.onnx")
-            choices = onnxruntime.SessionOptions()
-            choices.intra_op_num_threads = 1
-            session = onnxruntime.InferenceSession(
-                Path(folder) / "step.onnx", choices, providers=["CPUExecutionProvider"]
-            )
-        told("ONNX Runtime", OnnxStep(session, net.init_state()), ticks, options.late)
+    for runtime, name in RUNTIMES.items():
+        if runtime == "onnx" and not has_onnx():
+            print("ONNX Runtime: not installed (pip install 'chorus-fusion[onnx]')")
+            continue
+        told(name, stepper(net, runtime=runtime), ticks, options.late)
     difference = against_the_window(net, ticks[: 3 * net.config.window])
     verdict = "within" if difference <= DIFFERENCE else "NOT within"
     print(f"stream against full window: {difference:.1e}, {verdict} the goal of {DIFFERENCE:.0e}")
-
-
-class OnnxStep:
-    """The exported step with its state."""
-
-    def __init__(self, session, state: NetState) -> None:
-        self._session = session
-        self._wanted = {value.name for value in session.get_inputs()}
-        self._names = [value.name for value in session.get_outputs()]
-        self._state = {f"state.{n}": tensor.numpy() for n, tensor in enumerate(flat(state))}
-
-    def __call__(self, features: Features) -> None:
-        """Step."""
-        given = {f"features.{name}": value.numpy() for name, value in features.items()} | self._state
-        values = self._session.run(None, {name: given[name] for name in self._wanted})
-        after = dict(zip(self._names, values, strict=True))
-        self._state = {name: after[name.replace("state", "after")] for name in self._state}
 
 
 def tick(number: int) -> Features:
@@ -98,22 +64,23 @@ def tick(number: int) -> Features:
     return f
 
 
-def told(name: str, step: Callable[[Features], None], ticks: list[Features], late: int) -> None:
+def told(name: str, step: Stepper, ticks: list[Features], late: int) -> None:
     """Print the cost of early and of late steps."""
+    rows = [{key: value[0].numpy() for key, value in features.items()} for features in ticks]
 
     def timed() -> np.ndarray:
         spent = []
-        for features in ticks:
+        for features in rows:
             start = time.process_time_ns()
             step(features)
             spent.append((time.process_time_ns() - start) * 1e-6)
         return np.array(spent)
 
-    for features in ticks[:20]:
+    for features in rows[:20]:
         step(features)
     early = timed()
     for number in range(late - len(ticks) - 20):
-        step(ticks[number % len(ticks)])
+        step(rows[number % len(rows)])
     after = timed()
     p95 = [float(np.percentile(spent, 95)) for spent in (early, after)]
     verdict = "within" if max(p95) <= P95_MS else "NOT within"

@@ -84,7 +84,7 @@ class NetConfig:
     def base(cls, actions: tuple[str, ...] = ("unknown",)) -> NetConfig:
         """At most 8 million parameters."""
         return cls(
-            width=256, layers=6, heads=8, expansion=4.0, joint_width=24, place_width=32, actions=actions,
+            width=256, layers=5, heads=8, expansion=3.0, joint_width=24, place_width=32, actions=actions,
             form=2, first=2,
         )  # fmt: skip
 

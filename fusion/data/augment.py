@@ -60,6 +60,8 @@ class AugmentConfig:
         force_gain: relative gain of specific force and angular rate.
         force_noise: standard deviation of noise of specific force in g; of angular rate three times that,
             in rad/s.
+        rate_bias: standard deviation of what each axis of the angular rate is off by throughout a
+            window, rad/s.
         lag_s: shift between inertial and visual streams.
         swap: probability that inertial and visual streams come from two trials of the same action.
         bad_camera: probability that a window's joints are scattered from frame to frame, by up to
@@ -84,6 +86,7 @@ class AugmentConfig:
     sensor_deg: float = 20.0
     force_gain: float = 0.08
     force_noise: float = 0.03
+    rate_bias: float = 0.0
     lag_s: float = 0.1
     swap: float = 0.5
     bad_camera: float = 0.0
@@ -140,6 +143,7 @@ def change_sensor(inertial: Tensor, config: AugmentConfig, generator: torch.Gene
     rate = torch.einsum("bcd,btd->btc", fit, rate) * gain[..., 1:]
     force = force + torch.randn(force.shape, generator=generator) * config.force_noise
     rate = rate + torch.randn(rate.shape, generator=generator) * (3.0 * config.force_noise)
+    rate = rate + torch.randn(batch, 1, 3, generator=generator) * config.rate_bias
     rotation = torch.stack([x_axis, y_axis, torch.linalg.cross(x_axis, y_axis)], dim=-1)
     rotation = world[:, None] @ rotation @ fit[:, None].transpose(-1, -2)
     return torch.cat([force, rate, rotation[..., 0], rotation[..., 1]], dim=-1)

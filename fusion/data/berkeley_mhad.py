@@ -4,7 +4,8 @@
 
 The sensors sample evenly and their stamps tell of arrival by radio: each stream's start is the lower envelope
 of what its stamps say. Two of the sensors are on the pelvis, for which there is one slot: the right hip's
-tells no place. There is no angular rate and no orientation: both are constant.
+tells no place. There is no angular rate: it is zero; where up is, is what the force says on average over
+the last second, and the heading is what turning towards it leaves.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from scipy.spatial.transform import Rotation
 
 from drivers.errors import DataError
 from drivers.places import PLACES
@@ -35,7 +37,8 @@ from recordings.importers.berkeley_mhad import (
 WORN = ("left_forearm", "right_forearm", "pelvis", "unspecified", "left_shin", "right_shin")
 """The slot of each sensor of the data set, in its order."""
 _SLOTS = [PLACES.index(place) for place in WORN]
-_LEVEL = torch.tensor([1.0, 0.0, 0.0, 0.0, 1.0, 0.0])
+_TILT_S = 1.0
+"""Over which the force is averaged to tell up from movement; arms of these actions swing about once in it."""
 
 
 def on_grid(trial: Trial, rate_hz: float) -> np.ndarray:
@@ -66,18 +69,47 @@ def on_grid(trial: Trial, rate_hz: float) -> np.ndarray:
     return out
 
 
+def tilted(force: np.ndarray, rate_hz: float) -> np.ndarray:
+    """Return (T, S, 6) float32 orientation, sensor to levelled world, first two columns, from force alone.
+
+    Up is the leaky mean of the force so far; from tick to tick the sensor turns as little as that allows.
+
+    Args:
+        force: (T, S, 3).
+        rate_hz: ticks per second.
+    """
+    up, fade = force[0].astype(np.float64), np.exp(-1.0 / (_TILT_S * rate_hz))
+    turned = np.broadcast_to(np.eye(3), (*up.shape[:1], 3, 3))
+    out = np.empty((len(force), len(up), 6), np.float32)
+    for tick, newest in enumerate(force):
+        up = fade * up + (1.0 - fade) * newest
+        seen = np.einsum("sij,sj->si", turned, up / np.linalg.norm(up, axis=1, keepdims=True).clip(1e-6))
+        # The smallest turn that takes what was up to (0, 0, 1).
+        axis = np.stack([seen[:, 1], -seen[:, 0], np.zeros(len(seen))], axis=1)
+        sine = np.linalg.norm(axis, axis=1, keepdims=True)
+        axis = np.where(sine > 1e-9, axis / sine.clip(1e-9), [1.0, 0.0, 0.0])
+        angle = np.arctan2(sine, seen[:, 2:])
+        turned = Rotation.from_rotvec(axis * angle).as_matrix() @ turned
+        out[tick] = turned[..., :2].swapaxes(1, 2).reshape(len(up), 6)
+    return out
+
+
 class BerkeleyTrials:
     """Trials as padded tensors.
 
     Attributes:
         force: (N, T, 6, 3) g, on the grid.
+        orientation: (N, T, 6, 6) as :func:`tilted` says.
         samples: (N,) ticks of each.
         action: (N,) 0 .. 10.
     """
 
     def __init__(self, items: list[Trial], rate_hz: float) -> None:
-        rows = [torch.from_numpy(on_grid(trial, rate_hz)) for trial in items]
-        self.force = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
+        rows = [on_grid(trial, rate_hz) for trial in items]
+        turns = [torch.from_numpy(tilted(row, rate_hz)) for row in rows]
+        pad = torch.nn.utils.rnn.pad_sequence
+        self.force = pad([torch.from_numpy(row) for row in rows], batch_first=True)
+        self.orientation = pad(turns, batch_first=True)
         self.samples = torch.tensor([len(row) for row in rows])
         self.action = torch.tensor([trial.key.action - 1 for trial in items])
 
@@ -123,15 +155,16 @@ class BerkeleyBatches:
         tick = torch.arange(int(ticks.max()))[None]
         valid = (tick < ticks[:, None]).float()
         row = (start[:, None] + tick * speed[:, None]).round().long()
-        force = data.force[at[:, None], torch.minimum(row, data.samples[at][:, None] - 1)]
+        row = torch.minimum(row, data.samples[at][:, None] - 1)
+        force, turned = data.force[at[:, None], row], data.orientation[at[:, None], row]
         features = empty_features(count, tick.shape[1], self.rate_hz)
         for sensor, slot in enumerate(_SLOTS):
             zeros = torch.zeros(*valid.shape, 3)
-            told = torch.cat([force[:, :, sensor], zeros, _LEVEL.expand(*valid.shape, 6)], dim=-1)
+            told = torch.cat([force[:, :, sensor], zeros, turned[:, :, sensor]], dim=-1)
             there = valid
             if augment:
                 told = drown_sensor(change_sensor(told, augment, g), augment, g)
-                told = torch.cat([told[..., :3], zeros, _LEVEL.expand(*valid.shape, 6)], dim=-1)
+                told = torch.cat([told[..., :3], zeros, told[..., 6:]], dim=-1)
                 there = valid * lose_rows(count, tick.shape[1], augment.lost, g)
             features["inertial"][:, :, slot] = told * there[..., None]
             features["inertial_present"][:, :, slot] = there
@@ -159,7 +192,7 @@ class BerkeleyMhadData(BySubjects):
         root: str | None = None,
         train_subjects: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7),
         test_subjects: tuple[int, ...] = (8, 9, 10, 11, 12),
-        rate_hz: float = 25.0,
+        rate_hz: float = 50.0 / 3.0,
         batch_size: int = 32,
         augment: AugmentConfig | None = None,
         seed: int = 0,

@@ -254,7 +254,7 @@ class UtdMhadData(BySubjects):
         train_subjects: tuple[int, ...] = (1, 3, 5, 7),
         val_subjects: tuple[int, ...] = (),
         test_subjects: tuple[int, ...] = (2, 4, 6, 8),
-        rate_hz: float = 25.0,
+        rate_hz: float = INERTIAL_RATE_HZ / 3.0,
         batch_size: int = 32,
         augment: AugmentConfig | None = None,
         seed: int = 0,

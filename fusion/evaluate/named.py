@@ -62,7 +62,7 @@ def log_chances(net: FusionNet, batches: Iterable[Batch], masked: tuple[str, ...
     rows = []
     for batch in batches:
         batch = without(batch, masked)
-        logits = pooled_logits(net(batch["features"])["action"], batch["valid"])
+        logits = pooled_logits(net(batch["features"]), batch["valid"])
         rows.append(logits.log_softmax(dim=-1))
     return torch.cat(rows)
 
@@ -73,6 +73,7 @@ def conditions(
     """Return what ``net`` makes of windows: of all sensors, and, where there are two, of each alone and late.
 
     Late fusion adds the log probabilities of the two masked runs: beside it shows what fusion is worth.
+    The council adds those of all three, for who can afford to run a network thrice.
 
     Args:
         net: the network.
@@ -86,6 +87,7 @@ def conditions(
         runs["vision alone"] = log_chances(net, batches(), (*masked, "inertial"))
         runs["inertial alone"] = log_chances(net, batches(), (*masked, "vision"))
         runs["late fusion"] = runs["vision alone"] + runs["inertial alone"]
+        runs["council of three"] = runs["all sensors"] + runs["late fusion"]
     return [score(name, chances.argmax(dim=-1), truth, classes) for name, chances in runs.items()]
 
 

@@ -141,21 +141,65 @@ class VisionEncoder(nn.Module):
         return self.slots(values, present, torch.cat([age_code(age), box, trunk], dim=-1), told)
 
 
+OF_ANY_FIT = 8
+"""Channels of :func:`of_any_fit`."""
+
+
+def of_any_fit(force: Tensor, rate: Tensor, orientation: Tensor) -> Tensor:
+    """Return (..., 8): what a sensor tells however it is turned on its segment, and wherever its heading is.
+
+    Args:
+        force: (..., 3) specific force in g, sensor frame.
+        rate: (..., 3) angular rate in rad/s, sensor frame.
+        orientation: (..., 6) of the sensor in the levelled world, first two columns.
+
+    Returns:
+        Size of force less 1 g and of rate; upward parts of free acceleration and rate, and the sizes of their
+        level parts; the parts of rate along and across the force.
+    """
+    x, y = orientation[..., :3], orientation[..., 3:]
+    up = torch.stack([x[..., 2], y[..., 2], x[..., 0] * y[..., 1] - x[..., 1] * y[..., 0]], dim=-1)
+    strength, speed = _size(force), _size(rate)
+    risen, spun = (force * up).sum(dim=-1), (rate * up).sum(dim=-1)
+    along = (force * rate).sum(dim=-1) / strength
+    level = (strength.square() - risen.square()).clamp(min=1e-6).sqrt()
+    tipped = (speed.square() - spun.square()).clamp(min=1e-6).sqrt()
+    across = (speed.square() - along.square()).clamp(min=1e-6).sqrt()
+    rates = [0.25 * each for each in (speed, spun, tipped, along, across)]
+    return torch.stack([strength - 1.0, risen - 1.0, level, *rates], dim=-1)
+
+
+def _size(x: Tensor) -> Tensor:
+    return x.square().sum(dim=-1).clamp(min=1e-6).sqrt()
+
+
 class InertialEncoder(nn.Module):
     """Inertial sensors in slots by place -> one token.
 
     Input: inertial (..., 16, 12): specific force in g, angular rate rad/s, orientation 6D;
     inertial_present and inertial_age (..., 16).
+
+    Args:
+        places: slots.
+        inner: channels of a slot's embedding.
+        width: channels of the token.
+        dropout: probability, in training.
+        any_fit: add what does not depend on how a sensor sits: :func:`of_any_fit`.
     """
 
-    def __init__(self, places: int, inner: int, width: int, dropout: float) -> None:
+    def __init__(self, places: int, inner: int, width: int, dropout: float, any_fit: bool = False) -> None:
         super().__init__()
-        self.slots = SlotEncoder(places, 12 + len(AGES_S), 0, inner, width, dropout)
+        self.any_fit = any_fit
+        channels = 12 + len(AGES_S) + OF_ANY_FIT * any_fit
+        self.slots = SlotEncoder(places, channels, 0, inner, width, dropout)
 
     def forward(self, inertial: Tensor, present: Tensor, age: Tensor) -> Tensor:
         """Return the token (..., D)."""
         force, rate, orientation = masked(inertial, present).split([3, 3, 6], dim=-1)
-        values = torch.cat([force.clamp(-16.0, 16.0), 0.25 * rate, orientation, age_code(age)], dim=-1)
+        force = force.clamp(-16.0, 16.0)
+        values = torch.cat([force, 0.25 * rate, orientation, age_code(age)], dim=-1)
+        if self.any_fit:
+            values = torch.cat([values, of_any_fit(force, rate, orientation)], dim=-1)
         return self.slots(values, present, values.new_zeros((*values.shape[:-2], 0)))
 
 

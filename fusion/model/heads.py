@@ -93,13 +93,24 @@ class PoseHead(nn.Module):
 
 
 class LabelHead(nn.Module):
-    """Logits of foot contact (left, right) and of the actions."""
+    """Logits of foot contact (left, right) and of the actions.
 
-    def __init__(self, width: int, actions: int, dropout: float) -> None:
+    Args:
+        width: channels of the hidden state.
+        actions: how many there are.
+        dropout: probability, in training.
+        weighed: also tell how much each tick's vote for an action counts.
+    """
+
+    def __init__(self, width: int, actions: int, dropout: float, weighed: bool = False) -> None:
         super().__init__()
+        self.vote = nn.Linear(width, 1) if weighed else None
         self.contact = nn.Linear(width, 2)
         self.action = nn.Sequential(LockedDropout(dropout), nn.Linear(width, actions))
 
     def forward(self, hidden: Tensor) -> dict[str, Tensor]:
-        """Map hidden (..., D) to ``contact`` (..., 2) and ``action`` (..., A)."""
-        return {"contact": self.contact(hidden), "action": self.action(hidden)}
+        """Map hidden (..., D) to ``contact`` (..., 2), ``action`` (..., A) and perhaps ``vote`` (...)."""
+        labels = {"contact": self.contact(hidden), "action": self.action(hidden)}
+        if self.vote is not None:
+            labels["vote"] = self.vote(hidden)[..., 0]
+        return labels

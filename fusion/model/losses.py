@@ -82,10 +82,15 @@ def point_loss(mean: Tensor, logvar: Tensor, target: Tensor, known: Tensor, knee
     return masked_mean(smooth, known) + 0.02 * masked_mean(likelihood, known)
 
 
-def pooled_logits(logits: Tensor, valid: Tensor) -> Tensor:
-    """Mean logits (B, A) over the valid ticks of (B, T, A): evidence of all ticks for one action."""
-    weight = (valid > 0.5).to(logits.dtype)[..., None]
-    return (logits * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1.0)
+def pooled_logits(outputs: Mapping[str, Tensor], valid: Tensor) -> Tensor:
+    """Mean logits (B, A) over the valid ticks of (B, T, A): evidence of all ticks for one action.
+
+    Where the network tells by how much each tick's ``vote`` (B, T) counts, it is the mean weighed by
+    the softmax of that.
+    """
+    logits, there = outputs["action"], valid > 0.5
+    vote = outputs.get("vote", torch.zeros_like(valid)).masked_fill(~there, -1e4)
+    return (logits * vote.softmax(dim=1)[..., None]).sum(dim=1)
 
 
 def fusion_losses(
@@ -142,7 +147,7 @@ def fusion_losses(
     if weights.steady:
         terms["steady"] = _flicker(outputs["action"], valid)
     if weights.segment:
-        terms["segment"] = _cross_entropy(pooled_logits(outputs["action"], valid), segment, label_smoothing)
+        terms["segment"] = _cross_entropy(pooled_logits(outputs, valid), segment, label_smoothing)
     total = torch.stack([getattr(weights, name) * value for name, value in terms.items()]).sum()
     return {**terms, "loss": total}
 

@@ -35,6 +35,8 @@ class ModalityDropout:
         audio: without sound.
         place: without one particular inertial sensor, each.
         blackout: without vision for a random stretch.
+        foreign: what a window's inertial sensors tell is of another window of the batch, while vision is its
+            own: where the two disagree about an action, vision is to be believed. For data of actions alone.
         ramp: part of the training over which the probabilities grow from 0 to these.
     """
 
@@ -43,6 +45,7 @@ class ModalityDropout:
     audio: float = 0.2
     place: float = 0.0
     blackout: float = 0.0
+    foreign: float = 0.0
     ramp: float = 0.2
 
 
@@ -173,7 +176,7 @@ class FusionModule(pl.LightningModule):
         size = len(batch["valid"])
         self.log(f"{part}/loss", terms["loss"], prog_bar=True, batch_size=size, sync_dist=True)
         if self.losses.segment:
-            self.top1.update(pooled_logits(outputs["action"], batch["valid"]), batch["segment"])
+            self.top1.update(pooled_logits(outputs, batch["valid"]), batch["segment"])
         else:
             labels = targets["action"].masked_fill(batch["valid"] < 0.5, -1)
             self.top1.update(outputs["action"].flatten(0, 1), labels.flatten())
@@ -219,6 +222,12 @@ class FusionModule(pl.LightningModule):
         inertial = features["inertial_present"] * ~no_inertial[:, None, None]
         inertial = inertial * ~(luck(1, inertial.shape[-1]) < config.place * ramp)
         audio = features["audio_present"] * ~no_audio[:, None]
+        if config.foreign:
+            seen = (vision > 0.5).flatten(1).any(dim=1)
+            whose = torch.arange(batch, device=valid.device)
+            whose = torch.where((luck() < config.foreign * ramp) & seen, whose.roll(1), whose)
+            told = {n: features[n][whose] for n in ("inertial", "inertial_age")}
+            features, inertial = {**features, **told}, inertial[whose]
         return {**features, "vision_present": vision, "inertial_present": inertial, "audio_present": audio}
 
     def configure_optimizers(self) -> Any:

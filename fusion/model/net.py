@@ -54,6 +54,8 @@ class NetConfig:
         actions: names of the actions, in the order of the logits.
         form: 2: attention over the sensors, headings, a body; 1: gated sum, free joints.
         first: blocks before the headings are corrected; form 2.
+        any_fit: the network is also told what of inertial sensors does not depend on how they sit; form 1.
+        weighed: ticks vote for the action of a window by weights that they tell themselves.
         memory: ticks after which what is summed up of headings, bones and view has faded to 1 / e; form 2.
     """
 
@@ -70,6 +72,8 @@ class NetConfig:
     form: int = 1
     first: int = 1
     memory: int = 1800
+    any_fit: bool = False
+    weighed: bool = False
 
     @classmethod
     def tiny(cls, actions: tuple[str, ...] = ("unknown",)) -> NetConfig:
@@ -163,7 +167,7 @@ class FusionNet(nn.Module):
         width, drop = config.width, config.dropout
         if config.form == 1:
             self.vision = VisionEncoder(len(BODY20), config.joint_width, width, drop)
-            self.inertial = InertialEncoder(len(PLACES), config.place_width, width, drop)
+            self.inertial = InertialEncoder(len(PLACES), config.place_width, width, drop, config.any_fit)
             self.audio = AudioEncoder(AUDIO_BANDS, width, drop)
             self.fusion = GatedFusion(3, width)
         else:
@@ -181,7 +185,7 @@ class FusionNet(nn.Module):
             self.headings = Headings(width)
             self.body = BodyHead(width)
             self.points = KeypointHead(width, len(BODY20))
-        self.labels = LabelHead(width, len(config.actions), drop)
+        self.labels = LabelHead(width, len(config.actions), drop, config.weighed)
 
     @property
     def parameter_count(self) -> int:

@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy.spatial.transform import Rotation
 
 from benchmarks.training import leave_one_out
 from drivers.errors import ConfigError, DataError
 from fusion.cli import main
 from fusion.data.augment import AugmentConfig
-from fusion.data.berkeley_mhad import WORN, BerkeleyBatches, BerkeleyMhadData, BerkeleyTrials, on_grid
+from fusion.data.berkeley_mhad import WORN, BerkeleyBatches, BerkeleyMhadData, BerkeleyTrials, on_grid, tilted
 from fusion.model.checkpoint import save_net
 from fusion.model.net import FEATURES, FusionNet, NetConfig
 from recordings.importers import berkeley_mhad as mhad
@@ -55,6 +56,22 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
                     ]
                     (folder / f"acc_h{sensor:02}_{name}.txt").write_text("\n".join(rows))
     return root
+
+
+def test_up_is_found_from_force_alone_and_the_heading_does_not_jump() -> None:
+    rng = np.random.default_rng(0)
+    ticks = np.arange(200) / 25.0
+    roll = Rotation.from_euler("x", 4.0 * np.sin(0.3 * ticks)[:, None])  # beyond upside down, and back
+    force = np.stack([roll.inv().apply([0.0, 0.0, 1.0]), np.tile([0.0, 0.6, -0.8], (200, 1))], axis=1)
+    force = force + 0.05 * rng.normal(size=force.shape)
+    x, y = np.split(tilted(force.astype(np.float32), 25.0), 2, axis=-1)
+    turned = np.stack([x, y, np.cross(x, y)], axis=-1)
+    np.testing.assert_allclose(np.linalg.det(turned), 1.0, atol=1e-5)
+    level = np.einsum("tsij,tsj->tsi", turned, force)
+    assert level[:, 1, 2].min() > 0.8, "what lies still is upright"
+    assert level[50:, 0, 2].min() > 0.4, "what rolls is, but for the second that the mean lags"
+    steps = Rotation.from_matrix((turned[1:] @ turned[:-1].swapaxes(-1, -2)).reshape(-1, 3, 3)).magnitude()
+    assert np.degrees(steps).max() < 15.0
 
 
 def test_late_arrivals_do_not_move_what_was_measured(made: Path) -> None:

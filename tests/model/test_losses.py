@@ -84,7 +84,14 @@ def test_the_variance_that_fits_the_error_is_the_cheapest() -> None:
 
 def test_pooled_logits_are_the_mean_of_valid_ticks() -> None:
     logits = torch.tensor([[[1.0, 0.0], [3.0, 0.0], [99.0, 0.0]]])
-    assert pooled_logits(logits, torch.tensor([[1.0, 1.0, 0.0]])).tolist() == [[2.0, 0.0]]
+    assert pooled_logits({"action": logits}, torch.tensor([[1.0, 1.0, 0.0]])).tolist() == [[2.0, 0.0]]
+
+
+def test_a_tick_with_a_larger_vote_counts_more_but_not_where_it_pads() -> None:
+    logits = torch.tensor([[[1.0, 0.0], [3.0, 0.0], [99.0, 0.0]]])
+    vote = torch.tensor([[0.0, math.log(3.0), 50.0]])
+    pooled = pooled_logits({"action": logits, "vote": vote}, torch.tensor([[1.0, 1.0, 0.0]]))
+    torch.testing.assert_close(pooled, torch.tensor([[2.5, 0.0]]))
 
 
 def test_mean_of_nothing_is_zero() -> None:

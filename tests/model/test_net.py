@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import pytest
+import roma
 import torch
 
+from fusion.data.augment import random_rotations
+from fusion.model.encoders import of_any_fit
 from fusion.model.net import FEATURES, FusionNet, NetConfig, NetState
 
 ACTIONS = ("stand", "walk", "clap")
@@ -125,6 +128,37 @@ def test_with_fresh_exact_vision_the_key_points_stay_where_they_were_measured(fo
     with torch.no_grad():
         moved = (net(features)["keypoints2d"] - features["vision"][..., :2]).abs()
     assert moved.max() <= 0.02 + 1e-6
+
+
+def test_votes_and_what_does_not_depend_on_the_fit_stream_to_the_same_numbers() -> None:
+    torch.manual_seed(1)
+    sizes = NetConfig(width=32, layers=2, heads=2, window=16, actions=ACTIONS, any_fit=True, weighed=True)
+    net, features = FusionNet(sizes).eval(), random_features(2, 40)
+    state = net.init_state(2)
+    with torch.no_grad():
+        full = net(features)
+    assert full["vote"].shape == (2, 40)
+    for t in range(40):
+        outputs, state = net.step({k: v[:, t] for k, v in features.items()}, state)
+        for name, value in outputs.items():
+            torch.testing.assert_close(value, full[name][:, t], atol=1e-4, rtol=0)
+
+
+def test_what_a_sensor_tells_in_any_fit_is_the_same_however_it_is_turned() -> None:
+    g = torch.Generator().manual_seed(0)
+    force, rate = torch.randn(50, 3, generator=g), torch.randn(50, 3, generator=g)
+    sits, heads = random_rotations(50, 180.0, g), torch.randn(50, generator=g)
+    world = roma.rotvec_to_rotmat(torch.stack([0 * heads, 0 * heads, heads], dim=-1))
+    rotation = random_rotations(50, 180.0, g)
+
+    def told(sensor: torch.Tensor, turned: torch.Tensor) -> torch.Tensor:
+        orientation = turned @ rotation @ sensor.mT
+        columns = torch.cat([orientation[..., 0], orientation[..., 1]], dim=-1)
+        return of_any_fit((sensor @ force[..., None])[..., 0], (sensor @ rate[..., None])[..., 0], columns)
+
+    plain = told(torch.eye(3).expand(50, 3, 3), torch.eye(3).expand(50, 3, 3))
+    torch.testing.assert_close(told(sits, world), plain, atol=1e-4, rtol=1e-3)
+    assert (plain.std(dim=0) > 0.05).all()
 
 
 def test_sizes_hold_their_promises() -> None:

@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -15,7 +16,7 @@ from drivers.simulator.actions import ACTIONS
 from fusion.data.virtual import Clips, VirtualBatches
 from fusion.model.checkpoint import DEFAULT, load_net, save_net
 from fusion.model.losses import LossWeights, fusion_losses
-from fusion.model.module import begin_from
+from fusion.model.module import FusionModule, ModalityDropout, begin_from
 from fusion.model.net import FusionNet, NetConfig
 from fusion.model.train import command_line, main
 from fusion.virtual.camera import CameraRanges
@@ -47,6 +48,26 @@ def test_every_configuration_builds(path: Path, tmp_path: Path, monkeypatch: pyt
     names = cli.datamodule.action_names
     assert tuple(cli.model.net.config.actions) == tuple(names)
     assert (cli.trainer.max_epochs or 0) > 0
+
+
+def test_inertial_of_another_window_comes_only_where_vision_tells_what_is_true(
+    batches: VirtualBatches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = batches[0]
+    module = FusionModule(dropout=ModalityDropout(vision=0.5, inertial=0.0, foreign=1.0, ramp=0.0))
+    monkeypatch.setattr(module, "_trainer", SimpleNamespace(global_step=0, estimated_stepping_batches=1))
+    plain = {name: value.repeat(8, *[1] * (value.ndim - 1)) for name, value in batch["features"].items()}
+    plain["inertial_present"].fill_(1.0)
+    rows = torch.arange(len(plain["inertial"]))
+    plain["inertial"] = rows[:, None, None, None].expand_as(plain["inertial"]).float()
+    plain["vision_present"].fill_(1.0)
+    told = module.drop_modalities(plain, batch["valid"].repeat(8, 1))
+    seen = told["vision_present"].flatten(1).any(dim=1)
+    whose = told["inertial"][:, 0, 0, 0].long()
+    assert seen.any()
+    assert not seen.all()
+    assert torch.equal(whose[seen], rows.roll(1)[seen])
+    assert torch.equal(whose[~seen], rows[~seen])
 
 
 def test_a_batch_is_learnt_by_heart(batches: VirtualBatches) -> None:

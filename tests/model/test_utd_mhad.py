@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import tarfile
 from pathlib import Path
@@ -126,6 +127,17 @@ def test_augmentation_keeps_labels_gravity_and_the_straightness_of_bones(root: P
     assert first["valid"].shape != second["valid"].shape or not torch.equal(
         first["features"]["vision"], second["features"]["vision"]
     )
+
+
+def test_a_gyroscope_may_be_off_by_as_much_throughout_a_window(root: Path) -> None:
+    batches = UtdBatches(data(root), 25.0, None), UtdBatches(data(root), 25.0, STILL)
+    biased = UtdBatches(data(root), 25.0, dataclasses.replace(STILL, rate_bias=0.2))
+    plain, still, off = (made([3])["features"]["inertial"][0, :, -1] for made in (*batches, biased))
+    bias = off[:, 3:6] - still[:, 3:6]
+    torch.testing.assert_close(still[:, :6], plain[:, :6])
+    torch.testing.assert_close(bias, bias[:1].expand_as(bias), atol=1e-5, rtol=0)
+    assert float(bias[0].abs().min()) > 1e-3
+    torch.testing.assert_close(off[:, :3], still[:, :3])
 
 
 SKELETON, INERTIAL = "Skeleton/a1_s1_t1_skeleton.mat", "Inertial/a1_s1_t1_inertial.mat"

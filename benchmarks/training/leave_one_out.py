@@ -1,6 +1,7 @@
 """What a training of actions is worth, told by its training subjects alone: each is left out once.
 
     python -m benchmarks.training.leave_one_out             configs/experiment/utd_mhad.yaml, 4 trainings
+    python -m benchmarks.training.leave_one_out --suite     with the 25 scenarios of UTD-MHAD
     python -m benchmarks.training.leave_one_out --seeds 0 1 --model.net.width=64  any option of train.py fit
 
 The subjects that the configuration names for the test are never read. Prints each run, and mean and spread
@@ -19,7 +20,10 @@ from pathlib import Path
 
 import yaml
 
+from fusion.evaluate.suite import run_suite
+from fusion.model.checkpoint import load_net
 from fusion.model.train import main as train
+from recordings.importers.utd_mhad import find_root
 
 CONFIG = "configs/experiment/utd_mhad.yaml"
 
@@ -58,6 +62,12 @@ def fold(
     return {row["name"]: [row["top1"]] for row in rows}
 
 
+def broken(checkpoint: Path, held_out: int, seed: int, root: str | None) -> Results:
+    """Return what is left of the subject held out when UTD-MHAD's sensors break: the mean of each suite."""
+    found = run_suite(load_net(checkpoint), str(find_root(root)), (held_out,), seed)["suites"]
+    return {f"suite, {name}": [suite["mean_of_categories"]] for name, suite in found.items()}
+
+
 def summary(runs: Sequence[Results]) -> list[str]:
     """Return a line for each condition: mean, spread and each run, in per cent."""
     lines = []
@@ -80,7 +90,10 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--leave", type=int, nargs="+", help="those to leave out; default: each")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--suite", action="store_true", help="also break the sensors; UTD-MHAD")
+    parser.add_argument("--data.root", dest="root", help="folder of the data set; default: CHORUS_DATA")
     given, options = parser.parse_known_args(argv)
+    options += [f"--data.root={given.root}"] if given.root else []
     known, final = subjects_of(given.config)
     given.subjects = given.subjects or known
     forbidden = set(given.subjects) & set(final)
@@ -91,6 +104,9 @@ def main(argv: list[str] | None = None) -> int:
         for subject in given.leave or given.subjects:
             folder = given.output / f"without_{subject}_seed_{seed}"
             runs.append(fold(given.config, subject, given.subjects, seed, folder, options))
+            if given.suite:
+                last = folder / "checkpoints" / "last.ckpt"
+                runs[-1] |= broken(last, subject, seed, given.root)
             top = ", ".join(f"{name} {values[0]:.1%}" for name, values in runs[-1].items())
             print(f"subject {subject} left out, seed {seed}: {top}", flush=True)
     print("\n".join(["", f"{len(runs)} runs, top-1:", *summary(runs)]))

@@ -49,7 +49,7 @@ def record_beside(
     stop: threading.Event,
     workers: Sequence[Callable[[str], Worker]] = (),
     on_status: OnStatus | None = None,
-    start_s: float = 10.0,
+    start_s: float = 30.0,
 ) -> list[str]:
     """Record all streams of a running session until ``stop`` is set or the hub closes.
 
@@ -80,7 +80,7 @@ def record_beside(
         joined = _Joined(rig, subscriber, writer, stop, on_status)
         programs = [worker(address) for worker in workers]
         try:
-            joined.start(start_s)
+            joined.start(start_s, programs)
             joined.record()
         except DiskFull:
             raise
@@ -111,21 +111,20 @@ class _Joined:
         self._rows: dict[str, int] = {}
         self._rows_at = time.monotonic()
 
-    def start(self, start_s: float) -> None:
-        """Wait until each required stream has sent a row.
+    def start(self, start_s: float, programs: Sequence[Worker]) -> None:
+        """Wait until each required stream, and what programs make of it, has sent a row.
 
         Raises:
             RecordingError: one does not.
         """
         deadline = time.monotonic() + start_s
-        while waiting := [
-            name
-            for name, stream in self._rig.streams.items()
-            if stream.required and not self._stored(name) and name not in self._problem_streams
-        ]:
-            if self._stop.is_set() or time.monotonic() > deadline or self._subscriber.hub_closed:
+        while waiting := self._waiting(programs):
+            broken = [program for program in programs if program.poll()]
+            over = self._stop.is_set() or time.monotonic() > deadline or self._subscriber.hub_closed
+            if broken or over:
+                why = getattr(broken[0], "error", "") if broken else ""
                 raise RecordingError(
-                    f"nothing was recorded: {waiting[0]} sends nothing",
+                    f"nothing was recorded: {why.rstrip('.') or f'{waiting[0]} sends nothing'}",
                     mend=f"Look why, or set streams.{waiting[0]}.required: false to record without it",
                 )
             self._step()
@@ -157,6 +156,17 @@ class _Joined:
         if not self._writer.closed:
             for name in sorted(self._alive & self._writer.streams.keys()):
                 self._writer.left(name)
+
+    def _waiting(self, programs: Sequence[Worker]) -> list[str]:
+        """Return required streams, and those made of required cameras, of which no row is there."""
+        required = {name for name, stream in self._rig.streams.items() if stream.required}
+        missing = [name for name in required if not self._stored(name) and name not in self._problem_streams]
+        for program in programs:
+            for of, made in getattr(program, "feeds", {}).items():
+                camera = self._stored(of) and self._writer.streams[of].info.kind == "camera"
+                if of in required and camera and not self._stored(made):
+                    missing.append(of)
+        return missing
 
     @property
     def _problem_streams(self) -> set[str]:

@@ -136,9 +136,11 @@ def test_beyond_this_machine_a_foreign_name_is_refused_even_with_the_token(wide)
 
 @pytest.mark.parametrize(
     ("host", "loopback"),
-    [("127.0.0.1", True), ("127.8.0.1", True), ("localhost", True), ("::1", True), ("[::1]", True), ("0.0.0.0", False),
-     ("::", False), ("192.168.1.7", False), ("example.org", False)],
-)  # fmt: skip
+    [
+        *((host, True) for host in ("127.0.0.1", "127.8.0.1", "localhost", "::1", "[::1]")),
+        *((host, False) for host in ("0.0.0.0", "::", "192.168.1.7", "example.org")),
+    ],
+)
 def test_what_is_reached_by_this_machine_only(host, loopback):
     assert is_loopback(host) == loopback
     assert PageConfig(host=host).local == loopback

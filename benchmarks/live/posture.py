@@ -151,8 +151,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 print(f"  {name:22}    cannot be told")
         print(
             f"  planted faults named {rules['named']} of {rules['planted']}; goal: all\n"
-            f"  false alarms: {rules['alone']} beside faults and in {rules['clean']} bodies of {args.minutes:g} "
-            f"min without; goal: 0; other words during a fault: {rules['others']}\n"
+            f"  false alarms: {rules['alone']} beside faults and in {rules['clean']} bodies of "
+            f"{args.minutes:g} min without; goal: 0; other words during a fault: {rules['others']}\n"
             f"  repetitions counted {rules['counted']} of {rules['repetitions']}, off by {rules['off']}"
             + "".join(f"\n    {text}: {count}" for text, count in sorted(what.items()))
         )

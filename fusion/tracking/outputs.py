@@ -23,6 +23,7 @@ class Outputs:
 
     Attributes:
         folder: the folder; it is made by :meth:`open`.
+        films: whether a film is made.
 
     Raises:
         RecordingExists: the folder is there already and holds something.
@@ -32,6 +33,7 @@ class Outputs:
         now = datetime.datetime.now(datetime.UTC)
         self.folder = Path(options.output or f"sessions/live-{now:%Y%m%dT%H%M%SZ}")
         self.sinks: list[Sink] = []
+        self.films = options.film
         self._options = options
         taken = self.folder.is_dir() and any(self.folder.iterdir())
         if taken or (self.folder.exists() and not self.folder.is_dir()):
@@ -55,7 +57,7 @@ class Outputs:
             self.folder.mkdir(parents=True, exist_ok=True)
             if self._options.table:
                 self._add(CsvSink(self.folder / "poses.csv", actions), threaded)
-            if self._options.film and pictures:
+            if self.films and pictures:
                 path = self.folder / "overlay.mp4"
                 self._add(FilmSink(path, actions, self._options.film_width), threaded)
         except OSError as error:

@@ -18,6 +18,10 @@ _HALF_SD = 0.05
 """A joint whose standard deviation is 5 % of the person's box has the score 0.5."""
 
 
+LEVEL_UP: NDArray[np.float32] = np.array([0.0, -1.0, 0.0], np.float32)
+"""The vertical of a camera that stands level: y points down."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Pose:
     """What is known of the person at one tick.
@@ -34,6 +38,10 @@ class Pose:
         frame_time: session time of capture of the newest frame used, ns; None: none yet.
         sample_time: session time of the newest sample of any sensor used, ns; None: none yet.
         fed: what was present: "camera", "microphone" and places of IMUs.
+        up: (3,) float32, the vertical in camera axes; of a camera that stands level where nothing tells.
+        rotations: (15, 3, 3) float32, segments to camera axes; None where the network tells none.
+        offsets: (20, 3) float32 m, the body as :class:`fusion.virtual.motion.Skeleton` has it; None as above.
+        velocity: (3,) float32 m/s of the pelvis, camera axes; None as above.
     """
 
     time: int
@@ -47,6 +55,10 @@ class Pose:
     frame_time: int | None
     sample_time: int | None
     fed: tuple[str, ...]
+    up: NDArray[np.float32] = dataclasses.field(default_factory=lambda: LEVEL_UP.copy())
+    rotations: NDArray[np.float32] | None = None
+    offsets: NDArray[np.float32] | None = None
+    velocity: NDArray[np.float32] | None = None
 
 
 class Fuser:
@@ -105,7 +117,15 @@ def pose_of(features: Features, outputs: Mapping[str, NDArray[Any]], size: tuple
         frame_time=frame_time,
         sample_time=max(captures) if captures else None,
         fed=_fed(features),
+        up=_single(outputs["view"][:, 2]) if "view" in outputs else LEVEL_UP,
+        rotations=_single(outputs["rotations"]) if "rotations" in outputs else None,
+        offsets=_single(outputs["offsets"]) if "offsets" in outputs else None,
+        velocity=_single(outputs["root_velocity"]) if "root_velocity" in outputs else None,
     )
+
+
+def _single(values: NDArray[Any]) -> NDArray[np.float32]:
+    return np.asarray(values, np.float32)
 
 
 def _capture(time: int, age: NDArray[np.floating[Any]] | float) -> int | None:

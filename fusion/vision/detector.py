@@ -94,13 +94,19 @@ class Detector:
         self._scores = self._network.find((1, count, 1))
         self._threshold = threshold
 
-    def __call__(self, image: NDArray[np.uint8], frame: region.Region | None = None) -> list[Detection]:
+    def __call__(
+        self,
+        image: NDArray[np.uint8],
+        frame: region.Region | None = None,
+        threshold: float | None = None,
+    ) -> list[Detection]:
         """Return the people in a (H, W, 3) uint8 BGR picture, the most certain first.
 
         Args:
             image: the picture.
             frame: where in it to look; None: everywhere. People much smaller than a quarter of the
                 frame are not found.
+            threshold: smallest score; by default that of the constructor.
         """
         frame = frame or region.whole(image.shape[1], image.shape[0])
         small = frame.crop(image, self._size, border=cv2.BORDER_CONSTANT)
@@ -108,7 +114,7 @@ class Detector:
         outputs = self._network(rgb / np.float32(127.5) - np.float32(1))
         logits = np.clip(outputs[self._scores][0, :, 0], -100, 100)
         scores = 1 / (1 + np.exp(-logits.astype(np.float64)))
-        found = scores >= self._threshold
+        found = scores >= (self._threshold if threshold is None else threshold)
         if not found.any():
             return []
         values = outputs[self._boxes][0, found].astype(np.float64) / self._size

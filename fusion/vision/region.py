@@ -74,9 +74,9 @@ def whole(width: int, height: int) -> Region:
     return Region(width / 2, height / 2, max(width, height))
 
 
-def tiles(width: int, height: int) -> list[Region]:
-    """Return overlapping squares, half as large as the picture is long, that cover it: for small people."""
-    side = max(width, height) / 2
+def tiles(width: int, height: int, part: float = 0.5) -> list[Region]:
+    """Return overlapping squares, ``part`` as large as a picture is long, that cover it: for small people."""
+    side = max(width, height) * part
     places = []
     for length in (width, height):
         count = math.ceil(max(length - side, 0) / (side / 2)) + 1

@@ -146,12 +146,19 @@ def test_a_person_who_left_is_given_up_and_found_again(blazepose, film):
     assert len(blazepose(film[2], 2 * FRAME_NS)) == 1
 
 
-def test_two_people_side_by_side_are_told_apart(blazepose_weights, film):
+def test_two_people_side_by_side_are_told_apart_and_somebody_far_behind_them_is_found(
+    blazepose_weights, film
+):
     picture = film[0]
     both = np.concatenate([picture, picture], axis=1)
-    with BlazePose(max_people=3) as network:
-        counts = [len(network(both, i * FRAME_NS)) for i in range(12)]
+    with BlazePose(max_people=4) as network:
+        for i in range(12):
+            network(both, i * FRAME_NS)
         people = network(both, 12 * FRAME_NS)
-    assert counts[-1] == 2
-    centres = sorted(p.box[0] + p.box[2] / 2 for p in people)
+    near = [p for p in people if p.box[3] > 600]
+    assert len(near) == 2
+    centres = sorted(p.box[0] + p.box[2] / 2 for p in near)
     assert centres[1] - centres[0] == pytest.approx(picture.shape[1], rel=0.03)
+    behind = [p for p in people if p.box[3] <= 600]
+    assert behind
+    assert all(350 < p.box[3] < 500 and p.box[0] % picture.shape[1] < 60 for p in behind)

@@ -140,7 +140,7 @@ class OnnxStepper(Stepper):
     def __call__(self, features: Values) -> dict[str, NDArray[Any]]:
         given = self._state | {f"features.{name}": np.asarray(features[name])[None] for name in self.features}
         values = self._session.run(self._told, {name: given[name] for name in self._wanted})
-        told = dict(zip(self._told, values, strict=True))
+        told: dict[str, Any] = dict(zip(self._told, values, strict=True))
         self._state = {name: told.pop(name.replace("state", "after")) for name in self._state}
         return {name: value[0] for name, value in told.items()}
 

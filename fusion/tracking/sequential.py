@@ -6,18 +6,20 @@ over :func:`fusion.features.features_of` of the recording.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from drivers.base import Batch
-from fusion.features import FeatureBuilder, FeatureSpec, stature_of
-from fusion.features.offline import Looker, batches_in_order, take, usable_streams
+from fusion.features import FeatureBuilder, FeatureSpec
+from fusion.features.offline import batches_in_order, builder_of, lookers_of, take, usable_streams
 from fusion.features.vision import picture_size
 from fusion.model.net import FusionNet
 from fusion.tracking.meter import Meter
 from fusion.tracking.pose import Fuser, Pose
 from fusion.tracking.sinks import Picture, Sink
 from fusion.vision.base import FrontEnd
+from fusion.vision.several import FrontEnds
 
 if TYPE_CHECKING:
     from recordings.reader import Recording
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 def run_recording(
     recording: Recording,
     net: FusionNet,
-    eyes: FrontEnd | None,
+    eyes: FrontEnd | FrontEnds | None,
     sinks: Sequence[Sink],
     *,
     spec: FeatureSpec | None = None,
@@ -41,7 +43,7 @@ def run_recording(
     Args:
         recording: an open session.
         net: the network.
-        eyes: the vision front end; None where the session keeps no pictures.
+        eyes: the vision front ends, or one for one camera; None where the session keeps no pictures.
         sinks: where poses go.
         spec: choices behind the features.
         meter: counts.
@@ -51,8 +53,8 @@ def run_recording(
         stop: asked now and then whether to stop early.
     """
     infos, _ = usable_streams(recording)
-    stature_m = stature_of(recording.session.metadata)
-    builder = FeatureBuilder(infos, eyes.skeleton if eyes else (), spec, stature_m)
+    eyes = FrontEnds(eyes) if isinstance(eyes, FrontEnd) else eyes
+    builder = builder_of(recording, infos, eyes, spec)
     total = max(1, sum(len(recording.all_streams[name].stamps) for name in builder.used))
     count = 0
 
@@ -80,7 +82,7 @@ def run_batches(
     batches: Iterable[tuple[Batch, bool]],
     builder: FeatureBuilder,
     net: FusionNet,
-    eyes: FrontEnd | None,
+    eyes: FrontEnd | FrontEnds | None,
     sinks: Sequence[Sink],
     *,
     meter: Meter,
@@ -96,23 +98,23 @@ def run_batches(
         builder: of their streams, new.
         on_batch: called with each when it was taken.
     """
+    eyes = FrontEnds(eyes) if isinstance(eyes, FrontEnd) else eyes
+    fuser = Fuser(net, [picture_size(camera) for camera in builder.cameras])
+    lookers = {} if eyes is None else lookers_of(builder, eyes)
     if eyes is not None:
         eyes.reset()
-    camera = builder.camera
-    fuser = Fuser(net, picture_size(camera) if camera else (0, 0))
-    looker = Looker(builder, eyes) if eyes and camera and camera.kind == "camera" else None
-    if looker is not None:
-        pictured = [sink for sink in sinks if sink.wants_pictures]
+    pictured = [sink for sink in sinks if sink.wants_pictures]
 
-        def on_picture(time: int, image: Picture) -> None:
-            meter.frames += 1
-            for sink in pictured:
-                sink.picture(time, image)
+    def on_picture(name: str, time: int, image: Picture) -> None:
+        meter.looked(name)
+        for sink in pictured if name == builder.shown else ():
+            sink.picture(time, image)
 
-        looker.on_picture = on_picture
+    for name, looker in lookers.items():
+        looker.on_picture = functools.partial(on_picture, name)
     end = None
     for batch, done in batches:
-        take(builder, looker, batch)
+        take(builder, lookers, batch)
         if done:
             builder.end(batch.stream)
         if duration_s is not None and end is None and builder.next_time is not None:

@@ -7,7 +7,7 @@ import torch
 from drivers.errors import ConfigError
 from drivers.places import PLACES
 from fusion.data.batches import Batch
-from fusion.virtual.corrupt import unfelt, unseen
+from fusion.virtual.missing import unfelt, unseen
 
 MODALITIES = ("vision", "inertial", "audio")
 

@@ -51,7 +51,7 @@ def held(batch: Batch, mean: Tensor) -> Tensor:
     newest = torch.where(present, ticks, -1).cummax(dim=1).values
     ever, at = newest >= 0, newest.clamp(min=0)[..., None]
     vision = torch.where(present[..., None], features["vision"], torch.zeros_like(features["vision"]))
-    columns = torch.cat([vision[..., :2], vision[..., 7:8] * vision[..., 8:9]], dim=-1)
+    columns = torch.cat([vision[..., :2], vision[..., 7:8] * vision[..., 8:9].clamp(max=1.0)], dim=-1)
     columns = columns.gather(1, at.expand_as(columns))
     scale = _scale(columns, ever)
     joints = torch.cat([columns[..., :2] * scale[..., None, None], columns[..., 2:]], dim=-1)

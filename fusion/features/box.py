@@ -56,6 +56,11 @@ class BoxFilter:
         self._time = time
         return self._box.copy()
 
+    def follow(self, box: NDArray[np.float64], time: int) -> NDArray[np.float64]:
+        """Go on from the box (3,) that another filter gave at ``time`` ns; return it."""
+        self._box, self._time = np.array(box, np.float64), time
+        return self._box.copy()
+
     def _is_new(self, box: NDArray[np.float64], time: int) -> bool:
         old = self._box
         assert old is not None

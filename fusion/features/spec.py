@@ -63,7 +63,8 @@ SHAPES: dict[str, tuple[int, ...]] = {
 ===================== ===============================================================================
 ``vision``            BODY20 joints: x, y (px from the box's centre / box size), height of the heatmap's
                       peak, var_x, cov_xy, var_y (/ box size²), visibility, depth (m from the pelvis along
-                      the optical axis, away from the camera positive), whether depth is known
+                      the optical axis, away from the camera positive), whether depth is known: 1 as the
+                      front end tells, 2 as several cameras measured
 ``vision_present``    1 where the joint was measured in the newest frame; 0: the columns are zeros
 ``vision_age``        seconds since the newest frame was taken
 ``vision_world``      joints as the front end alone sees them: m from the pelvis, camera axes (x right,

@@ -56,7 +56,7 @@ def targets_of(
     if truth in recording.streams and len(recording.streams[truth]):
         _from_truth(recording, truth, features, out)
     else:
-        known = features["vision"][..., 8].astype(np.float32)
+        known = (features["vision"][..., 8] > 0.5).astype(np.float32)
         out["joints3d"], out["joints3d_known"] = features["vision_world"].copy(), known
         out["joints2d"] = features["vision"][..., :2].copy()
         out["joints2d_known"] = features["vision_present"].copy()

@@ -103,7 +103,7 @@ def lifted(held: Held, heading: Tensor) -> Tensor:
     known; freshness. Zeros where a joint was never measured.
     """
     measured = (held.age < NEVER_S)[..., None]
-    depth = held.value[..., 2:3] * held.value[..., 3:4]
+    depth = held.value[..., 2:3] * held.value[..., 3:4].clamp(max=1.0)
     flat = _BOX_M * (held.value[..., :2] - held.value[..., :1, :2])
     place = torch.cat([-depth, flat[..., :1], -flat[..., 1:]], dim=-1)  # x towards the camera, z up
     place = turn_back(place, heading[..., None, :])

@@ -66,11 +66,12 @@ class LockedDropout(nn.Module):
         self.probability = probability
 
     def forward(self, x: Tensor) -> Tensor:
-        """Drop channels of x (B, T, C); does nothing outside training."""
+        """Drop channels of x (B, T, ..., C); does nothing outside training."""
         if not self.training or self.probability == 0.0:
             return x
         keep = 1.0 - self.probability
-        return x * (torch.rand(x.shape[0], 1, x.shape[-1], device=x.device) < keep) / keep
+        shape = (x.shape[0], *[1] * (x.ndim - 2), x.shape[-1])
+        return x * (torch.rand(shape, device=x.device) < keep) / keep
 
 
 class SlotEncoder(nn.Module):
@@ -134,7 +135,7 @@ class VisionEncoder(nn.Module):
         sd_x, sd_y = var_x.clamp(1e-8, 1.0).sqrt(), var_y.clamp(1e-8, 1.0).sqrt()
         correlation = (cov_xy / (sd_x * sd_y)).clamp(-1.0, 1.0)
         spread = [10.0 * sd_x.clamp(max=0.3), correlation, 10.0 * sd_y.clamp(max=0.3)]
-        depth = 2.0 * depth * depth_known
+        depth = 2.0 * depth * depth_known.clamp(max=1.0)
         x, y, trunk = about_trunk(x, y, present)
         values = torch.stack([x, y, peak, *spread, visible, depth, depth_known], dim=-1)
         return self.slots(values, present, torch.cat([age_code(age), box, trunk], dim=-1), told)

@@ -17,7 +17,7 @@ class Held(NamedTuple):
     """The newest measurement of each joint.
 
     Attributes:
-        value: (..., 20, 4) x, y box-normalised; depth m; depth_known.
+        value: (..., 20, 4) x, y box-normalised; depth m; depth_known, 2 where two cameras measured it.
         sd: (..., 20) standard deviation of x, y, box-normalised.
         age: (..., 20) s since it was captured.
     """
@@ -81,7 +81,7 @@ class PoseHead(nn.Module):
         keypoints = corrected(held, residual2d)
         measured = held.value[..., :2]
         flat = (measured - measured[..., :1, :]) * scale
-        start = torch.cat([flat, held.value[..., 2:3] * held.value[..., 3:4]], dim=-1)
+        start = torch.cat([flat, held.value[..., 2:3] * held.value[..., 3:4].clamp(max=1.0)], dim=-1)
         joints3d = start + residual3d
         joints3d = joints3d - joints3d[..., :1, :]
         return {

@@ -213,7 +213,12 @@ class FusionModule(pl.LightningModule):
         vision = features["vision_present"] * ~no_vision[:, None, None]
         hit, ends = luck(1) < config.blackout * ramp, luck(2).sort(dim=1).values * valid.shape[1]
         at = torch.arange(valid.shape[1], device=valid.device)
-        vision = vision * ~(hit & (at >= ends[:, :1]) & (at < ends[:, 1:]))[..., None]
+        black = hit & (at >= ends[:, :1]) & (at < ends[:, 1:])
+        vision = vision * ~black[..., None]
+        if "others_present" in features:
+            lost = no_vision[:, None] | black
+            others = features["others_present"] * ~lost[..., None, None]
+            features = features | {"others_present": others}
         inertial = features["inertial_present"] * ~no_inertial[:, None, None]
         inertial = inertial * ~(luck(1, inertial.shape[-1]) < config.place * ramp)
         audio = features["audio_present"] * ~no_audio[:, None]

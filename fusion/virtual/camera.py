@@ -162,7 +162,9 @@ class VirtualCameras:
         batch, total = joints.shape[:2]
         seen = views.to_camera(joints)
         true = views.project(seen)
-        flesh = ranges.definition_m * torch.randn(batch, 1, len(BODY20), 3, 1, generator=g)
+        # Cameras that look at one person through one network have its idea of a joint in common.
+        flesh = ranges.definition_m * torch.randn(batch // cameras, 1, len(BODY20), 3, 1, generator=g)
+        flesh = flesh.repeat_interleave(cameras, dim=0)
         meant = joints + (orientations[:, :, _SEGMENTS] @ flesh)[..., 0]
         meant = views.to_camera(meant)
         frames = draw_frames(batch, total, self.rate_hz, ranges.frames, g)

@@ -20,6 +20,10 @@ legs          camera, both         knees, ankles and feet are hidden from the ca
 wearer        unknown, stature,    what is told of the wearer's body (virtual only)
               bones
 sound         off, decibels        no microphone; or steps at 1 m so far above the noise (virtual only)
+cameras       2 to 8               so many calibrated cameras; 2+uncalibrated ...: nobody knows where they
+                                   stand, so that the reference camera is alone (virtual only)
+covered       share, 0 to 1        with several: the reference camera sees nobody so often, in bursts of 1 s
+                                   (virtual only)
 ============  ===================  ==========================================================================
 """
 
@@ -31,13 +35,12 @@ import math
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
 
 from drivers.errors import ConfigError
 from drivers.places import PLACES
 from fusion.data.batches import Batch
-from fusion.features.spec import MAX_AGE_S, FeatureSpec
 from fusion.skeletons import BODY20
+from fusion.virtual.missing import rate_of, unfelt, unseen
 from fusion.virtual.parts import COMMON_SIX, about_z
 from fusion.virtual.sensing import SensorRanges
 
@@ -129,7 +132,7 @@ def _blackout(level: str) -> tuple[_Ranges, _Change]:
 
     def change(batch: Batch, g: torch.Generator) -> Batch:
         count, ticks = batch["valid"].shape
-        burst = max(1, round(BURST_S * _rate(batch)))
+        burst = max(1, round(BURST_S * rate_of(batch)))
         slots = -(-ticks // burst) + 1
         # Slots of one burst each, of which the share is dark, from a random phase.
         dark = torch.rand(count, slots, generator=g).argsort(dim=1).argsort(dim=1) < round(share * slots)
@@ -145,7 +148,7 @@ def _gap(level: str) -> tuple[_Ranges, _Change]:
 
     def change(batch: Batch, g: torch.Generator) -> Batch:
         ticks = batch["valid"].shape[1]
-        length = round(seconds * _rate(batch))
+        length = round(seconds * rate_of(batch))
         tick = torch.arange(ticks)
         first = max(0, (ticks - length) // 2)
         return unseen(batch, ((tick >= first) & (tick < first + length)).expand(batch["valid"].shape))
@@ -255,6 +258,20 @@ def _sound(level: str) -> tuple[_Ranges, _Change]:
     )
 
 
+def _several(**changes: object) -> Callable[[SensorRanges], SensorRanges]:
+    return lambda r: dataclasses.replace(r, several=dataclasses.replace(r.several, **changes))  # type: ignore[arg-type]
+
+
+def _cameras(level: str) -> tuple[_Ranges, _Change]:
+    number, _, known = level.partition("+")
+    count, calibrated = int(_number(number, 2, 8)), {"": 1.0, "uncalibrated": 0.0}[known]
+    return _several(batches=1.0, least=count, most=count, calibrated=calibrated), None
+
+
+def _covered(level: str) -> tuple[_Ranges, _Change]:
+    return _several(covered=_number(level, 0.0, 1.0)), None
+
+
 def _wearer(level: str) -> tuple[_Ranges, _Change]:
     unknown, stature = {"unknown": (1.0, 0.0), "stature": (0.0, 1.0), "bones": (0.0, 0.0)}[level]
     changes = {"unknown": unknown, "stature": stature}
@@ -283,48 +300,7 @@ _MAKERS: dict[str, tuple[Callable[[str], tuple[_Ranges, _Change]], str]] = {
     "legs": (_legs, "camera or both"),
     "wearer": (_wearer, "unknown, stature or bones"),
     "sound": (_sound, "off or decibels"),
+    "cameras": (_cameras, "a number of 2 to 8, or 2+uncalibrated"),
+    "covered": (_covered, "a share of 0 to 1"),
 }
 NAMES: tuple[str, ...] = tuple(_MAKERS)
-
-
-def _rate(batch: Batch) -> float:
-    """Return ticks per second, from the times of the first window."""
-    time = batch["features"]["time"][0]
-    return 1e9 / max(1.0, float(time[1] - time[0])) if len(time) > 1 else FeatureSpec().rate_hz
-
-
-def unseen(batch: Batch, dark: Tensor) -> Batch:
-    """Return the batch as if no frame had come at the ticks ``dark`` (B, T): age grows, the box stays.
-
-    Where the box stays as it was, the true places in it (``joints2d``) are told anew.
-    """
-    features, targets = dict(batch["features"]), dict(batch["targets"])
-    ticks = dark.shape[1]
-    last = torch.where(dark, -1, torch.arange(ticks)).cummax(dim=1).values
-    before, at = last >= 0, last.clamp(min=0)
-    row = torch.arange(len(dark))[:, None]
-    passed = (torch.arange(ticks)[None] - at) / _rate(batch)
-    age = torch.where(before, features["vision_age"][row, at] + passed, torch.full_like(passed, MAX_AGE_S))
-    features["vision_age"] = age.clamp(max=MAX_AGE_S)
-    keep = before & (features["vision_age"] <= FeatureSpec().vision_hold_s)
-    features["vision_present"] = features["vision_present"][row, at] * keep[..., None]
-    features["vision"] = features["vision"][row, at] * (features["vision_present"] > 0.5)[..., None]
-    old, new = features["box"], features["box"][row, at] * before[..., None]
-    features["box"] = new
-    boxed = before & (new[..., 2] > 0)
-    true = targets["joints2d"] * old[:, :, None, 2:] + old[:, :, None, :2]
-    told = (true - new[:, :, None, :2]) / new[:, :, None, 2:].clamp(min=1e-6)
-    targets["joints2d"] = torch.where(boxed[..., None, None], told, torch.zeros_like(told))
-    targets["joints2d_known"] = targets["joints2d_known"] * boxed[..., None]
-    return {**batch, "features": features, "targets": targets}
-
-
-def unfelt(batch: Batch, lost: Tensor) -> Batch:
-    """Return the batch without the inertial sensors in the slots ``lost`` (B, 16)."""
-    features = dict(batch["features"])
-    there = ~lost[:, None]
-    features["inertial_present"] = features["inertial_present"] * there
-    features["inertial"] = features["inertial"] * there[..., None]
-    never = torch.full_like(features["inertial_age"], MAX_AGE_S)
-    features["inertial_age"] = torch.where(there, features["inertial_age"], never)
-    return {**batch, "features": features}

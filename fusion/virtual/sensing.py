@@ -22,6 +22,7 @@ from fusion.virtual.kinematics import SEGMENTS, orientations
 from fusion.virtual.microphone import MicrophoneRanges, VirtualMicrophones
 from fusion.virtual.motion import Motions
 from fusion.virtual.parts import ImuRanges
+from fusion.virtual.several import SeveralRanges, several
 from fusion.virtual.smooth import derivatives
 from fusion.virtual.wearer import WearerRanges, told
 
@@ -31,12 +32,15 @@ LEAD_S = 0.5
 
 @dataclasses.dataclass(frozen=True)
 class SensorRanges:
-    """What random sensors are like: cameras, inertial sensors, microphones; and what is told of wearers."""
+    """What random sensors are like: cameras, inertial sensors, microphones; what is told of wearers; and how
+    several cameras see one.
+    """
 
     camera: CameraRanges = CameraRanges()  # noqa: RUF009  (frozen)
     imu: ImuRanges = ImuRanges()  # noqa: RUF009
     microphone: MicrophoneRanges = MicrophoneRanges()  # noqa: RUF009
     wearer: WearerRanges = WearerRanges()  # noqa: RUF009
+    several: SeveralRanges = SeveralRanges()  # noqa: RUF009
 
 
 class VirtualSensors:
@@ -80,7 +84,7 @@ class VirtualSensors:
             )
         joints = motions.posed().joints
         frames = orientations(motions.rotations)
-        seen = self.cameras(joints, frames, generator, lead)
+        seen, others = self._see(joints, frames, generator)
         struck = impacts(joints, motions.contacts, self.rate_hz)
         felt = self.imus(joints, frames, struck, seen.views.facing, generator, lead)
         heard = self.microphones(struck, generator, lead)
@@ -88,7 +92,7 @@ class VirtualSensors:
         features = empty_features(batch, ticks, self.rate_hz)
         features |= {name: getattr(seen, name) for name in ("vision", "vision_present", "vision_age", "box")}
         features |= {name: getattr(felt, name) for name in ("inertial", "inertial_present", "inertial_age")}
-        features |= heard._asdict()
+        features |= heard._asdict() | others
         stature, bones = told(motions.offsets, self.ranges.wearer, generator)
         features["stature"] = stature[:, None].expand(-1, ticks).clone()
         features["bones"] = bones[:, None].expand(-1, ticks, -1, -1).clone()
@@ -96,6 +100,17 @@ class VirtualSensors:
         none = torch.full((batch,), -1, dtype=torch.int64)
         valid = torch.ones(batch, ticks)
         return {"features": features, "targets": targets, "valid": valid, "segment": none}
+
+    def _see(
+        self, joints: Tensor, frames: Tensor, generator: torch.Generator
+    ) -> tuple[Seen, dict[str, Tensor]]:
+        """Return what the camera sees, with the help of others in some batches, and what those see."""
+        ranges, g = self.ranges.several, generator
+        if ranges.batches <= 0.0 or float(torch.rand((), generator=g)) >= ranges.batches:
+            return self.cameras(joints, frames, g, self.lead), {}
+        count = int(torch.randint(ranges.least, ranges.most + 1, (), generator=g))
+        seen = self.cameras(joints, frames, g, self.lead, count)
+        return several(seen, count, ranges, self.rate_hz, g)
 
     def _targets(
         self, motions: Motions, joints: Tensor, seen: Seen, felt: Felt, lead: int

@@ -145,10 +145,10 @@ def test_what_does_not_exist_is_refused_in_one_line(text: str) -> None:
 def test_every_name_says_whether_it_needs_virtual_sensors() -> None:
     levels = {"blackout": "0.5", "gap": "1", "noise": "2", "dark": "1", "blur": "1", "imus": "six"}
     levels |= {"imu_lost": "1", "imu_without": "head", "heading": "10", "legs": "camera", "sound": "off"}
-    levels |= {"calibrated": "5", "wearer": "stature"}
+    levels |= {"calibrated": "5", "wearer": "stature", "cameras": "2", "covered": "0.5"}
     assert set(levels) == set(NAMES)
     virtual = {name for name, level in levels.items() if corruption(f"{name}:{level}").virtual}
-    assert virtual == {"noise", "dark", "blur", "imus", "sound", "calibrated", "wearer"}
+    assert virtual == {"noise", "dark", "blur", "imus", "sound", "calibrated", "wearer", "cameras", "covered"}
 
 
 def test_several_are_done_one_after_another() -> None:

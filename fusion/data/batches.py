@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 
 from drivers.places import PLACES
-from fusion.model.net import FEATURES
+from fusion.features.spec import MAX_AGE_S
+from fusion.model.contract import FEATURES, OTHERS
 from fusion.skeletons import BODY20
 
 
@@ -72,6 +73,23 @@ def empty_features(batch: int, ticks: int, rate_hz: float) -> dict[str, Tensor]:
     features = {name: torch.zeros(batch, ticks, *shape) for name, shape in FEATURES.items() if name != "time"}
     time = (torch.arange(ticks, dtype=torch.float64) * (1e9 / rate_hz)).round().long()
     return {"time": time.expand(batch, ticks).clone(), **features}
+
+
+def with_others(features: Sequence[dict[str, Tensor]]) -> list[dict[str, Tensor]]:
+    """Return features (T, ...) of several windows, all with as many further cameras; those see nobody."""
+    most = max((f["others_age"].shape[1] for f in features if "others" in f), default=0)
+    names = [*FEATURES, *(OTHERS if most else ())]
+    out = []
+    for f in features:
+        ticks = len(f["time"])
+        have = f["others_age"].shape[1] if "others" in f else 0
+        made = dict(f)
+        for name, shape in OTHERS.items() if have < most else ():
+            fill = MAX_AGE_S if name == "others_age" else 0.0
+            more = torch.full((ticks, most - have, *shape), fill)
+            made[name] = torch.cat([f[name], more], dim=1) if have else more
+        out.append({name: made[name] for name in names})
+    return out
 
 
 def unknown_targets(batch: int, ticks: int) -> dict[str, Tensor]:

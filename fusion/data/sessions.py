@@ -19,7 +19,8 @@ from fusion.data.batches import TARGETS, Batch, unknown_targets
 from fusion.data.vary import Variety
 from fusion.data.windows import Draws, Place, Track, Windows, shares
 from fusion.features import FeatureSpec, features_of, targets_of
-from fusion.model.net import FEATURES, NetConfig
+from fusion.model.contract import FEATURES, OTHERS
+from fusion.model.net import NetConfig
 from recordings.reader import open_recording
 
 
@@ -54,7 +55,11 @@ def read_track(
     unknown = {name: value[0].numpy() for name, value in unknown_targets(1, ticks).items()}
     targets = unknown | targets
     track = Track(
-        {name: torch.from_numpy(np.ascontiguousarray(features[name])) for name in FEATURES},
+        {
+            name: torch.from_numpy(np.ascontiguousarray(features[name]))
+            for name in (*FEATURES, *OTHERS)
+            if name in features
+        },
         {name: torch.from_numpy(np.ascontiguousarray(targets[name])) for name in TARGETS},
     )
     known = track.targets

@@ -14,10 +14,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-from fusion.data.batches import TARGETS, Batch
+from fusion.data.batches import TARGETS, Batch, with_others
 from fusion.data.ranks import share
 from fusion.data.vary import Variety, paced, vary
-from fusion.model.net import FEATURES
 
 
 class Track:
@@ -85,8 +84,9 @@ class Windows(Dataset[Batch]):
             part = self._cut(place, generator)
             valid[row, : len(part)] = 1.0
             parts.append(part)
+        seen = with_others([part.features for part in parts])
         batch: Batch = {
-            "features": {name: _stack([p.features[name] for p in parts], self.ticks) for name in FEATURES},
+            "features": {name: _stack([f[name] for f in seen], self.ticks) for name in seen[0]},
             "targets": {name: _stack([p.targets[name] for p in parts], self.ticks) for name in TARGETS},
             "valid": valid,
             "segment": torch.full((len(places),), -1, dtype=torch.int64),

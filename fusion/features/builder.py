@@ -12,7 +12,6 @@ waits for :meth:`FeatureBuilder.ready`. No clock is read here.
 
 from __future__ import annotations
 
-import collections
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -23,15 +22,9 @@ from numpy.typing import NDArray
 from drivers.base import Batch, StreamInfo
 from drivers.places import PLACES
 from fusion.audio.stream import AudioReader
+from fusion.features.sights import Sight, Sights
 from fusion.features.spec import MAX_AGE_S, SHAPES, FeatureSpec
-from fusion.features.vision import (
-    VisionFrame,
-    VisionReader,
-    best_person,
-    keypoints_of,
-    picture_size,
-    skeleton_of,
-)
+from fusion.features.vision import best_person, keypoints_of, skeleton_of
 from fusion.inertial.features import InertialReader
 from fusion.vision.base import Person
 from recordings.timeline import SECOND, Grid, Tail
@@ -47,9 +40,9 @@ class FeatureBuilder:
     """Builds the features of consecutive ticks from samples as they arrive.
 
     Args:
-        streams: what the session has; streams of other kinds are ignored. One camera (or stream of key
-            points), one microphone and one IMU per place are used: the one that ``spec`` names, else the
-            first by name.
+        streams: what the session has; streams of other kinds are ignored. Cameras (or streams of key points;
+            see :mod:`fusion.features.sights`), one microphone and one IMU per place are used: the one that
+            ``spec`` names, else the first by name.
         skeleton: joint names of the vision front end whose people will be pushed.
         spec: choices.
         stature_m: how tall the wearer is, 0 where nobody said.
@@ -68,16 +61,12 @@ class FeatureBuilder:
         self.spec = spec or FeatureSpec()
         self._stature = stature_m
         self.grid = Grid(self.spec.rate_hz)
-        self.camera: StreamInfo | None = None
+        self.sights = Sights(self.spec)
         self.unused: list[str] = []
         self._span = round(SECOND / self.spec.rate_hz)
         self._skeleton = tuple(skeleton)
         self._imus: dict[str, tuple[int, InertialReader, Tail]] = {}
         self._audio: AudioReader | None = None
-        self._vision: VisionReader | None = None
-        self._frames: collections.deque[VisionFrame] = collections.deque()
-        self._frame_mark = _NEVER
-        self._box = np.zeros(3, np.float32)
         self._ended: set[str] = set()
         self._first: int | None = None
         self._last = _NEVER
@@ -103,20 +92,35 @@ class FeatureBuilder:
         if info.kind == "audio" and self._audio is None and self.spec.microphone in ("", info.name):
             self._audio = AudioReader(info)
             return True
-        if (
-            info.kind in ("camera", "features")
-            and self.camera is None
-            and self.spec.camera in ("", info.name)
-        ):
-            if info.kind == "camera" and not self._skeleton:
-                return False
-            if info.kind == "features" and "skeleton" not in info.properties and not self.spec.camera:
-                return False  # heatmaps or other features
-            skeleton = self._skeleton if info.kind == "camera" else skeleton_of(info)
-            self._vision = VisionReader(skeleton, picture_size(info), self.spec)
-            self.camera = info
+        if info.kind in ("camera", "features") and self._may_see(info):
+            self.sights.add(info, self._skeleton if info.kind == "camera" else skeleton_of(info))
             return True
         return False
+
+    def _may_see(self, info: StreamInfo) -> bool:
+        if self.spec.camera not in ("", info.name) or len(self.sights.all) >= self.spec.cameras:
+            return False
+        if info.kind == "camera" and not self._skeleton:
+            return False
+        if info.kind == "features" and "skeleton" not in info.properties and not self.spec.camera:
+            return False  # heatmaps or other features
+        named = info.kind == "camera" or "camera" in info.properties
+        return not self.sights.all or (named and not self.sights.sees(info))
+
+    @property
+    def camera(self) -> StreamInfo | None:
+        """The reference camera, in whose picture and axes poses are; None: no camera takes part."""
+        return self.cameras[0] if self.sights.all else None
+
+    @property
+    def shown(self) -> str:
+        """Name of the camera in whose picture and axes the newest features are; empty: none takes part."""
+        return self.sights.shown
+
+    @property
+    def cameras(self) -> list[StreamInfo]:
+        """All cameras that take part, the reference first."""
+        return self.sights.cameras
 
     @property
     def used(self) -> tuple[str, ...]:
@@ -124,9 +128,7 @@ class FeatureBuilder:
         names = [*self._imus]
         if self._audio is not None:
             names.append(self._audio.info.name)
-        if self.camera is not None:
-            names.append(self.camera.name)
-        return tuple(names)
+        return (*names, *self.sights.all)
 
     @property
     def slots(self) -> dict[str, str]:
@@ -153,46 +155,49 @@ class FeatureBuilder:
             tail.append(times, reader(np.asarray(batch.data), times, batch.stamps["seq"]))
         elif self._audio is not None and batch.stream == self._audio.info.name:
             self._audio.append(batch.stamps, np.asarray(batch.data))
-        elif self.camera is not None and batch.stream == self.camera.name and self.camera.kind == "features":
+        elif batch.stream in self.sights.all and self.sights.all[batch.stream].info.kind == "features":
+            sight = self.sights.all[batch.stream]
             for time, rows in zip(batch.stamps["time"].tolist(), np.asarray(batch.data), strict=True):
-                assert self._vision is not None
-                self._push_frame(self._vision(time, rows))
+                sight.push(sight.reader(time, rows))
         else:
             return
         self._saw(int(batch.stamps["time"][0]), self.marks().get(batch.stream, _NEVER))
 
-    def push_people(self, time: int, people: Sequence[Person]) -> None:
-        """Take what the vision front end saw in the camera's picture of session time ``time`` ns.
+    def push_people(self, time: int, people: Sequence[Person], camera: str = "") -> None:
+        """Take what the vision front end saw in a camera's picture of session time ``time`` ns.
 
-        Of several people the one seen best is taken.
+        Of several people the one seen best is taken. ``camera`` names the stream; by default the first one's.
         """
-        assert self._vision is not None, "no camera takes part"
         person = best_person(people)
         if person is None:
-            frame = self._vision.nobody(time)
+            self.push_keypoints(time, None, camera=camera)
         else:
-            frame = self._vision(time, keypoints_of(person), person.peaks)
-        self._push_frame(frame)
-        self._saw(time, time)
+            self.push_keypoints(time, keypoints_of(person), person.peaks, camera)
 
     def push_keypoints(
         self,
         time: int,
         rows: NDArray[np.floating[Any]] | None,
         peaks: NDArray[np.floating[Any]] | None = None,
+        camera: str = "",
     ) -> None:
-        """Take stored key points (J, 10) of the camera's picture of session time ``time``; None: nobody."""
-        assert self._vision is not None, "no camera takes part"
-        self._push_frame(self._vision(time, rows, peaks))
+        """Take stored key points (J, 10) of a camera's picture of session time ``time``; None: nobody."""
+        sight = self._sight(camera)
+        sight.push(sight.reader(time, rows, peaks))
         self._saw(time, time)
+
+    def _sight(self, camera: str) -> Sight:
+        assert self.camera is not None, "no camera takes part"
+        return self.sights.all[camera or self.camera.name]
 
     def end(self, stream: str) -> None:
         """Wait for this stream no longer: it ended or failed."""
         self._ended.add(stream)
 
-    def expect_frame(self, time: int) -> None:
-        """Know that no frame captured before ``time`` ns will be pushed any more."""
-        self._frame_mark = max(self._frame_mark, time - 1)
+    def expect_frame(self, time: int, camera: str = "") -> None:
+        """Know that no frame of a camera captured before ``time`` ns will be pushed any more."""
+        sight = self._sight(camera)
+        sight.mark = max(sight.mark, time - 1)
 
     @property
     def exhausted(self) -> bool:
@@ -208,8 +213,7 @@ class FeatureBuilder:
         marks = {name: tail.last_time for name, (_, _, tail) in self._imus.items()}
         if self._audio is not None:
             marks[self._audio.info.name] = self._audio.last_time
-        if self.camera is not None:
-            marks[self.camera.name] = self._frame_mark
+        marks |= self.sights.marks()
         return {name: mark for name, mark in marks.items() if name not in self._ended}
 
     def steps(self) -> Iterator[Features]:
@@ -220,14 +224,16 @@ class FeatureBuilder:
     def step(self, tick: int) -> Features:
         """Return the features at session time ``tick`` ns, ready or not.
 
-        Shapes are those of ``spec.SHAPES``, ages are in seconds. Ticks are those of ``grid``, increasing;
+        Shapes are those of ``spec.SHAPES``, ages are in seconds; calibrated cameras beside the first one add
+        ``fusion.model.contract.OTHERS``, uncalibrated ones ``camera`` (): which of ``cameras`` it is. Ticks
+        are those of ``grid``, increasing;
         after one was left out the onset strength spans the hole.
         """
         self._tick = self.grid.at_or_after(tick) + 1
         out: Features = {name: np.zeros(shape, np.float32) for name, shape in SHAPES.items()}
         out["time"] = np.array(tick, np.int64)
         out["stature"][...] = self._stature
-        self._step_vision(tick, out)
+        self.sights.step(tick, out)
         self._step_inertial(tick, out)
         self._step_audio(tick, out)
         return out
@@ -235,30 +241,6 @@ class FeatureBuilder:
     def _saw(self, first: int, last: int) -> None:
         self._first = first if self._first is None else min(self._first, first)
         self._last = max(self._last, last)
-
-    def _push_frame(self, frame: VisionFrame) -> None:
-        self._frames.append(frame)
-        self._frame_mark = max(self._frame_mark, frame.time)
-
-    def _step_vision(self, tick: int, out: Features) -> None:
-        frames = self._frames
-        while len(frames) > 1 and frames[1].time <= tick:
-            self._remember_box(frames.popleft())
-        out["vision_age"][...] = MAX_AGE_S
-        if frames and frames[0].time <= tick:
-            frame = frames[0]
-            self._remember_box(frame)
-            age = (tick - frame.time) / SECOND
-            out["vision_age"][...] = min(age, MAX_AGE_S)
-            if age <= self.spec.vision_hold_s:
-                out["vision"][...] = frame.vision
-                out["vision_present"][...] = frame.present
-                out["vision_world"][...] = frame.world
-        out["box"][...] = self._box
-
-    def _remember_box(self, frame: VisionFrame) -> None:
-        if frame.box is not None:
-            self._box = frame.box
 
     def _step_inertial(self, tick: int, out: Features) -> None:
         out["inertial_age"][...] = MAX_AGE_S

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,8 @@ from fusion.features.builder import FeatureBuilder, Features, stack, stature_of
 from fusion.features.cache import KeypointCache, Seen
 from fusion.features.spec import FeatureSpec
 from fusion.features.vision import best_person, keypoints_of
-from fusion.vision.base import FrontEnd, front_end
+from fusion.vision.base import FrontEnd
+from fusion.vision.several import FrontEnds
 
 if TYPE_CHECKING:
     from recordings.reader import Recording
@@ -28,7 +30,7 @@ Progress = Callable[[float], None]
 def features_of(
     recording: Recording,
     spec: FeatureSpec | None = None,
-    vision: FrontEnd | str | None = None,
+    vision: FrontEnd | Sequence[FrontEnd] | str | None = None,
     *,
     cache: Path | None = None,
     progress: Progress | None = None,
@@ -41,7 +43,8 @@ def features_of(
     Args:
         recording: an open session.
         spec: choices.
-        vision: a front end, or its name; None: the one that the session's rig names.
+        vision: the name of a front end, or front ends, one for each camera that is to take part; None: the
+            name that the session's rig has.
         cache: folder that keeps the front end's key points between calls; None: none is kept.
         progress: called now and then with the fraction done.
 
@@ -51,36 +54,39 @@ def features_of(
     """
     spec = spec or FeatureSpec()
     infos, pictures = usable_streams(recording)
-    name = vision.name if isinstance(vision, FrontEnd) else vision or vision_of(recording)
-    eyes = None
-    if pictures:
-        eyes = vision if isinstance(vision, FrontEnd) else front_end(name)
-        eyes.reset()
-    builder = FeatureBuilder(
-        infos, eyes.skeleton if eyes else (), spec, stature_of(recording.session.metadata)
-    )
-    looker = Looker(builder, eyes) if eyes and builder.camera and builder.camera.kind == "camera" else None
-    stored = None
-    if looker and cache is not None:
-        stored = KeypointCache(cache, recording, looker.camera.name, name)
-        looker.replay = stored.load()
     steps: list[Features] = []
-    count, total = 0, max(1, sum(len(recording.all_streams[name].stamps) for name in builder.used))
-    try:
+    with FrontEnds((vision or vision_of(recording)) if pictures else ()) as eyes:
+        eyes.reset()
+        builder = builder_of(recording, infos, eyes if pictures else None, spec)
+        lookers = lookers_of(builder, eyes)
+        stored = {}
+        for looker in lookers.values() if cache is not None else ():
+            stored[looker] = KeypointCache(Path(cache or ""), recording, looker.camera.name, eyes.name)
+            looker.replay = stored[looker].load()
+        count, total = 0, max(1, sum(len(recording.all_streams[name].stamps) for name in builder.used))
         for batch, done in batches_in_order(recording, builder):
-            take(builder, looker, batch)
+            take(builder, lookers, batch)
             if done:
                 builder.end(batch.stream)
             steps.extend(builder.steps())
             count += len(batch.stamps)
             if progress is not None:
                 progress(count / total)
-    finally:
-        if eyes is not None and not isinstance(vision, FrontEnd):
-            eyes.close()
-    if stored is not None and looker is not None and looker.replay is None:
-        stored.save(looker.seen)
+    for looker, kept in stored.items():
+        if looker.replay is None:
+            kept.save(looker.seen)
     return stack(steps)
+
+
+def builder_of(
+    recording: Recording, infos: Sequence[StreamInfo], eyes: FrontEnds | None, spec: FeatureSpec | None
+) -> FeatureBuilder:
+    """Return a builder of a recording's streams, with as many cameras as there are front ends for."""
+    spec = spec or FeatureSpec()
+    if eyes is not None:
+        spec = dataclasses.replace(spec, cameras=min(spec.cameras, eyes.most))
+    skeleton = eyes.skeleton if eyes is not None else ()
+    return FeatureBuilder(infos, skeleton, spec, stature_of(recording.session.metadata))
 
 
 def usable_streams(recording: Recording) -> tuple[list[StreamInfo], bool]:
@@ -101,6 +107,11 @@ def vision_of(recording: Recording) -> str:
 class Looker:
     """Runs a vision front end on a camera's pictures and hands the people to the builder.
 
+    Args:
+        builder: of the features.
+        eyes: the front end, of this camera alone.
+        camera: the camera's stream.
+
     Attributes:
         camera: the camera it looks through.
         seen: what it saw in each picture, by time.
@@ -108,9 +119,8 @@ class Looker:
         on_picture: called with the time and the picture (H, W, 3) of each one it looks at.
     """
 
-    def __init__(self, builder: FeatureBuilder, eyes: FrontEnd) -> None:
-        assert builder.camera is not None
-        self.camera = builder.camera
+    def __init__(self, builder: FeatureBuilder, eyes: FrontEnd, camera: StreamInfo) -> None:
+        self.camera = camera
         self.seen: dict[int, Seen] = {}
         self.replay: dict[int, Seen] | None = None
         self.on_picture: Callable[[int, NDArray[np.uint8]], None] | None = None
@@ -130,13 +140,19 @@ class Looker:
                 rows = None if person is None else keypoints_of(person)
                 peaks = None if person is None else np.asarray(person.peaks, np.float32)
             self.seen[time] = (rows, peaks)
-            self._builder.push_keypoints(time, rows, peaks)
+            self._builder.push_keypoints(time, rows, peaks, self.camera.name)
 
 
-def take(builder: FeatureBuilder, looker: Looker | None, batch: Batch) -> None:
-    """Hand a batch to the front end if it holds the camera's pictures, to the builder otherwise."""
-    if looker is not None and batch.stream == looker.camera.name:
-        looker(batch)
+def lookers_of(builder: FeatureBuilder, eyes: FrontEnds) -> dict[str, Looker]:
+    """Return who looks at each camera's pictures, by its name."""
+    cameras = [camera for camera in builder.cameras if camera.kind == "camera"]
+    return {camera.name: Looker(builder, eyes.of(n), camera) for n, camera in enumerate(cameras)}
+
+
+def take(builder: FeatureBuilder, lookers: Mapping[str, Looker], batch: Batch) -> None:
+    """Hand a batch to who looks at it if it holds a camera's pictures, to the builder otherwise."""
+    if batch.stream in lookers:
+        lookers[batch.stream](batch)
     else:
         builder.push(batch)
 

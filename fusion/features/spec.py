@@ -24,6 +24,8 @@ class FeatureSpec:
     Attributes:
         rate_hz: ticks per second.
         camera: stream to see with (a camera, or a stream of recorded key points); empty: the first.
+        cameras: at most so many are looked through: together where they are calibrated, else the one that
+            sees best; 1: the first alone. A ``camera`` that is named is the only one.
         microphone: stream to hear with; empty: the first.
         vision_hold_s: an older frame counts as none.
         inertial_hold_s: an older row counts as none.
@@ -35,6 +37,7 @@ class FeatureSpec:
 
     rate_hz: float = 60.0
     camera: str = ""
+    cameras: int = 4
     microphone: str = ""
     vision_hold_s: float = 0.5
     inertial_hold_s: float = 0.25

@@ -2,8 +2,8 @@
 
 ::
 
-    feed(message) --> builder <------- vision thread <-- newest picture only, skipped ones counted
-    (receive thread)     |
+    feed(message) --> builder <------- vision threads, one a camera <-- newest picture only, skipped ones
+    (receive thread)     |                                              counted
                     fuse thread, a tick of 60 Hz at a time --> network step --> sinks, a thread each
 
 A tick is fused as soon as every stream has passed it, and at the latest ``patience`` after its time:
@@ -30,6 +30,7 @@ from fusion.tracking.meter import Meter
 from fusion.tracking.pose import Fuser, Pose
 from fusion.tracking.sinks import Picture, Sink
 from fusion.vision.base import FrontEnd
+from fusion.vision.several import FrontEnds
 
 log = logging.getLogger(__name__)
 
@@ -53,13 +54,27 @@ class Timing:
     patience_s: float = 0.2
 
 
+class _Camera:
+    """One camera's pictures on their way through its front end: the newest waits, older ones are skipped."""
+
+    def __init__(self, name: str, eyes: FrontEnd) -> None:
+        self.name, self.eyes = name, eyes
+        self.picture: tuple[int, bytes | NDArray[Any]] | None = None
+        self.busy = self.ended = False
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits or is being looked at."""
+        return self.picture is None and not self.busy
+
+
 class LiveEngine:
     """Runs vision and fusion on messages as they come.
 
     Args:
         builder: of the session's streams.
         fuser: the network.
-        eyes: the vision front end; None where no camera takes part.
+        eyes: the vision front ends, or one for one camera; None where no camera takes part.
         sinks: where poses go; they must not block.
         now: session time, ns.
         meter: counts.
@@ -71,7 +86,7 @@ class LiveEngine:
         self,
         builder: FeatureBuilder,
         fuser: Fuser,
-        eyes: FrontEnd | None,
+        eyes: FrontEnd | FrontEnds | None,
         sinks: Sequence[Sink],
         *,
         now: Callable[[], int],
@@ -80,22 +95,20 @@ class LiveEngine:
         on_pose: Callable[[Pose], None] | None = None,
     ) -> None:
         self.error: BaseException | None = None
-        self._builder, self._fuser, self._eyes, self._sinks = builder, fuser, eyes, sinks
+        self._builder, self._fuser, self._sinks = builder, fuser, sinks
+        self._eyes = FrontEnds(eyes) if isinstance(eyes, FrontEnd) else eyes
         self._now, self._meter, self._on_pose = now, meter, on_pose
         self._patience = round((timing or Timing()).patience_s * _SECOND)
-        self._changed = threading.Condition()  # over builder, newest picture and flags
-        self._picture: tuple[int, bytes | NDArray[Any]] | None = None
-        self._looking = False
-        self._camera_ended = False
+        self._changed = threading.Condition()  # over builder, newest pictures and flags
+        self._cameras: dict[str, _Camera] = {}
         self._stopping = False
         self._threads = [threading.Thread(target=self._guard, args=(self._fuse,), name="fuse", daemon=True)]
-        if eyes is not None:
-            self._threads.append(
-                threading.Thread(target=self._guard, args=(self._look,), name="vision", daemon=True)
-            )
+        self._started = False
+        self._watch()
 
     def start(self) -> None:
         """Start the threads."""
+        self._started = True
         for thread in self._threads:
             thread.start()
 
@@ -105,7 +118,13 @@ class LiveEngine:
             if isinstance(message, Batch):
                 self._take(message)
             elif isinstance(message, Announcement):
-                self._builder.add([message.info])
+                if (
+                    message.info.kind != "camera"
+                    or self._eyes is None
+                    or len(self._cameras) < self._eyes.most
+                ):
+                    self._builder.add([message.info])
+                    self._watch()
             elif isinstance(message, Ended | Failed):
                 self._end(message.stream)
             self._changed.notify_all()
@@ -139,68 +158,81 @@ class LiveEngine:
         """Wait until no picture waits to be looked at; return whether none does."""
         with self._changed:
             return self._changed.wait_for(
-                lambda: self._stopping or (self._picture is None and not self._looking), timeout_s
+                lambda: self._stopping or all(camera.idle for camera in self._cameras.values()), timeout_s
             )
 
     # Receiving.
 
+    def _watch(self) -> None:
+        """Have a thread for each camera whose pictures take part."""
+        if self._eyes is None:
+            return
+        for info in self._builder.cameras:
+            if info.kind != "camera" or info.name in self._cameras:
+                continue
+            camera = _Camera(info.name, self._eyes.of(len(self._cameras)))
+            self._cameras[info.name] = camera
+            thread = threading.Thread(
+                target=self._guard, args=(self._look, camera), name=f"vision {info.name}", daemon=True
+            )
+            self._threads.append(thread)
+            if self._started:
+                thread.start()
+
     def _take(self, batch: Batch) -> None:
-        camera = self._builder.camera
-        if camera is None or batch.stream != camera.name or camera.kind != "camera":
+        camera = self._cameras.get(batch.stream)
+        if camera is None:
             self._builder.push(batch)
             return
         if not len(batch):
             return
-        if self._picture is not None:
-            self._meter.frames_skipped += 1
-        self._meter.frames_skipped += len(batch) - 1
-        self._picture = (int(batch.stamps["time"][-1]), batch.data[-1])
+        skipped = len(batch) - 1 + (camera.picture is not None)
+        if skipped:
+            self._meter.looked(camera.name, 0, skipped)
+        camera.picture = (int(batch.stamps["time"][-1]), batch.data[-1])
 
     def _end(self, stream: str) -> None:
-        camera = self._builder.camera
-        if camera is not None and stream == camera.name and self._eyes is not None:
-            self._camera_ended = True
-            if self._picture is None and not self._looking:
-                self._builder.end(stream)
-        else:
+        camera = self._cameras.get(stream)
+        if camera is not None:
+            camera.ended = True
+        if camera is None or camera.idle:
             self._builder.end(stream)
 
     # Seeing.
 
-    def _look(self) -> None:
-        eyes = self._eyes
-        assert eyes is not None
+    def _look(self, camera: _Camera) -> None:
         while True:
             with self._changed:
-                self._looking = False
+                camera.busy = False
                 self._changed.notify_all()
-                if self._camera_ended and self._picture is None and self._builder.camera is not None:
-                    self._builder.end(self._builder.camera.name)
-                self._changed.wait_for(lambda: self._picture is not None or self._stopping)
-                if self._stopping or self._picture is None:
+                if camera.ended and camera.idle:
+                    self._builder.end(camera.name)
+                self._changed.wait_for(lambda: camera.picture is not None or self._stopping)
+                if self._stopping or camera.picture is None:
                     return
-                time, encoded = self._picture
-                self._picture, self._looking = None, True
-                self._builder.expect_frame(time)
+                time, encoded = camera.picture
+                camera.picture, camera.busy = None, True
+                self._builder.expect_frame(time, camera.name)
+                shown = self._builder.shown == camera.name
                 self._changed.notify_all()
-            image = self._decoded(encoded)
+            image = self._decoded(encoded, camera.name)
             if image is None:
                 continue
-            people = eyes(image, time)
-            for sink in self._sinks:
+            people = camera.eyes(image, time)
+            for sink in self._sinks if shown else ():
                 if sink.wants_pictures:
                     sink.picture(time, image)
             with self._changed:
-                self._meter.frames += 1
-                self._builder.push_people(time, people)
+                self._meter.looked(camera.name)
+                self._builder.push_people(time, people, camera.name)
                 self._changed.notify_all()
 
-    def _decoded(self, encoded: bytes | NDArray[Any]) -> Picture | None:
+    def _decoded(self, encoded: bytes | NDArray[Any], camera: str) -> Picture | None:
         try:
             return decode(encoded)
         except ChorusError as error:  # one broken picture does not end a session
             log.warning("%s", error)
-            self._meter.frames_skipped += 1
+            self._meter.looked(camera, 0, 1)
             return None
 
     # Fusing.
@@ -256,9 +288,9 @@ class LiveEngine:
             return None
         return max(0.001, (tick + self._patience - self._now()) / _SECOND)
 
-    def _guard(self, stage: Callable[[], None]) -> None:
+    def _guard(self, stage: Callable[..., None], *about: Any) -> None:
         try:
-            stage()
+            stage(*about)
         except BaseException as error:  # handed to who called stop()
             with self._changed:
                 self.error = self.error or error

@@ -51,6 +51,7 @@ class Summary:
         frame_latency: from capture of the newest frame to the pose.
         sample_latency: from the newest sample of any sensor to the pose.
         dropped: what sinks were too slow for, by sink.
+        cameras: ``frames`` looked at and ``skipped`` by camera.
     """
 
     poses: int
@@ -64,6 +65,7 @@ class Summary:
     frame_latency: Percentiles
     sample_latency: Percentiles
     dropped: dict[str, int]
+    cameras: dict[str, dict[str, int]] = dataclasses.field(default_factory=dict)
 
     def write(self, path: Path) -> None:
         """Write it as JSON to a new file."""
@@ -101,6 +103,7 @@ class Meter:
         self._sample: list[int] = []
         self._first = self._last = 0
         self.poses = self.frames = self.frames_skipped = 0
+        self.cameras: dict[str, dict[str, int]] = {}
         self.late_ticks = self.skipped_ticks = 0
 
     def pose(self, pose: Pose, now_session: int | None) -> None:
@@ -115,6 +118,14 @@ class Meter:
                 self._frame.append(now_session - pose.frame_time)
             if pose.sample_time is not None:
                 self._sample.append(now_session - pose.sample_time)
+
+    def looked(self, camera: str, frames: int = 1, skipped: int = 0) -> None:
+        """Count pictures of a camera that were looked at, and that were not."""
+        counts = self.cameras.setdefault(camera, {"frames": 0, "skipped": 0})
+        counts["frames"] += frames
+        counts["skipped"] += skipped
+        self.frames += frames
+        self.frames_skipped += skipped
 
     def recent(self) -> tuple[float, Percentiles, Percentiles]:
         """Return poses/s, latency from frame and from sample over the last poses."""
@@ -137,4 +148,5 @@ class Meter:
             frame_latency=Percentiles.of(self._frame),
             sample_latency=Percentiles.of(self._sample),
             dropped=dropped or {},
+            cameras=self.cameras,
         )

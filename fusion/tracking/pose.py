@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from drivers.places import PLACES
 from fusion.features import Features
-from fusion.model.net import FEATURES, FusionNet
+from fusion.model.contract import FEATURES, OTHERS
+from fusion.model.net import FusionNet
 
 _HALF_SD = 0.05
 """A joint whose standard deviation is 5 % of the person's box has the score 0.5."""
@@ -54,12 +55,19 @@ class Fuser:
 
     Args:
         net: the network; it is put into evaluation.
-        size: width and height of the camera's picture, px; (0, 0) without a camera.
+        sizes: width and height of each camera's picture, px, the reference first; or of the only one, (0, 0)
+            without any.
+
+    Poses are in the picture and the axes of the reference camera. Where cameras are not calibrated and
+    another one is looked through from a tick on, they are in its own, and the network begins anew: all it
+    knew of where sensors and the wearer face was told from where the other stands.
     """
 
-    def __init__(self, net: FusionNet, size: tuple[int, int]) -> None:
+    def __init__(self, net: FusionNet, sizes: tuple[int, int] | Sequence[tuple[int, int]]) -> None:
         self._net = net.eval()
-        self._size = size
+        table = np.array(sizes, int).reshape(-1, 2)
+        self._sizes = [(int(width), int(height)) for width, height in table]
+        self._camera = 0
         self._state = net.init_state(1)
         nothing = {name: torch.zeros((1, *shape)) for name, shape in FEATURES.items()}
         nothing["time"] = torch.zeros(1, dtype=torch.int64)
@@ -72,9 +80,14 @@ class Fuser:
 
     def __call__(self, features: Features) -> Pose:
         """Return the pose of the next tick from its features."""
-        inputs = {name: torch.from_numpy(np.array(features[name]))[None] for name in FEATURES}
+        camera = int(features.get("camera", 0))
+        if camera != self._camera:
+            self._camera, self._state = camera, self._net.init_state(1)
+        names = [*FEATURES, *OTHERS] if "others" in features else FEATURES
+        inputs = {name: torch.from_numpy(np.array(features[name]))[None] for name in names}
         outputs, self._state = self._net.step(inputs, self._state)
-        return pose_of(features, {name: value[0].numpy() for name, value in outputs.items()}, self._size)
+        size = self._sizes[camera] if camera < len(self._sizes) else (0, 0)
+        return pose_of(features, {name: value[0].numpy() for name, value in outputs.items()}, size)
 
 
 def pose_of(features: Features, outputs: Mapping[str, NDArray[Any]], size: tuple[int, int]) -> Pose:

@@ -42,7 +42,7 @@ from fusion.tracking.pose import Fuser
 from fusion.tracking.sequential import run_recording
 from fusion.tracking.sinks import BusSink, Sink
 from fusion.tracking.sinkthread import SinkThread
-from fusion.vision.base import FrontEnd, front_end
+from fusion.vision.several import FrontEnds
 from recordings.reader import Recording, open_recording
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def _run_source(
 ) -> Summary:
     infos, pictures = usable_streams(recording)
     name = options.vision or (rig.vision if rig is not None else vision_of(recording))
-    eyes = front_end(name) if pictures else None
+    eyes = FrontEnds(name) if pictures else None
     with contextlib.ExitStack() as stack:
         if eyes is not None:
             stack.callback(eyes.close)
@@ -140,7 +140,7 @@ def _replay_in_time(
     recording: Recording,
     infos: Sequence[StreamInfo],
     net: FusionNet,
-    eyes: FrontEnd | None,
+    eyes: FrontEnds | None,
     sinks: Sequence[Sink],
     options: LiveOptions,
     meter: Meter,
@@ -185,7 +185,7 @@ def _run_rig(
     from drivers.process import DriverProcesses
 
     # Before the devices start, as its weights may have to be fetched.
-    eyes = front_end(options.vision or rig.vision) if _may_see(rig) else None
+    eyes = FrontEnds(options.vision or rig.vision) if _may_see(rig) else None
     with contextlib.ExitStack() as stack:
         if eyes is not None:
             stack.callback(eyes.close)
@@ -292,7 +292,7 @@ def _stop_drivers(hub: Hub, subscriber: Subscriber, processes: DriverProcesses) 
 def _engine(
     infos: Sequence[StreamInfo],
     net: FusionNet,
-    eyes: FrontEnd | None,
+    eyes: FrontEnds | None,
     sinks: Sequence[Sink],
     options: LiveOptions,
     now: Callable[[], int],
@@ -301,16 +301,18 @@ def _engine(
     stature_m: float,
 ) -> LiveEngine:
     builder = FeatureBuilder(infos, eyes.skeleton if eyes else (), options.features, stature_m)
-    camera = builder.camera
-    uses_pictures = camera is not None and camera.kind == "camera"
-    if eyes is not None and camera is not None and uses_pictures:
+    sizes = [picture_size(camera) for camera in builder.cameras]
+    pictured = [camera for camera in builder.cameras if camera.kind == "camera"]
+    for number, camera in enumerate(pictured if eyes is not None else ()):
+        assert eyes is not None
         width, height = picture_size(camera)
-        eyes(np.zeros((height, width, 3), np.uint8), 0)  # networks prepare themselves at the first picture
-        eyes.reset()
+        one = eyes.of(number)
+        one(np.zeros((height, width, 3), np.uint8), 0)  # networks prepare themselves at the first picture
+        one.reset()
     return LiveEngine(
         builder,
-        Fuser(net, picture_size(camera) if camera else (0, 0)),
-        eyes if uses_pictures else None,
+        Fuser(net, sizes),
+        eyes if pictured else None,
         sinks,
         now=now,
         meter=meter,

@@ -6,17 +6,19 @@ over :func:`fusion.features.features_of` of the recording.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from fusion.features import FeatureBuilder, FeatureSpec, stature_of
-from fusion.features.offline import Looker, batches_in_order, take, usable_streams
+from fusion.features import FeatureSpec
+from fusion.features.offline import batches_in_order, builder_of, lookers_of, take, usable_streams
 from fusion.features.vision import picture_size
 from fusion.model.net import FusionNet
 from fusion.tracking.meter import Meter
 from fusion.tracking.pose import Fuser, Pose
 from fusion.tracking.sinks import Picture, Sink
 from fusion.vision.base import FrontEnd
+from fusion.vision.several import FrontEnds
 
 if TYPE_CHECKING:
     from recordings.reader import Recording
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 def run_recording(
     recording: Recording,
     net: FusionNet,
-    eyes: FrontEnd | None,
+    eyes: FrontEnd | FrontEnds | None,
     sinks: Sequence[Sink],
     *,
     spec: FeatureSpec | None = None,
@@ -40,7 +42,7 @@ def run_recording(
     Args:
         recording: an open session.
         net: the network.
-        eyes: the vision front end; None where the session keeps no pictures.
+        eyes: the vision front ends, or one for one camera; None where the session keeps no pictures.
         sinks: where poses go.
         spec: choices behind the features.
         meter: counts.
@@ -50,27 +52,25 @@ def run_recording(
         stop: asked now and then whether to stop early.
     """
     infos, _ = usable_streams(recording)
+    eyes = FrontEnds(eyes) if isinstance(eyes, FrontEnd) else eyes
+    builder = builder_of(recording, infos, eyes, spec)
+    fuser = Fuser(net, [picture_size(camera) for camera in builder.cameras])
+    lookers = {} if eyes is None else lookers_of(builder, eyes)
     if eyes is not None:
         eyes.reset()
-    builder = FeatureBuilder(
-        infos, eyes.skeleton if eyes else (), spec, stature_of(recording.session.metadata)
-    )
-    camera = builder.camera
-    fuser = Fuser(net, picture_size(camera) if camera else (0, 0))
-    looker = Looker(builder, eyes) if eyes and camera and camera.kind == "camera" else None
-    if looker is not None:
-        pictured = [sink for sink in sinks if sink.wants_pictures]
+    pictured = [sink for sink in sinks if sink.wants_pictures]
 
-        def on_picture(time: int, image: Picture) -> None:
-            meter.frames += 1
-            for sink in pictured:
-                sink.picture(time, image)
+    def on_picture(name: str, time: int, image: Picture) -> None:
+        meter.looked(name)
+        for sink in pictured if name == builder.shown else ():
+            sink.picture(time, image)
 
-        looker.on_picture = on_picture
+    for name, looker in lookers.items():
+        looker.on_picture = functools.partial(on_picture, name)
     total = max(1, sum(len(recording.all_streams[name].stamps) for name in builder.used))
     count, end = 0, None
     for batch, done in batches_in_order(recording, builder):
-        take(builder, looker, batch)
+        take(builder, lookers, batch)
         if done:
             builder.end(batch.stream)
         if duration_s is not None and end is None and builder.next_time is not None:

@@ -1,5 +1,6 @@
 import threading
 import time
+from typing import ClassVar
 
 import msgspec
 import numpy as np
@@ -15,6 +16,8 @@ from fusion.model.net import FusionNet, NetConfig
 from fusion.tracking.engine import LiveEngine, Timing
 from fusion.tracking.meter import Meter
 from fusion.tracking.pose import Fuser
+from fusion.tracking.sinks import Sink
+from fusion.vision.several import FrontEnds
 from recordings.timeline import Grid
 
 PATIENCE_S = 0.2
@@ -50,6 +53,11 @@ class Bench:
     def wait(self, condition):
         with self.came:
             return self.came.wait_for(lambda: condition(self.poses), LIMIT_S)
+
+    def wait_for(self, condition):
+        """Wait for what the vision threads do: they tell whenever they go on."""
+        with self.engine._changed:
+            return self.engine._changed.wait_for(condition, LIMIT_S)
 
     def __enter__(self):
         self.engine.start()
@@ -200,3 +208,65 @@ def test_a_stream_that_joins_late_takes_part():
         bench.engine.feed(Ended("wrist", 50, {}))
         assert bench.engine.wait(LIMIT_S)
     assert bench.poses[-1].fed == ("right_forearm",)
+
+
+def test_each_camera_has_a_front_end_and_counts_of_its_own():
+    first, second = Slow(), Blob()
+    left, right = pictures(0.4), pictures(0.4)
+    other = msgspec.structs.replace(EYE, name="eye_two")
+    with Bench(EYE, other, eyes=FrontEnds([first, second])) as bench:
+        for single in split_pictures(left)[:1]:
+            bench.engine.feed(single)
+        assert first.began.wait(LIMIT_S)
+        for single in split_pictures(left)[1:4]:
+            bench.engine.feed(single)
+        for single in split_pictures(Batch("eye_two", right.stamps, right.data))[:3]:
+            seen = second.pictures
+            bench.engine.feed(single)
+            assert bench.wait_for(lambda seen=seen: second.pictures > seen)  # not held up by the first one
+        first.go_on.set()
+        assert bench.engine.wait_seen(LIMIT_S)
+    assert bench.meter.cameras == {
+        "camera": {"frames": 2, "skipped": 2},
+        "eye_two": {"frames": 3, "skipped": 0},
+    }
+    assert bench.meter.summary().cameras == bench.meter.cameras
+
+
+def test_only_pictures_of_the_camera_that_poses_are_in_go_to_the_sinks():
+    class Album(Sink):
+        name, wants_pictures = "album", True
+        times: ClassVar[list[int]] = []
+
+        def pose(self, pose):
+            del pose
+
+        def picture(self, time, image):
+            del image
+            self.times.append(time)
+
+    other = msgspec.structs.replace(EYE, name="eye_two")
+    film = pictures(0.2)
+    late = Batch("eye_two", stamps(film.stamps["time"] + 1000), film.data)
+    with Bench(EYE, other, eyes=FrontEnds([Blob(), Blob()])) as bench:
+        bench.engine._sinks = [Album()]
+        for one, two in zip(split_pictures(film), split_pictures(late), strict=True):
+            bench.engine.feed(one)
+            bench.engine.feed(two)
+            assert bench.engine.wait_seen(LIMIT_S)
+    assert Album.times == film.stamps["time"].tolist()
+
+
+def test_a_camera_that_joins_late_is_looked_through():
+    film = pictures(0.3)
+    with Bench(IMU, eyes=Blob(), patience_s=10.0) as bench:
+        bench.engine.feed(Announcement(EYE))
+        bench.engine.feed(split_pictures(film)[0])
+        assert bench.engine.wait_seen(LIMIT_S)
+        bench.engine.feed(
+            Announcement(msgspec.structs.replace(EYE, name="eye_two"))
+        )  # no eyes are left for it
+        for name in ("camera", "wrist"):
+            bench.engine.feed(Ended(name, 1, {}))
+        assert bench.engine.wait(LIMIT_S)
+    assert bench.meter.frames == 1

@@ -22,6 +22,8 @@ class LiveOptions:
         film: write overlay.mp4.
         film_width: larger pictures are made so wide, px.
         table: write poses.csv.
+        events: write events.csv: actions with beginning and end, contacts, steps, feedback.
+        posture: file of rules, such as configs/posture/squat.yaml; the review goes to posture.json.
         threads: of the fused network.
         features: choices behind the features; the network must have been trained with the same rate.
     """
@@ -36,5 +38,7 @@ class LiveOptions:
     film: bool = True
     film_width: int = 1280
     table: bool = True
+    events: bool = True
+    posture: str | None = None
     threads: int = 1
     features: FeatureSpec = dataclasses.field(default_factory=FeatureSpec)

@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from drivers.errors import ChorusError, RecordingError, RecordingExists
+from fusion.posture.rules import load_rules
 from fusion.tracking.film import FilmSink
 from fusion.tracking.meter import Meter, Summary
 from fusion.tracking.options import LiveOptions
 from fusion.tracking.sinks import CsvSink, Sink
 from fusion.tracking.sinkthread import SinkThread
+from fusion.tracking.watch import Told, WatchSink
 
 
 class Outputs:
@@ -26,6 +28,7 @@ class Outputs:
 
     Raises:
         RecordingExists: the folder is there already and holds something.
+        ConfigError: the rules of posture are none.
     """
 
     def __init__(self, options: LiveOptions) -> None:
@@ -33,6 +36,7 @@ class Outputs:
         self.folder = Path(options.output or f"sessions/live-{now:%Y%m%dT%H%M%SZ}")
         self.sinks: list[Sink] = []
         self._options = options
+        self._rules = load_rules(options.posture) if options.posture else None
         taken = self.folder.is_dir() and any(self.folder.iterdir())
         if taken or (self.folder.exists() and not self.folder.is_dir()):
             raise RecordingExists(
@@ -40,13 +44,16 @@ class Outputs:
                 mend="Give another folder with --output",
             )
 
-    def open(self, actions: Sequence[str], *, pictures: bool, threaded: bool) -> list[Sink]:
+    def open(
+        self, actions: Sequence[str], *, pictures: bool, threaded: bool, told: Told | None = None
+    ) -> list[Sink]:
         """Make the folder and the sinks.
 
         Args:
             actions: names of the network's actions.
             pictures: whether there are pictures to make a film of.
             threaded: each sink runs in a thread of its own and never blocks.
+            told: called with what is noted beside each pose, in the thread of that sink.
 
         Raises:
             RecordingError: the folder cannot be written to.
@@ -55,6 +62,8 @@ class Outputs:
             self.folder.mkdir(parents=True, exist_ok=True)
             if self._options.table:
                 self._add(CsvSink(self.folder / "poses.csv", actions), threaded)
+            if self._options.events or self._rules is not None:
+                self._add(WatchSink(self.folder, actions, self._rules, told), threaded)
             if self._options.film and pictures:
                 path = self.folder / "overlay.mp4"
                 self._add(FilmSink(path, actions, self._options.film_width), threaded)

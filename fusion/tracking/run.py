@@ -42,6 +42,7 @@ from fusion.tracking.pose import Fuser
 from fusion.tracking.sequential import run_recording
 from fusion.tracking.sinks import BusSink, Sink
 from fusion.tracking.sinkthread import SinkThread
+from fusion.tracking.watch import AnglesToBus
 from fusion.vision.base import FrontEnd, front_end
 from recordings.reader import Recording, open_recording
 
@@ -198,7 +199,9 @@ def _run_rig(
         infos = _await_streams(rig, subscriber, processes, stop)
         meter = Meter(time.monotonic_ns, live=True)
         pictures = any(info.kind == "camera" for info in infos)
-        sinks = outputs.open(net.config.actions, pictures=pictures, threaded=True)
+        angles = AnglesToBus(hub.address, options.features.rate_hz)
+        stack.callback(angles.close)
+        sinks = outputs.open(net.config.actions, pictures=pictures, threaded=True, told=angles)
         camera = next((info.name for info in infos if info.kind == "camera"), "")
         bus = BusSink(hub.address, options.features.rate_hz, camera, net.config.actions)
         sinks.append(SinkThread(bus))

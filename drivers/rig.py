@@ -131,6 +131,7 @@ class Rig:
         markers: words that a key of the console marks, by the key.
         folder: folder that relative paths of the rig refer to.
         text: the rig as YAML, overrides applied; kept in the session file.
+        file: that it was read from.
     """
 
     name: str
@@ -144,6 +145,7 @@ class Rig:
     markers: dict[str, str] = dataclasses.field(default_factory=dict)
     folder: str = "."
     text: str = ""
+    file: str = ""
 
     @property
     def private(self) -> tuple[str, ...]:
@@ -257,6 +259,7 @@ def _rig(
         markers=markers,
         folder=folder,
         text=text,
+        file=source,
     )
 
 

@@ -37,6 +37,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "train": ("fusion.commands.train", "train the fusion network (same as train.py)"),
     "evaluate": ("fusion.commands.evaluate", "say what weights are worth on data, baselines beside them"),
     "live": ("fusion.commands.live", "track a rig, or a recording, live (same as live.py)"),
+    "serve": ("fusion.commands.serve", "the page alone: track videos and pictures uploaded in a browser"),
     "weights": ("fusion.commands.weights", "list and fetch the weights of pose networks"),
     "demo": ("fusion.commands.demo", "record a simulated rig, train briefly, track, open a report"),
 }

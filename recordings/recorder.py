@@ -20,6 +20,7 @@ from pathlib import Path
 
 from drivers.bus import Hub, Subscriber
 from drivers.bus.nearby import noted
+from drivers.bus.session import SessionInfo
 from drivers.errors import RecordingExists
 from drivers.interrupt import orderly_interrupt
 from drivers.private import forbid_dumps
@@ -96,7 +97,7 @@ def record(
         writer = stack.enter_context(
             SessionWriter(
                 path,
-                session or _attributes(rig, hub),
+                session or attributes_of(rig, hub.session),
                 sync_s=rig.recorder.sync_s,
                 resume=session is not None,
             )
@@ -119,13 +120,14 @@ def record(
     return run.summary()
 
 
-def _attributes(rig: Rig, hub: Hub) -> layout.SessionAttributes:
+def attributes_of(rig: Rig, session: SessionInfo) -> layout.SessionAttributes:
+    """Return what a session file says of a rig that is recorded in the session of a hub."""
     return layout.SessionAttributes(
-        id=hub.session.id,
-        epoch_ns=hub.session.epoch_ns,
-        utc_ns=hub.session.utc_ns,
-        utc_uncertainty_ns=hub.session.utc_uncertainty_ns,
-        clock=hub.session.clock,
+        id=session.id,
+        epoch_ns=session.epoch_ns,
+        utc_ns=session.utc_ns,
+        utc_uncertainty_ns=session.utc_uncertainty_ns,
+        clock=session.clock,
         subject=rig.subject,
         task=rig.task,
         metadata=check_metadata(rig.metadata),

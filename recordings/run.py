@@ -228,7 +228,7 @@ class Run:
         self._known.announced(info, time.monotonic())
         self._programs.coming_back.discard(info.name)
         stream = self._rig.streams.get(info.name)
-        h264 = self._h264(stream, info)
+        h264 = h264_of(stream, info)
         if info.name in self._writer.streams:
             if h264 is not None:
                 self._writer.streams[info.name].encode_with(h264)
@@ -241,12 +241,6 @@ class Run:
             latency_ns=round(stream.latency_ms * 1e6) if stream is not None else 0,
             h264=h264,
         )
-
-    @staticmethod
-    def _h264(stream: StreamConfig | None, info: StreamInfo) -> Settings | None:
-        if stream is None or stream.store != "h264" or info.kind != "camera":
-            return None
-        return Settings(stream.h264.preset, stream.h264.crf)
 
     def _fail(self, stream: str, error: str) -> None:
         if self._known.given_up(stream, error):
@@ -310,3 +304,10 @@ class Run:
         """Return what came of it."""
         made = [made for _, made in self._programs.feeds]
         return self._account.summary(self._stopped - self._started, made)
+
+
+def h264_of(stream: StreamConfig | None, info: StreamInfo) -> Settings | None:
+    """Return how the pictures of a stream are to be encoded as H.264; None where they are not."""
+    if stream is None or stream.store != "h264" or info.kind != "camera":
+        return None
+    return Settings(stream.h264.preset, stream.h264.crf)

@@ -246,6 +246,14 @@ class SessionWriter:
             # The totals close the account: what the encoder has yet to hand out is counted before.
             stream.after_all(lambda: stream.ledger.end(ended.produced, ended.lost))
 
+    def left(self, stream: str) -> None:
+        """Note that this recording leaves a stream in order, which goes on: what is known of it is its
+        account."""
+        if stream in self.streams:
+            left = self.streams[stream]
+            left.group.attrs.modify("ended", left.failure or "ended")
+            left.after_all(left.ledger.abandon)
+
     def failed(self, failed: Failed) -> None:
         """Note that a driver gave up; its totals may still follow."""
         if failed.stream in self.streams:

@@ -84,8 +84,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     right, scored = (sum(each[part] for each in found) for part in (0, 1))
     took = list(itertools.chain.from_iterable(each[2] for each in found))
     print(
-        f"{args.rounds} rounds of 3 people, {args.sensors} sensors that change hands once: the wearer is named in "
-        f"{right / scored:.1%} of pictures; goal: >= 98 %"
+        f"{args.rounds} rounds of 3 people, {args.sensors} sensors that change hands once: the wearer "
+        f"is named in {right / scored:.1%} of pictures; goal: >= 98 %"
     )
     print(f"first named after {np.median(took):.1f} s (median), at worst {max(took):.1f} s; goal: 3 s")
     return 0

@@ -68,6 +68,16 @@ class VideoFileDriver(PlayedDriver[VideoFileConfig]):
         super().__init__(config, context)
         self._shape = (0, 0)
 
+    def film(self) -> tuple[StreamInfo, Iterator[tuple[int, NDArray[np.uint8]]]]:
+        """Return what the file is, and every picture with its time from the first, ns, as fast as they are
+        read.
+
+        Raises:
+            DeviceError: it is not there, or no video; while pictures are taken, that it is damaged.
+        """
+        path, info, _ = self._look()
+        return info, self._decode(path)
+
     def _look(self) -> tuple[Path, StreamInfo, float]:
         path = find_file(self.context, self.config.path)
         first, rate, constant, codec = self._probe(path)

@@ -190,6 +190,7 @@ class LiveEngine:
             for sink in self._sinks:
                 if sink.wants_pictures:
                     sink.picture(time, image)
+                sink.people(time, people)
             with self._changed:
                 self._meter.frames += 1
                 self._builder.push_people(time, people)

@@ -10,6 +10,7 @@ from fusion.commands.arguments import UsageError, check_positive, split_override
 from fusion.commands.arguments import parse as parse_arguments
 from fusion.features.spec import FeatureSpec
 from fusion.tracking.options import LiveOptions
+from fusion.web.config import check_page
 
 
 def main(argv: list[str], program: str = "live.py") -> int:
@@ -66,5 +67,9 @@ def _check(options: LiveOptions, rig: str | None, overrides: list[str]) -> None:
     check_positive("--duration", options.duration, "seconds")
     if not 0 < options.patience_s <= 10:
         raise UsageError(f"--patience_s is {options.patience_s}", mend="Give seconds, at most 10")
+    if options.web and options.source is not None and not options.realtime:
+        raise UsageError("--web shows what is live", mend="Add --realtime to replay at its own pace")
+    if options.web:
+        check_page(options.web_host, options.web_port)
     if options.film_width < 64:
         raise UsageError(f"--film_width is {options.film_width}", mend="Give px, at least 64")

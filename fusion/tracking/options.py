@@ -12,7 +12,7 @@ class LiveOptions:
     """Choices of live tracking.
 
     Attributes:
-        source: session file to replay instead of running the rig's devices.
+        source: session file to replay instead of running the rig's devices; or a video or a picture.
         duration: stop after so many seconds; by default at Ctrl-C or the end of the source.
         weights: file of the fused network; by default the one that comes with the package.
         output: folder for the table, the film and the summary; by default sessions/live-<time>.
@@ -25,6 +25,10 @@ class LiveOptions:
         events: write events.csv: actions with beginning and end, contacts, steps, feedback.
         posture: file of rules, such as configs/posture/squat.yaml; the review goes to posture.json.
         threads: of the fused network.
+        web: show the page: live view, recording, marks, calibration and uploads in a browser.
+        web_host: address that the page listens on; beyond this machine it needs the token that is printed.
+        web_port: of the page; 0: any that is free.
+        web_uploads: folder of what is uploaded on the page, and of what comes of it.
         features: choices behind the features; the network must have been trained with the same rate.
     """
 
@@ -41,4 +45,8 @@ class LiveOptions:
     events: bool = True
     posture: str | None = None
     threads: int = 1
+    web: bool = False
+    web_host: str = "127.0.0.1"
+    web_port: int = 8765
+    web_uploads: str = "sessions/uploads"
     features: FeatureSpec = dataclasses.field(default_factory=FeatureSpec)

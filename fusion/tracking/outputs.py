@@ -10,11 +10,12 @@ from pathlib import Path
 from drivers.errors import ChorusError, RecordingError, RecordingExists
 from fusion.posture.rules import load_rules
 from fusion.tracking.film import FilmSink
+from fusion.tracking.listeners import Listeners
 from fusion.tracking.meter import Meter, Summary
 from fusion.tracking.options import LiveOptions
 from fusion.tracking.sinks import CsvSink, Sink
 from fusion.tracking.sinkthread import SinkThread
-from fusion.tracking.watch import Told, WatchSink
+from fusion.tracking.watch import WatchSink
 
 
 class Outputs:
@@ -25,6 +26,8 @@ class Outputs:
 
     Attributes:
         folder: the folder; it is made by :meth:`open`.
+        films: whether a film is made.
+        told: who is told what is noted beside each pose; add to it before the first.
 
     Raises:
         RecordingExists: the folder is there already and holds something.
@@ -35,6 +38,8 @@ class Outputs:
         now = datetime.datetime.now(datetime.UTC)
         self.folder = Path(options.output or f"sessions/live-{now:%Y%m%dT%H%M%SZ}")
         self.sinks: list[Sink] = []
+        self.films = options.film
+        self.told = Listeners()
         self._options = options
         self._rules = load_rules(options.posture) if options.posture else None
         taken = self.folder.is_dir() and any(self.folder.iterdir())
@@ -44,16 +49,13 @@ class Outputs:
                 mend="Give another folder with --output",
             )
 
-    def open(
-        self, actions: Sequence[str], *, pictures: bool, threaded: bool, told: Told | None = None
-    ) -> list[Sink]:
+    def open(self, actions: Sequence[str], *, pictures: bool, threaded: bool) -> list[Sink]:
         """Make the folder and the sinks.
 
         Args:
             actions: names of the network's actions.
             pictures: whether there are pictures to make a film of.
             threaded: each sink runs in a thread of its own and never blocks.
-            told: called with what is noted beside each pose, in the thread of that sink.
 
         Raises:
             RecordingError: the folder cannot be written to.
@@ -63,8 +65,8 @@ class Outputs:
             if self._options.table:
                 self._add(CsvSink(self.folder / "poses.csv", actions), threaded)
             if self._options.events or self._rules is not None:
-                self._add(WatchSink(self.folder, actions, self._rules, told), threaded)
-            if self._options.film and pictures:
+                self._add(WatchSink(self.folder, actions, self._rules, self.told), threaded)
+            if self.films and pictures:
                 path = self.folder / "overlay.mp4"
                 self._add(FilmSink(path, actions, self._options.film_width), threaded)
         except OSError as error:

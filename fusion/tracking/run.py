@@ -35,6 +35,8 @@ from fusion.model.checkpoint import load_net
 from fusion.model.net import FusionNet
 from fusion.tracking.console import LiveConsole
 from fusion.tracking.engine import LiveEngine, Timing
+from fusion.tracking.footage import is_footage
+from fusion.tracking.listeners import Listeners, PageNotes
 from fusion.tracking.meter import Meter, Summary
 from fusion.tracking.options import LiveOptions
 from fusion.tracking.outputs import Outputs
@@ -42,12 +44,15 @@ from fusion.tracking.pose import Fuser
 from fusion.tracking.sequential import run_recording
 from fusion.tracking.sinks import BusSink, Sink
 from fusion.tracking.sinkthread import SinkThread
+from fusion.tracking.tracked import track_footage
 from fusion.tracking.watch import AnglesToBus
 from fusion.vision.base import FrontEnd, front_end
+from fusion.web.start import page_of
 from recordings.reader import Recording, open_recording
 
 if TYPE_CHECKING:
     from drivers.process import DriverProcesses
+    from fusion.web.sink import WebSink
 
 START_S = 30.0
 """How long required streams may take to be there."""
@@ -58,7 +63,7 @@ Say = Callable[[str], None]
 
 
 def run(options: LiveOptions, rig: Rig | None, say: Say = print) -> tuple[Summary, Path]:
-    """Track a rig, or the recording ``options.source``.
+    """Track a rig, or the recording, video or picture ``options.source``.
 
     Ctrl-C stops in order.
 
@@ -81,9 +86,12 @@ def run(options: LiveOptions, rig: Rig | None, say: Say = print) -> tuple[Summar
         )
     net = load_net(options.weights)
     with orderly_interrupt() as stop:
-        if options.source is not None:
+        if options.source is not None and is_footage(Path(options.source)):
+            name = options.vision or (rig.vision if rig is not None else "blazepose")
+            summary = track_footage(options, net, name, outputs, stop.is_set)
+        elif options.source is not None:
             with open_recording(options.source) as recording:
-                summary = _run_source(recording, net, options, rig, outputs, stop)
+                summary = _run_source(recording, net, options, rig, outputs, stop, say)
         else:
             assert rig is not None
             summary = _run_rig(rig, net, options, outputs, stop, say)
@@ -105,6 +113,7 @@ def _run_source(
     rig: Rig | None,
     outputs: Outputs,
     stop: threading.Event,
+    say: Say,
 ) -> Summary:
     infos, pictures = usable_streams(recording)
     name = options.vision or (rig.vision if rig is not None else vision_of(recording))
@@ -118,7 +127,9 @@ def _run_source(
         try:
             with view.shown():
                 if options.realtime:
-                    _replay_in_time(recording, infos, net, eyes, sinks, options, meter, view, stop)
+                    _replay_in_time(
+                        recording, infos, net, eyes, sinks, outputs.told, options, meter, view, stop, say
+                    )
                 else:
                     run_recording(
                         recording,
@@ -143,17 +154,25 @@ def _replay_in_time(
     net: FusionNet,
     eyes: FrontEnd | None,
     sinks: Sequence[Sink],
+    told: Listeners,
     options: LiveOptions,
     meter: Meter,
     view: LiveConsole,
     stop: threading.Event,
+    say: Say,
 ) -> None:
     starts = [int(s.stamps["time"][0]) for s in recording.all_streams.values() if len(s.stamps)]
     origin = 0  # session time 0 on the monotonic clock; set once all is prepared
     stature_m = stature_of(recording.session.metadata)
-    engine = _engine(
-        infos, net, eyes, sinks, options, lambda: time.monotonic_ns() - origin, meter, view, stature_m
-    )
+
+    def now() -> int:
+        return time.monotonic_ns() - origin
+
+    page = page_of(options, infos, net.config.actions, meter, now, say, recording=recording)
+    if page is not None:
+        sinks = [*sinks, page]
+        told.add(PageNotes(page.tell))
+    engine = _engine(infos, net, eyes, sinks, options, now, meter, view, stature_m)
     names = [info.name for info in infos]
     limit = None if options.duration is None else min(starts, default=0) + round(options.duration * 1e9)
     origin = time.monotonic_ns() - min(starts, default=0)
@@ -168,6 +187,8 @@ def _replay_in_time(
                 stop.wait(min(ahead / 1e9, 0.1))
             if stop.is_set() or engine.finished():
                 break
+            if page is not None:
+                page.take(batch)
             engine.feed(batch)
         for name in names:
             engine.feed(Ended(name, 0, {}))
@@ -175,6 +196,8 @@ def _replay_in_time(
             view.update()
     finally:
         engine.stop()
+        if page is not None:
+            page.close()
 
 
 # A rig.
@@ -198,25 +221,38 @@ def _run_rig(
         stack.callback(_stop_drivers, hub, subscriber, processes)
         infos = _await_streams(rig, subscriber, processes, stop)
         meter = Meter(time.monotonic_ns, live=True)
-        pictures = any(info.kind == "camera" for info in infos)
+        private = {info.name for info in infos if info.kind == "camera"}.intersection(rig.private)
+        pictures = any(info.kind == "camera" for info in infos) and not private  # nothing of them on a disk
         angles = AnglesToBus(hub.address, options.features.rate_hz)
         stack.callback(angles.close)
-        sinks = outputs.open(net.config.actions, pictures=pictures, threaded=True, told=angles)
+        outputs.told.add(angles)
+        sinks = outputs.open(
+            net.config.actions,
+            pictures=pictures,
+            threaded=True,
+        )
         camera = next((info.name for info in infos if info.kind == "camera"), "")
         bus = BusSink(hub.address, options.features.rate_hz, camera, net.config.actions)
         sinks.append(SinkThread(bus))
         view = LiveConsole(meter, net.config.actions)
         epoch = hub.session.epoch_ns
         stature_m = stature_of(rig.metadata)
-        engine = _engine(
-            infos, net, eyes, sinks, options, lambda: time.monotonic_ns() - epoch, meter, view, stature_m
-        )
+
+        def now() -> int:
+            return time.monotonic_ns() - epoch
+
+        page = page_of(options, infos, net.config.actions, meter, now, say, rig=rig, hub=hub.address)
+        if page is not None:
+            stack.callback(page.close)
+            sinks.append(page)
+            outputs.told.add(PageNotes(page.tell))
+        engine = _engine(infos, net, eyes, sinks, options, now, meter, view, stature_m)
         try:
             with view.shown():
                 _forget_backlog(subscriber, engine)
                 engine.start()
                 try:
-                    _pump(subscriber, engine, options.duration, view, stop, say)
+                    _pump(subscriber, engine, options.duration, view, stop, say, page)
                 finally:
                     engine.stop()
         finally:
@@ -244,6 +280,7 @@ def _pump(
     view: LiveConsole,
     stop: threading.Event,
     say: Say,
+    page: WebSink | None,
 ) -> None:
     end = None if duration is None else time.monotonic() + duration
     while not stop.is_set() and not engine.finished() and (end is None or time.monotonic() < end):
@@ -253,6 +290,8 @@ def _pump(
                 say(f"{message.error} (tracking goes on without {message.stream})")
             elif isinstance(message, Event) and message.kind in (LOST, BACK):
                 say(message.label)
+            if page is not None:
+                page.take(message)
             engine.feed(message)
         view.update()
 

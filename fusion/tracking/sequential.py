@@ -6,9 +6,10 @@ over :func:`fusion.features.features_of` of the recording.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from drivers.base import Batch
 from fusion.features import FeatureBuilder, FeatureSpec, stature_of
 from fusion.features.offline import Looker, batches_in_order, take, usable_streams
 from fusion.features.vision import picture_size
@@ -50,11 +51,53 @@ def run_recording(
         stop: asked now and then whether to stop early.
     """
     infos, _ = usable_streams(recording)
+    stature_m = stature_of(recording.session.metadata)
+    builder = FeatureBuilder(infos, eyes.skeleton if eyes else (), spec, stature_m)
+    total = max(1, sum(len(recording.all_streams[name].stamps) for name in builder.used))
+    count = 0
+
+    def on_batch(batch: Batch) -> None:
+        nonlocal count
+        count += len(batch.stamps)
+        if progress is not None:
+            progress(count / total)
+
+    run_batches(
+        batches_in_order(recording, builder),
+        builder,
+        net,
+        eyes,
+        sinks,
+        meter=meter,
+        duration_s=duration_s,
+        on_pose=on_pose,
+        on_batch=on_batch,
+        stop=stop,
+    )
+
+
+def run_batches(
+    batches: Iterable[tuple[Batch, bool]],
+    builder: FeatureBuilder,
+    net: FusionNet,
+    eyes: FrontEnd | None,
+    sinks: Sequence[Sink],
+    *,
+    meter: Meter,
+    duration_s: float | None = None,
+    on_pose: Callable[[Pose], None] | None = None,
+    on_batch: Callable[[Batch], None] | None = None,
+    stop: Callable[[], bool] | None = None,
+) -> None:
+    """Fuse batches in the order of time, as :func:`run_recording` does those of a recording.
+
+    Args:
+        batches: each with whether it is the last of its stream.
+        builder: of their streams, new.
+        on_batch: called with each when it was taken.
+    """
     if eyes is not None:
         eyes.reset()
-    builder = FeatureBuilder(
-        infos, eyes.skeleton if eyes else (), spec, stature_of(recording.session.metadata)
-    )
     camera = builder.camera
     fuser = Fuser(net, picture_size(camera) if camera else (0, 0))
     looker = Looker(builder, eyes) if eyes and camera and camera.kind == "camera" else None
@@ -67,9 +110,8 @@ def run_recording(
                 sink.picture(time, image)
 
         looker.on_picture = on_picture
-    total = max(1, sum(len(recording.all_streams[name].stamps) for name in builder.used))
-    count, end = 0, None
-    for batch, done in batches_in_order(recording, builder):
+    end = None
+    for batch, done in batches:
         take(builder, looker, batch)
         if done:
             builder.end(batch.stream)
@@ -84,8 +126,7 @@ def run_recording(
                 sink.pose(pose)
             if on_pose is not None:
                 on_pose(pose)
-        count += len(batch.stamps)
-        if progress is not None:
-            progress(count / total)
+        if on_batch is not None:
+            on_batch(batch)
         if stop is not None and stop():
             return

@@ -15,6 +15,7 @@ from drivers.bus.messages import Ended
 from drivers.bus.publisher import Publisher
 from fusion.skeletons import BODY20
 from fusion.tracking.pose import Pose, action_name
+from fusion.vision.base import Person
 
 POSE_COLUMNS: tuple[str, ...] = ("x", "y", "var", "X", "Y", "Z", "VAR", "score")
 POSE_UNITS: tuple[str, ...] = ("px", "px", "px^2", "m", "m", "m", "m^2", "1")
@@ -40,6 +41,10 @@ class Sink(abc.ABC):
 
     def picture(self, time: int, image: Picture) -> None:
         """Take a picture (H, W, 3) BGR that was looked at; before any pose that used it."""
+        return
+
+    def people(self, time: int, people: Sequence[Person]) -> None:
+        """Take who was seen in a picture, with heatmaps where the front end gives them; live only."""
         return
 
     def close(self) -> None:

@@ -1,0 +1,160 @@
+"""A video or a picture in a file, as a session that holds one camera: every frame, as fast as it is read."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivers.base import NO_TIME, STAMP, Batch, DriverContext, StreamInfo
+from drivers.camera.file import VideoFileConfig, VideoFileDriver
+from drivers.camera.pictures import MAX_PIXELS, camera_info
+from drivers.errors import DataError, DeviceError
+
+VIDEOS: tuple[str, ...] = (".mp4", ".mov", ".mkv", ".avi", ".webm", ".m4v")
+PICTURES: tuple[str, ...] = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
+STREAM = "camera"
+CUT_OFF = 0.95
+"""A file that ends before this share of what its header promises, and by more than a second, was cut off."""
+STILL_S = 0.5
+"""A picture is looked at for so long: the network comes to rest."""
+STILL_HZ = 30.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Footage:
+    """A video or a picture.
+
+    Attributes:
+        info: of its camera.
+        still: it is one picture.
+        seconds: how long it says it is, 0 where it does not say.
+        frames: (time from the first frame in ns, BGR pixels), rising.
+    """
+
+    info: StreamInfo
+    still: bool
+    seconds: float
+    frames: Iterator[tuple[int, NDArray[np.uint8]]]
+
+    def batches(self) -> Iterator[tuple[Batch, bool]]:
+        """Yield each frame as a batch, and whether it is the last."""
+        held: Batch | None = None
+        for number, (time, image) in enumerate(self.frames):
+            if held is not None:
+                yield held, False
+            stamps = np.zeros(1, STAMP)
+            stamps["time"], stamps["time_device"], stamps["seq"] = time, NO_TIME, number
+            held = Batch(self.info.name, stamps, image[None])
+        if held is not None:
+            yield held, True
+
+
+def is_footage(path: Path) -> bool:
+    """Return whether a file is a video or a picture by its name."""
+    return path.suffix.lower() in (*VIDEOS, *PICTURES)
+
+
+def open_footage(path: Path) -> Footage:
+    """Open a video or a picture; what it holds is read as its frames are taken.
+
+    Raises:
+        DataError: it is neither, it is damaged or cut off, or its pictures are too large. While frames are
+            taken, too.
+    """
+    return _picture(path) if path.suffix.lower() in PICTURES else _video(path)
+
+
+def _context() -> DriverContext:
+    return DriverContext(STREAM, store="raw")
+
+
+def _picture(path: Path) -> Footage:
+    import PIL.Image
+    import PIL.ImageOps
+
+    try:
+        with PIL.Image.open(path, formats=("JPEG", "PNG", "WEBP", "BMP")) as opened:
+            if opened.width * opened.height > MAX_PIXELS:
+                raise _too_large(path, opened.width, opened.height)
+            upright = PIL.ImageOps.exif_transpose(opened).convert("RGB")
+            image = np.ascontiguousarray(np.asarray(upright)[:, :, ::-1])
+    except (
+        OSError,
+        ValueError,
+        SyntaxError,
+        PIL.Image.DecompressionBombError,
+        PIL.Image.UnidentifiedImageError,
+    ):
+        raise DataError(
+            f"{path.name} is not a picture that can be read, or it is damaged",
+            mend="Give a whole JPEG, PNG, WebP or BMP file",
+        ) from None
+    info = camera_info(_context(), (image.shape[0], image.shape[1]), rate_hz=STILL_HZ, device=path.name)
+    frames = ((round(n * 1e9 / STILL_HZ), image) for n in range(round(STILL_S * STILL_HZ)))
+    return Footage(info, True, STILL_S, frames)
+
+
+def _video(path: Path) -> Footage:
+    seconds = _promised(path)
+    driver = VideoFileDriver(VideoFileConfig(str(path.resolve())), _context())
+    try:
+        info, frames = driver.film()
+    except DeviceError as error:
+        raise _in_words(path, error) from None
+    return Footage(info, False, seconds, _whole(path, frames, seconds, info.rate_hz))
+
+
+def _promised(path: Path) -> float:
+    """Return how long a video says it is, s; 0 where it does not say."""
+    import av
+    import av.error
+
+    try:
+        with av.open(str(path)) as container:
+            if not container.streams.video:
+                raise DataError(f"{path.name} holds no video", mend="Give a file with moving pictures")
+            stream = container.streams.video[0]
+            width, height = stream.codec_context.width, stream.codec_context.height
+            if width * height > MAX_PIXELS:
+                raise _too_large(path, width, height)
+            if stream.duration and stream.time_base:
+                return float(stream.duration * stream.time_base)
+            return container.duration / av.time_base if container.duration else 0.0
+    except (av.error.FFmpegError, ValueError):
+        raise DataError(
+            f"{path.name} is not a video that can be read, or it is cut off",
+            mend="Give a file that a player shows to its end",
+        ) from None
+
+
+def _whole(
+    path: Path, frames: Iterator[tuple[int, NDArray[np.uint8]]], seconds: float, rate_hz: float
+) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    """Yield the frames, and refuse a file that ends before it should."""
+    last = 0
+    try:
+        for last, image in frames:
+            yield last, image
+    except DeviceError as error:
+        raise _in_words(path, error) from None
+    end = last / 1e9 + (1.0 / rate_hz if rate_hz else 0.0)
+    if end < CUT_OFF * seconds and end < seconds - 1.0:
+        raise DataError(
+            f"{path.name} ends after {end:.1f} s of {seconds:.1f} s: it is cut off",
+            mend="Give the whole file",
+        )
+
+
+def _in_words(path: Path, error: DeviceError) -> DataError:
+    what = error.what.removeprefix(f"{error.stream}: ").replace(str(path.resolve()), path.name)
+    return DataError(what, mend="Give a file that a player shows to its end")
+
+
+def _too_large(path: Path, width: int, height: int) -> DataError:
+    return DataError(
+        f"the pictures of {path.name} have {width} x {height} px", mend=f"Give at most {MAX_PIXELS} px"
+    )

@@ -1,0 +1,310 @@
+"""The sink that hands the newest pose, picture and health to the page's server, a process of its own.
+
+Nothing here ever waits for the server: it gets what is newest when it is ready for more, and what it was too
+slow for is let go. Pictures are handed over only while somebody looks, and never in privacy mode.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import cv2
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from drivers.base import Batch
+from drivers.bus.messages import Announcement, Ended, Event, Failed, Message, Missed
+from drivers.errors import BusError
+from fusion.tracking.meter import Meter
+from fusion.tracking.pose import Pose
+from fusion.tracking.sinks import Picture, Sink
+from fusion.vision.base import Person
+from fusion.web.config import PageConfig
+from fusion.web.frames import write_frame
+from fusion.web.gathered import Gathered
+
+RATE_HZ = 30.0
+"""Messages to the server at most."""
+PICTURE_HZ = 20.0
+WIDTH = 640
+"""Pictures are shown at most so wide, px."""
+WAITING = 8
+"""Pictures that wait for their pose at most."""
+START_S = 30.0
+STOP_S = 5.0
+SAME_NS = 2_000
+"""Ages are float32 seconds: the time of a frame is known to a fraction of 2 us."""
+
+
+class WebSink(Sink):
+    """Starts the page's server and feeds it.
+
+    Args:
+        config: of the page, with what is tracked.
+        say: prints a line: where the page is.
+        meter: of the run, for rates and latency.
+        now: session time, ns.
+
+    Raises:
+        BusError: the server does not start: its port is taken, say.
+    """
+
+    name = "page"
+
+    def __init__(
+        self, config: PageConfig, say: Callable[[str], None], meter: Meter, now: Callable[[], int]
+    ) -> None:
+        assert config.live is not None
+        self._meter, self._now = meter, now
+        self._pictures_allowed = not config.live.private
+        self._lock = threading.Condition()
+        self._pose: Pose | None = None
+        self._view: tuple[int, Picture, Pose] | None = None
+        self._waiting: collections.deque[tuple[int, Picture]] = collections.deque(maxlen=WAITING)
+        self._people: tuple[int, Sequence[Person]] | None = None
+        self._gathered = Gathered()
+        self._told: dict[str, Any] = {}
+        self._wants = {"pictures": False, "heatmaps": False}
+        self._closing = self._gone = self._started = False
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "fusion.web.process"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            process_group=0,  # Ctrl-C is for the engine, which closes the pipe when it is done
+        )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._pipe = self._process.stdin
+        with contextlib.suppress(OSError):  # it is gone: what it said tells why
+            self._pipe.write(msgspec.json.encode(config) + b"\n")
+            self._pipe.flush()
+        try:
+            self.url = self._await_url()
+        except BaseException:
+            self._end()
+            raise
+        say(f"page at {self.url}")
+        self._listener = threading.Thread(target=self._listen, name="page-wants", daemon=True)
+        self._sender = threading.Thread(target=self._send, name="page-feed", daemon=True)
+        self._started = True
+        self._listener.start()
+        self._sender.start()
+
+    @property
+    def wants_pictures(self) -> bool:  # type: ignore[override]
+        """Whether somebody looks at the camera's pictures now; never in privacy mode."""
+        return self._pictures_allowed and self._wants["pictures"] and not self._gone
+
+    @property
+    def pid(self) -> int:
+        """Process id of the server."""
+        return self._process.pid
+
+    def pose(self, pose: Pose) -> None:
+        """Keep the newest pose, and the newest picture that a pose was made from."""
+        with self._lock:
+            self._pose = pose
+            frame = pose.frame_time
+            while frame is not None and self._waiting and self._waiting[0][0] <= frame + SAME_NS:
+                at, image = self._waiting.popleft()
+                if abs(at - frame) <= SAME_NS:
+                    self._view = (at, image, pose)
+            self._lock.notify_all()
+
+    def picture(self, time: int, image: Picture) -> None:
+        """Keep a picture until its pose comes."""
+        with self._lock:
+            self._waiting.append((time, image))
+
+    def people(self, time: int, people: Sequence[Person]) -> None:
+        """Keep what was seen in the newest picture, for its heatmaps."""
+        if self._wants["heatmaps"]:
+            with self._lock:
+                self._people = (time, people)
+
+    def take(self, message: Message) -> None:
+        """Take note of a message of the bus: rates, ages, losses, and the rows that traces are drawn of."""
+        if self._gone:
+            return
+        with self._lock:
+            if isinstance(message, Batch | Missed | Announcement | Ended | Failed | Event):
+                self._gathered.take(message)
+
+    def tell(self, topic: str, value: Any) -> None:
+        """Show something else on the page, newest only: ``value`` is plain data for the panel ``topic``.
+
+        ``posture`` is one: {"angles": [{"name", "deg", "sd"}], "feedback": [{"words", "level"}],
+        "counts": [{"name", "value"}]}.
+        """
+        with self._lock:
+            self._told[topic] = value
+            self._lock.notify_all()
+
+    def close(self) -> None:
+        """End the page; can be called twice."""
+        with self._lock:
+            self._closing = True
+            self._lock.notify_all()
+        self._sender.join(STOP_S)  # it may hang in a write to a server that hangs
+        self._end()
+        self._listener.join(STOP_S)
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
+    # The server process.
+
+    def _await_url(self) -> str:
+        assert self._process.stdout is not None
+        timer = threading.Timer(START_S, self._process.kill)
+        timer.start()
+        try:
+            line = self._process.stdout.readline()
+        finally:
+            timer.cancel()
+        told = json.loads(line) if line.strip() else {}
+        if "url" in told:
+            return str(told["url"])
+        raise BusError(
+            told.get("what") or "the page's server did not start",
+            mend=told.get("mend") or "See what it printed",
+        )
+
+    def _listen(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            with contextlib.suppress(ValueError, AttributeError):
+                wants = json.loads(line).get("want", {})
+                for name in self._wants:
+                    self._wants[name] = bool(wants.get(name, self._wants[name]))
+        self._gone = True
+
+    def _end(self) -> None:
+        with contextlib.suppress(OSError):
+            self._pipe.close()
+        try:
+            self._process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        if self._process.stdout is not None and not self._started:
+            self._process.stdout.close()
+
+    # Feeding.
+
+    def _send(self) -> None:
+        next_picture = 0.0
+        due = 0.0
+        while True:
+            with self._lock:
+                self._lock.wait_for(lambda: self._closing or self._pose is not None or self._told, 0.2)
+                wait = due - time.monotonic()
+                if wait > 0:
+                    self._lock.wait_for(lambda: self._closing, wait)
+                if self._closing or self._gone:
+                    return
+                pose, self._pose = self._pose, None
+                told, self._told = self._told, {}
+                view = people = None
+                if time.monotonic() >= next_picture:
+                    view, self._view = self._view, None
+                    people = self._people
+                rows = self._gathered.swap()
+            due = time.monotonic() + 1.0 / RATE_HZ
+            if view is not None:
+                next_picture = time.monotonic() + 1.0 / PICTURE_HZ
+            message = rows.message()
+            message["told"], message["now"] = told, self._now()
+            if pose is not None:
+                message["pose"] = pose_message(pose)
+                message["meter"] = self._meter_message()
+            if view is not None and self.wants_pictures:
+                message["view"] = _view_message(*view)
+            if people is not None and self._wants["heatmaps"]:
+                message["heat"] = heat_message(*people)
+            try:
+                write_frame(self._pipe, message)  # type: ignore[arg-type]
+            except (OSError, ValueError):
+                self._gone = True
+                return
+
+    def _meter_message(self) -> dict[str, Any]:
+        rate, frame, sample = self._meter.recent()
+        return {
+            "poses_per_s": rate,
+            "frame_ms": frame.p50_ms,
+            "sample_ms": sample.p50_ms,
+            "skipped_frames": self._meter.frames_skipped,
+            "skipped_ticks": self._meter.skipped_ticks,
+        }
+
+
+def pose_message(pose: Pose) -> dict[str, Any]:
+    """Return a pose as plain data: px, m, probabilities; a place that is not known is None."""
+    best = int(np.argmax(pose.action)) if len(pose.action) else -1
+    return {
+        "time": pose.time,
+        "frame_time": pose.frame_time,
+        "sample_time": pose.sample_time,
+        "fed": pose.fed,
+        "action": [best, round(float(pose.action[best]), 3) if best >= 0 else 0.0],
+        "people": [
+            {
+                "keypoints": keypoints(pose),
+                "joints": [
+                    [round(float(v), 4) for v in (*place, sd)]
+                    for place, sd in zip(pose.joints, np.sqrt(pose.joints_var), strict=True)
+                ],
+                "contact": [round(float(v), 2) for v in pose.contact],
+            }
+        ],
+    }
+
+
+def keypoints(pose: Pose) -> list[list[float] | None]:
+    """Return (x, y, score) of each joint in px of the camera's picture, None where it is not known."""
+    return [
+        [round(float(x), 1), round(float(y), 1), round(float(s), 3)] if np.isfinite((x, y)).all() else None
+        for (x, y), s in zip(pose.keypoints, pose.score, strict=True)
+    ]
+
+
+def _view_message(time_ns: int, image: Picture, pose: Pose) -> dict[str, Any]:
+    height, width = image.shape[:2]
+    if width > WIDTH:
+        size = (WIDTH, max(1, round(height * WIDTH / width)))
+        image = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)  # type: ignore[assignment]
+    return {
+        "time": time_ns,
+        "size": [width, height],
+        "shape": image.shape[:2],
+        "pixels": np.ascontiguousarray(image).tobytes(),
+        "people": [keypoints(pose)],
+    }
+
+
+def heat_message(time_ns: int, people: Sequence[Person]) -> dict[str, Any]:
+    """Return the strongest evidence of any joint, each person a map (h, w) uint8 and its affine to the
+    picture."""
+    maps = []
+    for person in people:
+        if person.heatmaps is None:
+            continue
+        strongest: NDArray[np.float32] = person.heatmaps.values.max(axis=0)
+        cells = (np.clip(strongest, 0.0, 1.0) * 255).astype(np.uint8)
+        maps.append(
+            {
+                "shape": cells.shape,
+                "cells": cells.tobytes(),
+                "to_picture": person.heatmaps.to_picture.tolist(),
+            }
+        )
+    return {"time": time_ns, "maps": maps}

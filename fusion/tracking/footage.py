@@ -99,17 +99,21 @@ def _picture(path: Path) -> Footage:
 
 
 def _video(path: Path) -> Footage:
-    seconds = _promised(path)
+    seconds = _length(path)
     driver = VideoFileDriver(VideoFileConfig(str(path.resolve())), _context())
     try:
         info, frames = driver.film()
     except DeviceError as error:
         raise _in_words(path, error) from None
-    return Footage(info, False, seconds, _whole(path, frames, seconds, info.rate_hz))
+    return Footage(info, False, seconds, _whole(path, frames))
 
 
-def _promised(path: Path) -> float:
-    """Return how long a video says it is, s; 0 where it does not say."""
+def _length(path: Path) -> float:
+    """Return how long a video is, s, by the times of its packets: nothing is decoded.
+
+    Raises:
+        DataError: it is none, or ends before its header says; its pictures are too large.
+    """
     import av
     import av.error
 
@@ -121,32 +125,42 @@ def _promised(path: Path) -> float:
             width, height = stream.codec_context.width, stream.codec_context.height
             if width * height > MAX_PIXELS:
                 raise _too_large(path, width, height)
-            if stream.duration and stream.time_base:
-                return float(stream.duration * stream.time_base)
-            return container.duration / av.time_base if container.duration else 0.0
+            first = end = None
+            count = 0
+            for packet in container.demux(stream):
+                if packet.pts is not None:
+                    count += 1
+                    first = packet.pts if first is None else min(first, packet.pts)
+                    end = max(end or 0, packet.pts + (packet.duration or 0))
+            base = float(stream.time_base or 0)
+            seconds = 0.0 if first is None or end is None else (end - first) * base
+            # An edit list shows less than the stream holds, so the shorter of the two is what is promised.
+            told = [stream.duration * base] if stream.duration else []
+            told += [container.duration / av.time_base] if container.duration else []
+            promised = min(told, default=0.0)
+            if "avi" in container.format.name and stream.frames and count:  # told by its frames alone
+                promised = seconds * stream.frames / count
     except (av.error.FFmpegError, ValueError):
         raise DataError(
             f"{path.name} is not a video that can be read, or it is cut off",
             mend="Give a file that a player shows to its end",
         ) from None
+    if seconds < CUT_OFF * promised and seconds < promised - 1.0:
+        raise DataError(
+            f"{path.name} ends after {seconds:.1f} s of {promised:.1f} s: it is cut off",
+            mend="Give the whole file",
+        )
+    return seconds
 
 
 def _whole(
-    path: Path, frames: Iterator[tuple[int, NDArray[np.uint8]]], seconds: float, rate_hz: float
+    path: Path, frames: Iterator[tuple[int, NDArray[np.uint8]]]
 ) -> Iterator[tuple[int, NDArray[np.uint8]]]:
-    """Yield the frames, and refuse a file that ends before it should."""
-    last = 0
+    """Yield the frames; where the file is damaged, say so of the file."""
     try:
-        for last, image in frames:
-            yield last, image
+        yield from frames
     except DeviceError as error:
         raise _in_words(path, error) from None
-    end = last / 1e9 + (1.0 / rate_hz if rate_hz else 0.0)
-    if end < CUT_OFF * seconds and end < seconds - 1.0:
-        raise DataError(
-            f"{path.name} ends after {end:.1f} s of {seconds:.1f} s: it is cut off",
-            mend="Give the whole file",
-        )
 
 
 def _in_words(path: Path, error: DeviceError) -> DataError:

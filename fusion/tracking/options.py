@@ -22,6 +22,8 @@ class LiveOptions:
         film: write overlay.mp4.
         film_width: larger pictures are made so wide, px.
         table: write poses.csv.
+        events: write events.csv: actions with beginning and end, contacts, steps, feedback.
+        posture: file of rules, such as configs/posture/squat.yaml; the review goes to posture.json.
         threads: of the fused network.
         web: show the page: live view, recording, marks, calibration and uploads in a browser.
         web_host: address that the page listens on; beyond this machine it needs the token that is printed.
@@ -40,6 +42,8 @@ class LiveOptions:
     film: bool = True
     film_width: int = 1280
     table: bool = True
+    events: bool = True
+    posture: str | None = None
     threads: int = 1
     web: bool = False
     web_host: str = "127.0.0.1"

@@ -8,11 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from drivers.errors import ChorusError, RecordingError, RecordingExists
+from fusion.posture.rules import load_rules
 from fusion.tracking.film import FilmSink
+from fusion.tracking.listeners import Listeners
 from fusion.tracking.meter import Meter, Summary
 from fusion.tracking.options import LiveOptions
 from fusion.tracking.sinks import CsvSink, Sink
 from fusion.tracking.sinkthread import SinkThread
+from fusion.tracking.watch import WatchSink
 
 
 class Outputs:
@@ -24,9 +27,11 @@ class Outputs:
     Attributes:
         folder: the folder; it is made by :meth:`open`.
         films: whether a film is made.
+        told: who is told what is noted beside each pose; add to it before the first.
 
     Raises:
         RecordingExists: the folder is there already and holds something.
+        ConfigError: the rules of posture are none.
     """
 
     def __init__(self, options: LiveOptions) -> None:
@@ -34,7 +39,9 @@ class Outputs:
         self.folder = Path(options.output or f"sessions/live-{now:%Y%m%dT%H%M%SZ}")
         self.sinks: list[Sink] = []
         self.films = options.film
+        self.told = Listeners()
         self._options = options
+        self._rules = load_rules(options.posture) if options.posture else None
         taken = self.folder.is_dir() and any(self.folder.iterdir())
         if taken or (self.folder.exists() and not self.folder.is_dir()):
             raise RecordingExists(
@@ -57,6 +64,8 @@ class Outputs:
             self.folder.mkdir(parents=True, exist_ok=True)
             if self._options.table:
                 self._add(CsvSink(self.folder / "poses.csv", actions), threaded)
+            if self._options.events or self._rules is not None:
+                self._add(WatchSink(self.folder, actions, self._rules, self.told), threaded)
             if self.films and pictures:
                 path = self.folder / "overlay.mp4"
                 self._add(FilmSink(path, actions, self._options.film_width), threaded)

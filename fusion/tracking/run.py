@@ -36,6 +36,7 @@ from fusion.model.net import FusionNet
 from fusion.tracking.console import LiveConsole
 from fusion.tracking.engine import LiveEngine, Timing
 from fusion.tracking.footage import is_footage
+from fusion.tracking.listeners import Listeners, PageNotes
 from fusion.tracking.meter import Meter, Summary
 from fusion.tracking.options import LiveOptions
 from fusion.tracking.outputs import Outputs
@@ -44,6 +45,7 @@ from fusion.tracking.sequential import run_recording
 from fusion.tracking.sinks import BusSink, Sink
 from fusion.tracking.sinkthread import SinkThread
 from fusion.tracking.tracked import track_footage
+from fusion.tracking.watch import AnglesToBus
 from fusion.vision.several import FrontEnds
 from fusion.web.start import page_of
 from recordings.reader import Recording, open_recording
@@ -125,7 +127,9 @@ def _run_source(
         try:
             with view.shown():
                 if options.realtime:
-                    _replay_in_time(recording, infos, net, eyes, sinks, options, meter, view, stop, say)
+                    _replay_in_time(
+                        recording, infos, net, eyes, sinks, outputs.told, options, meter, view, stop, say
+                    )
                 else:
                     run_recording(
                         recording,
@@ -150,6 +154,7 @@ def _replay_in_time(
     net: FusionNet,
     eyes: FrontEnds | None,
     sinks: Sequence[Sink],
+    told: Listeners,
     options: LiveOptions,
     meter: Meter,
     view: LiveConsole,
@@ -166,6 +171,7 @@ def _replay_in_time(
     page = page_of(options, infos, net.config.actions, meter, now, say, recording=recording)
     if page is not None:
         sinks = [*sinks, page]
+        told.add(PageNotes(page.tell))
     engine = _engine(infos, net, eyes, sinks, options, now, meter, view, stature_m)
     names = [info.name for info in infos]
     limit = None if options.duration is None else min(starts, default=0) + round(options.duration * 1e9)
@@ -217,7 +223,14 @@ def _run_rig(
         meter = Meter(time.monotonic_ns, live=True)
         private = {info.name for info in infos if info.kind == "camera"}.intersection(rig.private)
         pictures = any(info.kind == "camera" for info in infos) and not private  # nothing of them on a disk
-        sinks = outputs.open(net.config.actions, pictures=pictures, threaded=True)
+        angles = AnglesToBus(hub.address, options.features.rate_hz)
+        stack.callback(angles.close)
+        outputs.told.add(angles)
+        sinks = outputs.open(
+            net.config.actions,
+            pictures=pictures,
+            threaded=True,
+        )
         camera = next((info.name for info in infos if info.kind == "camera"), "")
         bus = BusSink(hub.address, options.features.rate_hz, camera, net.config.actions)
         sinks.append(SinkThread(bus))
@@ -232,6 +245,7 @@ def _run_rig(
         if page is not None:
             stack.callback(page.close)
             sinks.append(page)
+            outputs.told.add(PageNotes(page.tell))
         engine = _engine(infos, net, eyes, sinks, options, now, meter, view, stature_m)
         try:
             with view.shown():

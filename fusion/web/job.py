@@ -68,7 +68,7 @@ def track(spec: dict[str, Any]) -> dict[str, Any]:
 
     torch.set_num_threads(1)
     seconds = open_footage(Path(spec["source"])).seconds  # is it one at all: before anything is loaded
-    options = LiveOptions(source=spec["source"], output=spec["output"], weights=spec["weights"])
+    options = LiveOptions(source=spec["source"], output=spec["output"], weights=spec["weights"], events=False)
     net = load_net(options.weights)
     seen = poses = 0
     last = 0.0

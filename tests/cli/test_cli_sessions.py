@@ -65,7 +65,11 @@ def test_a_private_session_is_tracked_from_its_key_points(
     chorus: Chorus, private: tuple[Path, Said], weights: str, tmp_path: Path
 ) -> None:
     chorus("live.py", f"--source={private[0]}", f"--weights={weights}", "--output=out").well()
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["poses.csv", "summary.json"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "events.csv",
+        "poses.csv",
+        "summary.json",
+    ]
     with (tmp_path / "out" / "poses.csv").open() as file:
         poses = list(csv.DictReader(file))
     assert len(poses) > 60  # of 2 s at 60 Hz
@@ -189,7 +193,7 @@ def test_live_tracks_a_rig_and_leaves_table_film_and_summary(
     (tmp_path / "small.yaml").write_text(SMALL)
     said = chorus("live.py", "small.yaml", "--duration=2", f"--weights={weights}", "--output=out").well()
     assert said.startswith("bus at tcp://127.0.0.1:")
-    names = {"overlay.mp4", "poses.csv", "summary.json"}
+    names = {"events.csv", "overlay.mp4", "poses.csv", "summary.json"}
     assert {path.name for path in (tmp_path / "out").iterdir()} == names
     assert all(f"out/{name}" in said for name in names)
     assert json.loads((tmp_path / "out" / "summary.json").read_text())["poses"] > 60

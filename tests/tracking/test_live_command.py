@@ -51,7 +51,7 @@ def session(tmp_path_factory):
 def test_a_recording_is_tracked_into_a_new_folder(session, weights, tmp_path, capsys):
     out = tmp_path / "out"
     assert main(["--source", session, "--weights", weights, "--output", str(out)]) == 0
-    assert sorted(p.name for p in out.iterdir()) == ["overlay.mp4", "poses.csv", "summary.json"]
+    assert sorted(p.name for p in out.iterdir()) == ["events.csv", "overlay.mp4", "poses.csv", "summary.json"]
     with (out / "poses.csv").open() as file:
         rows = list(csv.DictReader(file))
     summary = json.loads((out / "summary.json").read_text())
@@ -122,7 +122,12 @@ def test_a_rig_is_tracked_and_its_poses_are_on_the_bus(weights, tmp_path):
     assert summary.frames > 20
     times = np.array([at for at, _ in rows])
     assert (np.diff(times) > 0).all()
-    assert {name.name for name in folder.iterdir()} == {"overlay.mp4", "poses.csv", "summary.json"}
+    assert {name.name for name in folder.iterdir()} == {
+        "events.csv",
+        "overlay.mp4",
+        "poses.csv",
+        "summary.json",
+    }
 
 
 def test_a_device_that_is_not_there_is_one_line_and_leaves_nothing_behind(weights, tmp_path):

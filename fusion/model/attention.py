@@ -24,6 +24,8 @@ TOKENS: tuple[str, ...] = ("vision", *PLACES, "audio")
 LATER: tuple[str, ...] = ("other", "bearing")
 """Parameters that older weights lack: without further cameras they change nothing."""
 
+_OPENS = 10.0  # factor of a parameter that has far to go, so that it learns as fast as others
+
 _AUDIO_BANDS = 33
 _INERTIAL = 13 + len(AGES_S)
 
@@ -88,8 +90,8 @@ class ModalityAttention(nn.Module):
             nn.Linear(width, 2 * width), nn.GELU(), LockedDropout(dropout), nn.Linear(2 * width, width)
         )
         self.key = key
-        # Until it was learned what to make of them, further cameras are hardly asked.
-        self.other = nn.Parameter(torch.full((heads,), -6.0))
+        # Until it was learned what to make of them, further cameras are not asked.
+        self.other = nn.Parameter(torch.full((heads,), -1.0))
         self.bearing = nn.Parameter(torch.zeros(width, 3))
 
     def forward(self, f: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
@@ -110,7 +112,7 @@ class ModalityAttention(nn.Module):
         if "others" in f:
             key, value = self._of(self._others(f))
             there = (f["others_present"] > 0.5).any(dim=-1)[..., None]
-            score = (self._scores(key, query) + self.other).masked_fill(~there, float("-inf"))
+            score = (self._scores(key, query) + _OPENS * self.other).masked_fill(~there, float("-inf"))
             scores, values = torch.cat([scores, score], dim=-2), torch.cat([values, value], dim=-2)
         elif self.training:  # processes that train together want a gradient of every parameter
             scores = scores + 0.0 * (self.other + self.bearing.sum())

@@ -79,9 +79,13 @@ class FilmSink(Sink):
             self._path.unlink(missing_ok=True)
 
     def _write(self, time: int, image: Picture, pose: Pose | None) -> None:
-        scale = min(1.0, self._width / image.shape[1])
-        size = (round(image.shape[1] * scale) // 2 * 2, round(image.shape[0] * scale) // 2 * 2)
-        canvas = cv2.resize(image, size, interpolation=cv2.INTER_AREA) if scale < 1 else image.copy()
+        scale = np.full(2, min(1.0, self._width / image.shape[1]))
+        size = (round(image.shape[1] * scale[0]) // 2 * 2, round(image.shape[0] * scale[1]) // 2 * 2)
+        if self._stream is not None and size != (self._stream.width, self._stream.height):
+            size = (self._stream.width, self._stream.height)  # another camera's picture
+            scale = np.array([size[0] / image.shape[1], size[1] / image.shape[0]])
+        whole = bool((scale == 1).all())
+        canvas = image.copy() if whole else cv2.resize(image, size, interpolation=cv2.INTER_AREA)
         canvas = np.ascontiguousarray(canvas[: size[1], : size[0]], np.uint8)
         if pose is not None:
             points = (pose.keypoints + 0.5) * scale - 0.5  # centres of pixels are whole numbers

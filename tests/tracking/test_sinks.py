@@ -97,6 +97,18 @@ def test_large_pictures_are_made_smaller_and_the_skeleton_with_them(tmp_path):
     assert np.abs(image[97:108, 97:108] - 90).max() > 60
 
 
+def test_the_picture_of_another_camera_fits_into_the_film(tmp_path):
+    sink = FilmSink(tmp_path / "film.mp4", ())
+    for number, size in enumerate(((240, 320, 3), (480, 640, 3))):
+        sink.picture(number * SECOND, np.full(size, 90, np.uint8))
+        sink.pose(pose(number * SECOND, frame_time=number * SECOND, at=200.0))
+    sink.close()
+    with av.open(str(tmp_path / "film.mp4")) as container:
+        images = [f.to_ndarray(format="bgr24").astype(int) for f in container.decode(video=0)]
+    assert [image.shape for image in images] == [(240, 320, 3)] * 2
+    assert np.abs(images[1][98:112, 98:112] - 90).max() > 60  # half of 200 px: the skeleton goes with it
+
+
 def test_a_film_without_pictures_leaves_no_file(tmp_path):
     sink = FilmSink(tmp_path / "film.mp4", ())
     sink.pose(pose())

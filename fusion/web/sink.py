@@ -259,11 +259,8 @@ def pose_message(pose: Pose) -> dict[str, Any]:
         "people": [
             {
                 "keypoints": keypoints(pose),
-                "joints": [
-                    [round(float(v), 4) for v in (*place, sd)]
-                    for place, sd in zip(pose.joints, np.sqrt(pose.joints_var), strict=True)
-                ],
-                "contact": [round(float(v), 2) for v in pose.contact],
+                "joints": _rounded([pose.joints, np.sqrt(pose.joints_var)], 4),
+                "contact": _rounded([pose.contact], 2),
             }
         ],
     }
@@ -271,10 +268,15 @@ def pose_message(pose: Pose) -> dict[str, Any]:
 
 def keypoints(pose: Pose) -> list[list[float] | None]:
     """Return (x, y, score) of each joint in px of the camera's picture, None where it is not known."""
-    return [
-        [round(float(x), 1), round(float(y), 1), round(float(s), 3)] if np.isfinite((x, y)).all() else None
-        for (x, y), s in zip(pose.keypoints, pose.score, strict=True)
-    ]
+    known = np.isfinite(pose.keypoints).all(axis=1).tolist()
+    rows = _rounded([pose.keypoints, pose.score], 2)
+    return [row if there else None for row, there in zip(rows, known, strict=True)]
+
+
+def _rounded(columns: Sequence[NDArray[np.float32]], digits: int) -> list[Any]:
+    """Return columns side by side as lists of few digits: as double precision, or there are many again."""
+    table = columns[0] if len(columns) == 1 else np.column_stack(columns)
+    return np.round(table.astype(np.float64), digits).tolist()
 
 
 def _view_message(time_ns: int, image: Picture, pose: Pose) -> dict[str, Any]:
@@ -286,7 +288,7 @@ def _view_message(time_ns: int, image: Picture, pose: Pose) -> dict[str, Any]:
         "time": time_ns,
         "size": [width, height],
         "shape": image.shape[:2],
-        "pixels": np.ascontiguousarray(image).tobytes(),
+        "pixels": memoryview(np.ascontiguousarray(image)).cast("B"),
         "people": [keypoints(pose)],
     }
 

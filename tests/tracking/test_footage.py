@@ -44,7 +44,7 @@ def test_every_frame_of_a_film_is_tracked_and_each_time_alike(frames, weights, t
         assert (
             main(["--source", str(path), "--vision=markers", "--weights", weights, "--output", str(out)]) == 0
         )
-        assert sorted(p.name for p in out.iterdir()) == ["overlay.mp4", "poses.csv", "summary.json"]
+        assert {p.name for p in out.iterdir()} >= {"overlay.mp4", "poses.csv", "summary.json"}
         assert json.loads((out / "summary.json").read_text())["frames"] == len(frames)
         tables.append((out / "poses.csv").read_bytes())
     assert tables[0] == tables[1]
@@ -63,7 +63,9 @@ def test_a_picture_is_tracked_into_a_picture(frames, weights, tmp_path):
         str(out),
     ]
     assert main(words) == 0
-    assert sorted(p.name for p in out.iterdir()) == ["poses.csv", "screenshots", "summary.json"]
+    made = {p.name for p in out.iterdir()}
+    assert made >= {"poses.csv", "screenshots", "summary.json"}
+    assert "overlay.mp4" not in made
     assert len(list((out / "screenshots").iterdir())) == 1
     with (out / "poses.csv").open() as file:
         assert any(row["x_px"] for row in csv.DictReader(file))

@@ -41,6 +41,14 @@ def test_the_live_view_moves(page, live):
     until(lambda: "ms" in rows.first.locator("[data-what=bound]").inner_text(), "bounds are told")
 
 
+def test_angles_are_told_as_they_are_found(page, live):
+    opened(page, live)
+    until(lambda: page.is_visible("#posture"), "angles come")
+    until(lambda: "°" in page.inner_text("#angles"), "an angle is told")
+    before = page.inner_text("#angles")
+    until(lambda: page.inner_text("#angles") != before, "angles change")
+
+
 def test_the_heatmap_is_shown_on_request_only(page, live):
     opened(page, live)
     until(lambda: number(page, "#picture", "pictures") > 1, "pictures are drawn")

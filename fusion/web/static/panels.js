@@ -213,6 +213,9 @@ export class Panels {
     byId("posture").hidden = false;
     pairs(byId("angles"), (posture.angles || []).map((angle) => [angle.name, `${angle.deg.toFixed(0)}°${angle.sd ? ` ± ${angle.sd.toFixed(0)}` : ""}`]));
     pairs(byId("counts"), (posture.counts || []).map((count) => [count.name, String(count.value)]));
+    const said = JSON.stringify(posture.feedback || []);
+    if (byId("feedback").dataset.said === said) return; // or a screen reader says it again and again
+    byId("feedback").dataset.said = said;
     byId("feedback").replaceChildren(...(posture.feedback || []).map((one) => {
       const item = document.createElement("li");
       item.dataset.level = one.level || "warn";

@@ -128,7 +128,9 @@ def main() -> None:
 def line(data: str, condition: Condition, found: dict[str, list[float]]) -> str:
     """Return a line of the table."""
     values = found[condition.name]
-    text = f"  {condition.name:<42}{statistics.mean(values):8.1f}  ({min(values):.1f} to {max(values):.1f})"
+    digits = 3 if condition.metric == "contact_f1" else 1
+    low, middle, high = (f"{v:.{digits}f}" for v in (min(values), statistics.mean(values), max(values)))
+    text = f"  {condition.name:<42}{middle:>8}  ({low} to {high})"
     goal = condition.goal.get(data) if isinstance(condition.goal, dict) else condition.goal
     value = statistics.mean(values)
     if condition.of and condition.of in found:

@@ -19,12 +19,10 @@ from fusion.model.geometry import from_six_d
 from fusion.skeletons import BODY20
 
 TOKENS: tuple[str, ...] = ("vision", *PLACES, "audio")
-"""What attention weights stand for; further cameras come after."""
+"""What attention weights stand for; further cameras, where they are asked, come after."""
 
 LATER: tuple[str, ...] = ("other", "bearing")
 """Parameters that older weights lack: without further cameras they change nothing."""
-
-_OPENS = 10.0  # factor of a parameter that has far to go, so that it learns as fast as others
 
 _AUDIO_BANDS = 33
 _INERTIAL = 13 + len(AGES_S)
@@ -90,8 +88,7 @@ class ModalityAttention(nn.Module):
             nn.Linear(width, 2 * width), nn.GELU(), LockedDropout(dropout), nn.Linear(2 * width, width)
         )
         self.key = key
-        # Until it was learned what to make of them, further cameras are not asked.
-        self.other = nn.Parameter(torch.full((heads,), -1.0))
+        self.other = nn.Parameter(torch.zeros(heads))
         self.bearing = nn.Parameter(torch.zeros(width, 3))
 
     def forward(self, f: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
@@ -109,10 +106,10 @@ class ModalityAttention(nn.Module):
         values = torch.cat([seen_value, worn[1], heard_value], dim=-2)
         query = (self.query + self.asks(keys.mean(dim=-2))).unflatten(-1, (self.heads, self.per_head))
         scores = self._scores(keys, query)
-        if "others" in f:
+        if "others" in f and (self.training or self.knows_others):
             key, value = self._of(self._others(f))
             there = (f["others_present"] > 0.5).any(dim=-1)[..., None]
-            score = (self._scores(key, query) + _OPENS * self.other).masked_fill(~there, float("-inf"))
+            score = (self._scores(key, query) + self.other).masked_fill(~there, float("-inf"))
             scores, values = torch.cat([scores, score], dim=-2), torch.cat([values, value], dim=-2)
         elif self.training:  # processes that train together want a gradient of every parameter
             scores = scores + 0.0 * (self.other + self.bearing.sum())
@@ -120,6 +117,11 @@ class ModalityAttention(nn.Module):
         weights = scores.softmax(dim=-2)
         x = (weights[..., None] * values).sum(dim=-3).flatten(-2) * len(TOKENS) ** 0.5
         return x + self.feed(self.norm(x)), weights.mean(dim=-1)
+
+    @property
+    def knows_others(self) -> bool:
+        """Whether it was learned what to make of further cameras; before that they are not asked."""
+        return bool(self.bearing.detach().any())
 
     def _of(self, seen: Tensor) -> tuple[Tensor, Tensor]:
         """Return keys (..., C, K) and values (..., C, D) of the tokens of cameras."""

@@ -135,7 +135,7 @@ def measure(options: argparse.Namespace, folder: Path) -> int:
                 builder,
                 net,
                 eyes,
-                _Turns(sinks),
+                [_Through(sinks)],
                 meter=meter,
                 stop=stop,
             )
@@ -147,14 +147,9 @@ def measure(options: argparse.Namespace, folder: Path) -> int:
     return report(costs, told, used, options)
 
 
-class _Turns(list):
-    """The sinks of now: what is asked for their pictures is asked anew each time."""
-
-    def __init__(self, sinks: list) -> None:
-        super().__init__([_Through(sinks)])
-
-
 class _Through:
+    """The sinks of now."""
+
     name = "through"
 
     def __init__(self, sinks: list) -> None:

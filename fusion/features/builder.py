@@ -195,6 +195,11 @@ class FeatureBuilder:
         self._frame_mark = max(self._frame_mark, time - 1)
 
     @property
+    def last_time(self) -> int:
+        """Session time of the newest sample of any stream, ns."""
+        return self._last
+
+    @property
     def exhausted(self) -> bool:
         """Whether every stream ended and every tick up to the last sample was taken."""
         return not self.marks() and (self.next_time is None or self.next_time > self._last)

@@ -247,6 +247,10 @@ class LiveEngine:
             return tick
         grid = self._builder.grid
         goal = grid.at_or_after(now - self._patience)
+        if (
+            not self._builder.marks()
+        ):  # all streams ended: beyond the last sample there is nothing to leave out
+            goal = max(grid.at_or_after(tick), min(goal, grid.at_or_after(self._builder.last_time + 1) - 1))
         self._meter.skipped_ticks += goal - grid.at_or_after(tick)
         return grid.time(goal)
 

@@ -23,6 +23,8 @@ class LiveOptions:
         film_width: larger pictures are made so wide, px.
         table: write poses.csv.
         events: write events.csv: actions with beginning and end, contacts, steps, feedback.
+        motion: files of motion to write: trc, mot, bvh; bvh only of weights that tell rotations.
+        vmc: HOST:PORT of a program that takes the VMC protocol (Blender, Unity ...).
         posture: file of rules, such as configs/posture/squat.yaml; the review goes to posture.json.
         threads: of the fused network.
         web: show the page: live view, recording, marks, calibration and uploads in a browser.
@@ -43,6 +45,8 @@ class LiveOptions:
     film_width: int = 1280
     table: bool = True
     events: bool = True
+    motion: list[str] = dataclasses.field(default_factory=list)
+    vmc: str | None = None
     posture: str | None = None
     threads: int = 1
     web: bool = False

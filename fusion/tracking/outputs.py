@@ -7,14 +7,16 @@ import datetime
 from collections.abc import Sequence
 from pathlib import Path
 
-from drivers.errors import ChorusError, RecordingError, RecordingExists
+from drivers.errors import ChorusError, ConfigError, RecordingError, RecordingExists
 from fusion.posture.rules import load_rules
 from fusion.tracking.film import FilmSink
 from fusion.tracking.listeners import Listeners
 from fusion.tracking.meter import Meter, Summary
+from fusion.tracking.motionfiles import FILES
 from fusion.tracking.options import LiveOptions
 from fusion.tracking.sinks import CsvSink, Sink
 from fusion.tracking.sinkthread import SinkThread
+from fusion.tracking.vmc import VmcSink
 from fusion.tracking.watch import WatchSink
 
 
@@ -41,6 +43,11 @@ class Outputs:
         self.films = options.film
         self.told = Listeners()
         self._options = options
+        unknown = [kind for kind in options.motion if kind not in FILES]
+        if unknown:
+            raise ConfigError(
+                f"no file of motion is called {unknown[0]}", mend=f"--motion=[{','.join(FILES)}]"
+            )
         self._rules = load_rules(options.posture) if options.posture else None
         taken = self.folder.is_dir() and any(self.folder.iterdir())
         if taken or (self.folder.exists() and not self.folder.is_dir()):
@@ -64,6 +71,11 @@ class Outputs:
             self.folder.mkdir(parents=True, exist_ok=True)
             if self._options.table:
                 self._add(CsvSink(self.folder / "poses.csv", actions), threaded)
+            for kind in dict.fromkeys(self._options.motion):
+                path = self.folder / f"motion.{kind}"
+                self._add(FILES[kind](path, self._options.features.rate_hz), threaded)
+            if self._options.vmc is not None:
+                self._add(VmcSink(self._options.vmc), threaded)
             if self._options.events or self._rules is not None:
                 self._add(WatchSink(self.folder, actions, self._rules, self.told), threaded)
             if self.films and pictures:

@@ -268,7 +268,7 @@ def pose_message(pose: Pose) -> dict[str, Any]:
 
 def keypoints(pose: Pose) -> list[list[float] | None]:
     """Return (x, y, score) of each joint in px of the camera's picture, None where it is not known."""
-    known = np.isfinite(pose.keypoints).all(axis=1)
+    known = np.asarray(np.isfinite(pose.keypoints).all(axis=1))
     rows = _rounded([pose.keypoints, pose.score], 2)
     return [row if there else None for row, there in zip(rows, known, strict=True)]
 

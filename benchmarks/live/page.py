@@ -56,7 +56,7 @@ LOOK = {"show": {"picture": True, "heatmap": False, "traces": True}}
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="What the page costs the engine.")
-    parser.add_argument("--seconds", type=float, default=60.0, help="in all")
+    parser.add_argument("--seconds", type=float, default=60.0, help="in all, at least")
     parser.add_argument("--round", type=float, default=3.0, help="seconds from one condition to the next")
     parser.add_argument("--vision", default="markers", choices=("markers", "blazepose"))
     parser.add_argument("--width", type=int, default=1280)
@@ -125,9 +125,12 @@ def measure(options: argparse.Namespace, folder: Path) -> int:
                 state.update(began=time.monotonic(), cpu=time.process_time(), poses=meter.poses)
 
             def stop() -> bool:
-                if time.monotonic() - state["began"] >= options.round:
+                over = time.monotonic() - state["began"] >= options.round
+                if over:
                     turn()
-                return time.monotonic() >= until
+                return (
+                    over and time.monotonic() >= until and state["condition"] == "no page"
+                )  # all had a turn
 
             turn()
             run_batches(
@@ -135,7 +138,7 @@ def measure(options: argparse.Namespace, folder: Path) -> int:
                 builder,
                 net,
                 eyes,
-                _Turns(sinks),
+                [_Through(sinks)],
                 meter=meter,
                 stop=stop,
             )
@@ -147,14 +150,9 @@ def measure(options: argparse.Namespace, folder: Path) -> int:
     return report(costs, told, used, options)
 
 
-class _Turns(list):
-    """The sinks of now: what is asked for their pictures is asked anew each time."""
-
-    def __init__(self, sinks: list) -> None:
-        super().__init__([_Through(sinks)])
-
-
 class _Through:
+    """The sinks of now."""
+
     name = "through"
 
     def __init__(self, sinks: list) -> None:
@@ -191,7 +189,9 @@ def report(costs: dict[str, Cost], told: list[str], server_s: float, options: ar
     ages = [json.loads(line) for text in told for line in text.splitlines() if line.startswith("{")]
     for kind in ("fast", "slow"):
         rows = [age[kind] for age in ages if age[kind]["messages"]]
-        if rows:
+        if not rows:
+            print(f"{kind} viewer: got no message whole within a round")
+        else:
             rate = sum(r["messages"] for r in rows) / sum(r["seconds"] for r in rows)
             early, late = (statistics.median(r[part] for r in rows) for part in ("early_ms", "late_ms"))
             print(f"{kind} viewer: {rate:.1f} messages/s, {early:.0f} ms old at first, {late:.0f} ms at last")

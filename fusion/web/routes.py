@@ -9,7 +9,8 @@ from fastapi import FastAPI, Request
 from fastapi.responses import FileResponse, JSONResponse, Response
 from starlette.requests import ClientDisconnect
 
-from fusion.web.uploads import Refused, Upload, Uploads
+from fusion.web.upload import Refused, Upload
+from fusion.web.uploads import Uploads
 
 TYPES: dict[str, str] = {
     ".mp4": "video/mp4",

@@ -268,7 +268,7 @@ def pose_message(pose: Pose) -> dict[str, Any]:
 
 def keypoints(pose: Pose) -> list[list[float] | None]:
     """Return (x, y, score) of each joint in px of the camera's picture, None where it is not known."""
-    known = np.isfinite(pose.keypoints).all(axis=1).tolist()
+    known = np.asarray(np.isfinite(pose.keypoints).all(axis=1))
     rows = _rounded([pose.keypoints, pose.score], 2)
     return [row if there else None for row, there in zip(rows, known, strict=True)]
 
@@ -288,7 +288,7 @@ def _view_message(time_ns: int, image: Picture, pose: Pose) -> dict[str, Any]:
         "time": time_ns,
         "size": [width, height],
         "shape": image.shape[:2],
-        "pixels": memoryview(np.ascontiguousarray(image)).cast("B"),
+        "pixels": np.ascontiguousarray(image).data.cast("B"),
         "people": [keypoints(pose)],
     }
 

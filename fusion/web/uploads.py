@@ -25,15 +25,11 @@ from typing import Any
 
 import msgspec
 
-from drivers.errors import ChorusError
 from fusion.web.config import PageConfig
 from fusion.web.sniff import HEAD, KINDS, shown_name, suffix_of
+from fusion.web.upload import DRAIN, Made, Refused, Upload, drain, lively
 
 ABOUT = "about.json"
-SILENT_S = 30.0
-"""An upload that sends nothing for so long is given up."""
-DRAIN = 2 << 20
-"""Of what follows a refusal, so much is read, bytes, so that the sender hears why."""
 ROOM = 256 << 20
 """Bytes that the disk must still have free."""
 CHUNK = 1 << 20
@@ -42,47 +38,6 @@ IDLE_S = 120.0
 """The process that does the jobs is kept for so long after the last: its libraries take seconds to load."""
 REMEMBERED = 100
 """Failed uploads whose words are remembered."""
-
-
-class Refused(ChorusError):
-    """An upload is not taken; ``status`` is that of HTTP."""
-
-    def __init__(self, status: int, what: str, *, mend: str) -> None:
-        super().__init__(what, mend=mend)
-        self.status = status
-
-
-class Made(msgspec.Struct):
-    """A file that came of an upload; ``path`` is relative to its folder."""
-
-    name: str
-    path: str
-    bytes: int
-
-
-class Upload(msgspec.Struct):
-    """An upload.
-
-    Attributes:
-        id: random; names its folder.
-        name: to show.
-        state: receiving, waiting, running, done, failed or cancelled.
-        progress: fraction done of what it does now.
-        what: why it failed.
-        began: unix time, s.
-        files: what came of it.
-        summary: figures.
-    """
-
-    id: str
-    name: str
-    state: str = "receiving"
-    progress: float = 0.0
-    frames: int = 0
-    what: str = ""
-    began: float = msgspec.field(default_factory=time.time)
-    files: list[Made] = []
-    summary: dict[str, Any] = {}
 
 
 class Uploads:
@@ -160,7 +115,7 @@ class Uploads:
         refusal = await asyncio.to_thread(self._no_room, upload.name, length)
         if refusal is not None:
             if length is not None and length <= DRAIN:
-                await _drain(body)
+                await drain(body)
             raise refusal
         self._receiving += 1
         self._known[upload.id] = upload
@@ -217,7 +172,7 @@ class Uploads:
     ) -> None:
         size, held, file = 0, b"", None
         try:
-            async for chunk in _lively(body, upload.name):
+            async for chunk in lively(body, upload.name):
                 size += len(chunk)
                 held += chunk
                 if size > self._limits.max_bytes:
@@ -241,7 +196,7 @@ class Uploads:
     async def _begin(self, upload: Upload, folder: Path, head: bytes, body: AsyncIterator[bytes]) -> Any:
         suffix = suffix_of(head[:HEAD])
         if suffix is None:
-            await _drain(body)
+            await drain(body)
             raise Refused(
                 415, f"{upload.name} is no video or picture, whatever its name says", mend=f"Give an {KINDS}"
             )
@@ -387,25 +342,3 @@ class Uploads:
                 self._known[upload.id] = upload
             except (OSError, msgspec.MsgspecError, ValueError):
                 shutil.rmtree(folder, ignore_errors=True)
-
-
-async def _lively(body: AsyncIterator[bytes], name: str) -> AsyncIterator[bytes]:
-    """Yield what comes, and give up a sender that falls silent."""
-    while True:
-        try:
-            async with asyncio.timeout(SILENT_S):
-                chunk = await anext(body)
-        except StopAsyncIteration:
-            return
-        except TimeoutError:
-            raise Refused(408, f"{name} stopped coming", mend="Send it again") from None
-        yield chunk
-
-
-async def _drain(body: AsyncIterator[bytes]) -> None:
-    """Read a little of what follows."""
-    left = DRAIN
-    with contextlib.suppress(TimeoutError, StopAsyncIteration):
-        async with asyncio.timeout(2.0):
-            while left > 0:
-                left -= len(await anext(body))

@@ -228,9 +228,15 @@ def test_fine_tuning_keeps_the_rows_of_actions_that_both_know() -> None:
         begin_from(FusionNet(NetConfig(width=16, layers=1, heads=2)), source)
 
 
-def test_the_packaged_weights_are_small_and_follow_the_simulator() -> None:
-    assert PACKAGED[DEFAULT].stat().st_size <= 8_000_000
-    net = load_net()
+@pytest.mark.parametrize("name", ["free", "base"])
+def test_the_packaged_weights_are_small_and_follow_the_simulator(name: str) -> None:
+    file = PACKAGED[name]
+    assert file.stat().st_size <= 8_000_000
+    assert "Never trained on" in file.with_suffix(".md").read_text("utf-8")
+    net = load_net(name)
+    if name == DEFAULT:
+        assert torch.equal(load_net().norm.weight, load_net("default").norm.weight)
+        assert torch.equal(load_net().norm.weight, net.norm.weight)
     camera = CameraRanges(frames=FrameRanges(blackout=0.0), dark=0.0, furniture=0.0, prone=0.0, limb_swap=0.0)
     motions = [simulated(seed, 4.0) for seed in (1, 2)]
     batch = VirtualBatches(Clips(motions, ACTIONS), 120, 6, SensorRanges(camera=camera), seed=5)[0]

@@ -44,6 +44,21 @@ class SimilarLengths(Sampler[list[int]]):
             yield parts[order[(step * world + rank) % self.batches]].tolist()
 
 
+def apart(subjects: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
+    """Return the subjects of ``train``, ``val`` and ``test``.
+
+    Raises:
+        ConfigError: a subject is learnt from and tested on.
+    """
+    seen = set(subjects["train"]) & {*subjects["val"], *subjects["test"]}
+    if seen:
+        raise ConfigError(
+            f"subjects {sorted(seen)} are in training and in validation or test at once",
+            mend="Give each subject to one of train_subjects, val_subjects and test_subjects",
+        )
+    return {part: tuple(numbers) for part, numbers in subjects.items()}
+
+
 class BySubjects(pl.LightningDataModule):
     """A data set by subjects.
 
@@ -67,13 +82,7 @@ class BySubjects(pl.LightningDataModule):
         seed: int,
     ) -> None:
         super().__init__()
-        self.subjects = {part: tuple(numbers) for part, numbers in subjects.items()}
-        seen = set(self.subjects["train"]) & {*self.subjects["val"], *self.subjects["test"]}
-        if seen:
-            raise ConfigError(
-                f"subjects {sorted(seen)} are in training and in validation or test at once",
-                mend="Give each subject to one of train_subjects, val_subjects and test_subjects",
-            )
+        self.subjects = apart(subjects)
         self.rate_hz, self.batch_size = rate_hz, batch_size
         self.augment, self.seed = augment or AugmentConfig(), seed
         self._data: dict[str, Any] = {}

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from drivers.errors import ConfigError
+from fusion.data.subjects import apart
 from fusion.heatmapnet.crops import REACH_M, around_points, cell_affine, cut, heat, of_depth
 from fusion.heatmapnet.net import STRIDE
 from fusion.skeletons import BODY20, KINECT20
@@ -226,13 +226,7 @@ class UtdDepthData(pl.LightningDataModule):
         variety: CropVariety | None = None,
     ) -> None:
         super().__init__()
-        self.subjects = {"train": train_subjects, "val": val_subjects, "test": test_subjects}
-        seen = set(train_subjects) & {*val_subjects, *test_subjects}
-        if seen:
-            raise ConfigError(
-                f"subjects {sorted(seen)} are in training and in validation or test at once",
-                mend="Give each subject to one of train_subjects, val_subjects and test_subjects",
-            )
+        self.subjects = apart({"train": train_subjects, "val": val_subjects, "test": test_subjects})
         self.root, self.size, self.sigma = root, (width, height), sigma
         self.batch_size, self.workers, self.variety = batch_size, workers, variety or CropVariety()
         self._crops: dict[str, DepthCrops] = {}

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
-import ipaddress
 from pathlib import Path
 
 import msgspec
 
+from drivers.bus.socket import is_local
 from drivers.errors import ConfigError, MissingDependency
 
 PORT = 8765
@@ -102,17 +102,7 @@ class PageConfig(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def local(self) -> bool:
         """Whether only this machine reaches it."""
-        return is_loopback(self.host)
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether an address to listen on is reached by this machine only."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
+        return is_local(self.host)
 
 
 def check_page(host: str, port: int) -> None:

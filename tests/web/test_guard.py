@@ -9,8 +9,9 @@ from urllib.parse import urlsplit
 import pytest
 from page_runs import Run, until
 
+from drivers.bus.socket import is_local
 from fusion.commands.serve import serve as serve_verb
-from fusion.web.config import PageConfig, is_loopback
+from fusion.web.config import PageConfig
 
 pytestmark = pytest.mark.xdist_group("page-serve")
 
@@ -142,7 +143,7 @@ def test_beyond_this_machine_a_foreign_name_is_refused_even_with_the_token(wide)
     ],
 )
 def test_what_is_reached_by_this_machine_only(host, loopback):
-    assert is_loopback(host) == loopback
+    assert is_local(host) == loopback
     assert PageConfig(host=host).local == loopback
 
 

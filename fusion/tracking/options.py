@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Literal
 
 from fusion.features.spec import FeatureSpec
 
@@ -27,6 +28,7 @@ class LiveOptions:
         vmc: HOST:PORT of a program that takes the VMC protocol (Blender, Unity ...).
         posture: file of rules, such as configs/posture/squat.yaml; the review goes to posture.json.
         threads: of the fused network.
+        runtime: of the network's step: onnx (extra `onnx`), traced or torch; auto takes the fastest there is.
         web: show the page: live view, recording, marks, calibration and uploads in a browser.
         web_host: address that the page listens on; beyond this machine it needs the token that is printed.
         web_port: of the page; 0: any that is free.
@@ -49,6 +51,7 @@ class LiveOptions:
     vmc: str | None = None
     posture: str | None = None
     threads: int = 1
+    runtime: Literal["auto", "onnx", "traced", "torch"] = "auto"
     web: bool = False
     web_host: str = "127.0.0.1"
     web_port: int = 8765

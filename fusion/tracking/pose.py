@@ -7,13 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from drivers.places import PLACES
 from fusion.features import Features
-from fusion.model.contract import FEATURES, OTHERS
 from fusion.model.net import FusionNet
+from fusion.model.stepper import Runtime, stepper
 
 _HALF_SD = 0.05
 """A joint whose standard deviation is 5 % of the person's box has the score 0.5."""
@@ -69,21 +68,25 @@ class Fuser:
         net: the network; it is put into evaluation.
         sizes: width and height of each camera's picture, px, the reference first; or of the only one, (0, 0)
             without any.
+        runtime: of the network's step, see :func:`fusion.model.stepper.stepper`.
 
     Poses are in the picture and the axes of the reference camera. Where cameras are not calibrated and
     another one is looked through from a tick on, they are in its own, and the network begins anew: all it
     knew of where sensors and the wearer face was told from where the other stands.
     """
 
-    def __init__(self, net: FusionNet, sizes: tuple[int, int] | Sequence[tuple[int, int]]) -> None:
-        self._net = net.eval()
+    def __init__(
+        self,
+        net: FusionNet,
+        sizes: tuple[int, int] | Sequence[tuple[int, int]],
+        runtime: Runtime = "auto",
+    ) -> None:
+        self._net = net
+        self._runtime: Runtime = runtime
         table = np.array(sizes, int).reshape(-1, 2)
         self._sizes = [(int(width), int(height)) for width, height in table]
         self._camera = 0
-        self._state = net.init_state(1)
-        nothing = {name: torch.zeros((1, *shape)) for name, shape in FEATURES.items()}
-        nothing["time"] = torch.zeros(1, dtype=torch.int64)
-        self._net.step(nothing, self._state)  # torch prepares itself at the first step; the state stays
+        self._views, self._step = 1, stepper(net, 1, runtime)
 
     @property
     def actions(self) -> tuple[str, ...]:
@@ -92,14 +95,15 @@ class Fuser:
 
     def __call__(self, features: Features) -> Pose:
         """Return the pose of the next tick from its features."""
+        views = 1 + len(features["others"]) if "others" in features else 1
+        if views != self._views:
+            self._views, self._step = views, stepper(self._net, views, self._runtime)
         camera = int(features.get("camera", 0))
         if camera != self._camera:
-            self._camera, self._state = camera, self._net.init_state(1)
-        names = [*FEATURES, *OTHERS] if "others" in features else FEATURES
-        inputs = {name: torch.from_numpy(np.array(features[name]))[None] for name in names}
-        outputs, self._state = self._net.step(inputs, self._state)
+            self._camera = camera
+            self._step.reset()
         size = self._sizes[camera] if camera < len(self._sizes) else (0, 0)
-        return pose_of(features, {name: value[0].numpy() for name, value in outputs.items()}, size)
+        return pose_of(features, self._step(features), size)
 
 
 def pose_of(features: Features, outputs: Mapping[str, NDArray[Any]], size: tuple[int, int]) -> Pose:

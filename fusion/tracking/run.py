@@ -353,7 +353,7 @@ def _engine(
         one.reset()
     return LiveEngine(
         builder,
-        Fuser(net, sizes),
+        Fuser(net, sizes, options.runtime),
         eyes if pictured else None,
         sinks,
         now=now,

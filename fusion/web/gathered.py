@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.base import Batch, StreamInfo
-from drivers.bus.messages import Announcement, Ended, Event, Failed, Missed
+from drivers.bus.messages import Announcement, Ended, Event, Failed, Message, Probes
 
 TRACE_HZ = 50.0
 MAX_ROWS = 4096
@@ -50,8 +50,10 @@ class Gathered:
         """Take note of what a stream is."""
         self._infos[info.name] = info
 
-    def take(self, message: Batch | Missed | Announcement | Ended | Failed | Event) -> None:
+    def take(self, message: Message) -> None:
         """Take one message."""
+        if isinstance(message, Probes):
+            return
         if isinstance(message, Event):
             if len(self._events) < 100:
                 self._events.append(message)
@@ -62,12 +64,12 @@ class Gathered:
         stream = self._streams.setdefault(message.stream, _Stream())
         if isinstance(message, Batch):
             self._rows(stream, message)
-        elif isinstance(message, Missed):
-            stream.missed += message.rows
         elif isinstance(message, Failed):
             stream.error = message.error
-        else:
+        elif isinstance(message, Ended):
             stream.ended = True
+        else:
+            stream.missed += message.rows
 
     def _rows(self, stream: _Stream, batch: Batch) -> None:
         for reason, rows in batch.lost.items():

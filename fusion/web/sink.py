@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.base import Batch
-from drivers.bus.messages import Announcement, Ended, Event, Failed, Message, Missed
+from drivers.bus.messages import Message
 from drivers.errors import BusError
 from fusion.tracking.meter import Meter
 from fusion.tracking.pose import Pose
@@ -39,6 +39,8 @@ WIDTH = 640
 """Pictures are shown at most so wide, px."""
 WAITING = 8
 """Pictures that wait for their pose at most."""
+MESSAGES = 4096
+"""Messages of the bus that wait at most: with a server that hangs, the oldest are let go."""
 START_S = 30.0
 STOP_S = 5.0
 SAME_NS = 2_000
@@ -66,15 +68,19 @@ class WebSink(Sink):
         assert config.live is not None
         self._meter, self._now = meter, now
         self._pictures_allowed = not config.live.private
-        self._lock = threading.Condition()
+        # What other threads hand over is one assignment or one append each, which needs no lock: they never
+        # wait for the sender, not even for the moment in which it is not scheduled.
         self._pose: Pose | None = None
-        self._view: tuple[int, Picture, Pose] | None = None
+        self._firsts: collections.deque[Pose] = collections.deque(maxlen=WAITING)  # of each picture
         self._waiting: collections.deque[tuple[int, Picture]] = collections.deque(maxlen=WAITING)
+        self._messages: collections.deque[Message] = collections.deque(maxlen=MESSAGES)
+        self._end_of_feed = threading.Event()
+        self._frame: int | None = None
         self._people: tuple[int, Sequence[Person]] | None = None
         self._gathered = Gathered()
-        self._told: dict[str, Any] = {}
+        self._told: collections.deque[tuple[str, Any]] = collections.deque(maxlen=64)
         self._wants = {"pictures": False, "heatmaps": False}
-        self._closing = self._gone = self._started = False
+        self._gone = self._started = False
         self._process = subprocess.Popen(
             [sys.executable, "-m", "fusion.web.process"],
             stdin=subprocess.PIPE,
@@ -110,34 +116,30 @@ class WebSink(Sink):
         return self._process.pid
 
     def pose(self, pose: Pose) -> None:
-        """Keep the newest pose, and the newest picture that a pose was made from."""
-        with self._lock:
-            self._pose = pose
-            frame = pose.frame_time
-            while frame is not None and self._waiting and self._waiting[0][0] <= frame + SAME_NS:
-                at, image = self._waiting.popleft()
-                if abs(at - frame) <= SAME_NS:
-                    self._view = (at, image, pose)
-            self._lock.notify_all()
+        """Keep the newest pose, and the first that each picture gave."""
+        self._pose = pose
+        if pose.frame_time is not None and pose.frame_time != self._frame:
+            self._frame = pose.frame_time
+            self._firsts.append(pose)
 
     def picture(self, time: int, image: Picture) -> None:
         """Keep a picture until its pose comes."""
-        with self._lock:
-            self._waiting.append((time, image))
+        self._waiting.append((time, image))
 
     def people(self, time: int, people: Sequence[Person]) -> None:
         """Keep what was seen in the newest picture, for its heatmaps."""
         if self._wants["heatmaps"]:
-            with self._lock:
-                self._people = (time, people)
+            self._people = (time, people)
 
     def take(self, message: Message) -> None:
         """Take note of a message of the bus: rates, ages, losses, and the rows that traces are drawn of."""
         if self._gone:
             return
-        with self._lock:
-            if isinstance(message, Batch | Missed | Announcement | Ended | Failed | Event):
-                self._gathered.take(message)
+        if isinstance(message, Batch) and isinstance(
+            message.data, tuple
+        ):  # pictures: their stamps are enough
+            message = Batch(message.stream, message.stamps, (b"",) * len(message.data), message.lost)
+        self._messages.append(message)
 
     def tell(self, topic: str, value: Any) -> None:
         """Show something else on the page, newest only: ``value`` is plain data for the panel ``topic``.
@@ -145,15 +147,11 @@ class WebSink(Sink):
         ``posture`` is one: {"angles": [{"name", "deg", "sd"}], "feedback": [{"words", "level"}],
         "counts": [{"name", "value"}]}.
         """
-        with self._lock:
-            self._told[topic] = value
-            self._lock.notify_all()
+        self._told.append((topic, value))
 
     def close(self) -> None:
         """End the page; can be called twice."""
-        with self._lock:
-            self._closing = True
-            self._lock.notify_all()
+        self._end_of_feed.set()
         self._sender.join(STOP_S)  # it may hang in a write to a server that hangs
         self._end()
         self._listener.join(STOP_S)
@@ -201,40 +199,47 @@ class WebSink(Sink):
     # Feeding.
 
     def _send(self) -> None:
-        next_picture = 0.0
-        due = 0.0
-        while True:
-            with self._lock:
-                self._lock.wait_for(lambda: self._closing or self._pose is not None or self._told, 0.2)
-                wait = due - time.monotonic()
-                if wait > 0:
-                    self._lock.wait_for(lambda: self._closing, wait)
-                if self._closing or self._gone:
-                    return
-                pose, self._pose = self._pose, None
-                told, self._told = self._told, {}
-                view = people = None
-                if time.monotonic() >= next_picture:
-                    view, self._view = self._view, None
-                    people = self._people
-                rows = self._gathered.swap()
-            due = time.monotonic() + 1.0 / RATE_HZ
-            if view is not None:
-                next_picture = time.monotonic() + 1.0 / PICTURE_HZ
-            message = rows.message()
-            message["told"], message["now"] = told, self._now()
-            if pose is not None:
-                message["pose"] = pose_message(pose)
-                message["meter"] = self._meter_message()
-            if view is not None and self.wants_pictures:
+        picture_due = 0.0
+        while not self._end_of_feed.wait(1.0 / RATE_HZ) and not self._gone:
+            message = self._news()
+            if time.monotonic() >= picture_due and (view := self._view()) is not None:
+                picture_due = time.monotonic() + 1.0 / PICTURE_HZ
                 message["view"] = _view_message(*view)
-            if people is not None and self._wants["heatmaps"]:
-                message["heat"] = heat_message(*people)
+                if self._people is not None and self._wants["heatmaps"]:
+                    message["heat"] = heat_message(*self._people)
             try:
                 write_frame(self._pipe, message)  # type: ignore[arg-type]
             except (OSError, ValueError):
                 self._gone = True
-                return
+
+    def _news(self) -> dict[str, Any]:
+        """Return what is new but pictures."""
+        for _ in range(len(self._messages)):
+            self._gathered.take(self._messages.popleft())
+        message = self._gathered.swap().message()
+        told = dict(self._told.popleft() for _ in range(len(self._told)))
+        pose, self._pose = self._pose, None
+        message["told"], message["now"] = told, self._now()
+        if pose is not None:
+            message["pose"] = pose_message(pose)
+            message["meter"] = self._meter_message()
+        return message
+
+    def _view(self) -> tuple[int, Picture, Pose] | None:
+        """Return the newest picture that a pose came of, with that pose, once; older ones are let go."""
+        poses = [self._firsts.popleft() for _ in range(len(self._firsts))]
+        pictures = list(self._waiting)
+        if not self.wants_pictures:
+            self._waiting.clear()
+            return None
+        found = None
+        for pose in poses:
+            for at, image in pictures:
+                if pose.frame_time is not None and abs(at - pose.frame_time) <= SAME_NS:
+                    found = (at, image, pose)
+        while found is not None and self._waiting and self._waiting[0][0] <= found[0]:
+            self._waiting.popleft()
+        return found
 
     def _meter_message(self) -> dict[str, Any]:
         rate, frame, sample = self._meter.recent()

@@ -103,8 +103,8 @@ def _feed(pipe: Any, state: LiveState, server: uvicorn.Server) -> None:
     server.should_exit = True
 
 
-def _want(pictures: bool, heatmaps: bool) -> None:
-    _tell({"want": {"pictures": pictures, "heatmaps": heatmaps}})
+def _want(viewers: bool, pictures: bool, heatmaps: bool) -> None:
+    _tell({"want": {"viewers": viewers, "pictures": pictures, "heatmaps": heatmaps}})
 
 
 def _tell(message: dict[str, Any]) -> None:

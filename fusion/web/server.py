@@ -62,7 +62,7 @@ class Page:
     Args:
         config: of the page.
         state: what is live.
-        on_want: called with whether pictures and heatmaps are looked at, when that changes.
+        on_want: called with whether anybody looks, and at pictures and heatmaps, when that changes.
 
     Attributes:
         app: to be served: the application behind its guard.
@@ -70,14 +70,14 @@ class Page:
     """
 
     def __init__(
-        self, config: PageConfig, state: LiveState, on_want: Callable[[bool, bool], None] | None = None
+        self, config: PageConfig, state: LiveState, on_want: Callable[[bool, bool, bool], None] | None = None
     ) -> None:
         from fusion.web.routes import add_uploads
         from fusion.web.uploads import Uploads
 
         self.config, self.state = config, state
         self._on_want = on_want
-        self._wanted = (False, False)
+        self._wanted = (False, False, False)
         self._viewers: set[Viewer] = set()
         live = config.live
         self.recorder = Recorder(live, Path(config.sessions)) if live else None
@@ -150,6 +150,7 @@ class Page:
             await socket.accept()
             viewer = Viewer(socket, self.state, self._slow, not self.config.live.private, self._shown)
             self._viewers.add(viewer)
+            self._shown()
             try:
                 await viewer.serve()
             finally:
@@ -203,6 +204,7 @@ class Page:
 
     def _shown(self) -> None:
         wanted = (
+            bool(self._viewers),
             any(viewer.wants_pictures for viewer in self._viewers),
             any(viewer.wants_heatmaps for viewer in self._viewers),
         )

@@ -12,7 +12,6 @@ import json
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -32,9 +31,10 @@ from fusion.web.config import PageConfig
 from fusion.web.frames import write_frame
 from fusion.web.gathered import Gathered
 
-RATE_HZ = 30.0
-"""Messages to the server at most."""
-PICTURE_HZ = 20.0
+RATE_HZ = 20.0
+"""Messages to the server while somebody looks."""
+IDLE_HZ = 4.0
+"""And while nobody does: history goes on."""
 WIDTH = 640
 """Pictures are shown at most so wide, px."""
 WAITING = 8
@@ -79,7 +79,7 @@ class WebSink(Sink):
         self._people: tuple[int, Sequence[Person]] | None = None
         self._gathered = Gathered()
         self._told: collections.deque[tuple[str, Any]] = collections.deque(maxlen=64)
-        self._wants = {"pictures": False, "heatmaps": False}
+        self._wants = {"viewers": False, "pictures": False, "heatmaps": False}
         self._gone = self._started = False
         self._process = subprocess.Popen(
             [sys.executable, "-m", "fusion.web.process"],
@@ -199,11 +199,11 @@ class WebSink(Sink):
     # Feeding.
 
     def _send(self) -> None:
-        picture_due = 0.0
-        while not self._end_of_feed.wait(1.0 / RATE_HZ) and not self._gone:
+        while not self._end_of_feed.wait(1.0 / (RATE_HZ if self._wants["viewers"] else IDLE_HZ)):
+            if self._gone:
+                return
             message = self._news()
-            if time.monotonic() >= picture_due and (view := self._view()) is not None:
-                picture_due = time.monotonic() + 1.0 / PICTURE_HZ
+            if (view := self._view()) is not None:
                 message["view"] = _view_message(*view)
                 if self._people is not None and self._wants["heatmaps"]:
                     message["heat"] = heat_message(*self._people)

@@ -206,6 +206,12 @@ _BONES: tuple[tuple[str, str], ...] = (
 )
 
 
+def other_side(names: Sequence[str]) -> list[int]:
+    """Return the number of each name's counterpart on the other side; its own where it has no side."""
+    swap = {"left": "right", "right": "left"}
+    return [names.index(re.sub(r"\b(left|right)(?=_)", lambda side: swap[side[0]], name)) for name in names]
+
+
 @functools.lru_cache(maxsize=64)
 def bones(skeleton: tuple[str, ...]) -> tuple[tuple[int, int], ...]:
     """Return the pairs of joints to join by a line when the joint set is drawn."""

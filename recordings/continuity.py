@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable, Iterator
+
 from drivers.base import Batch
-from drivers.bus.messages import Event
+from drivers.bus.messages import Event, Missed
 from drivers.bus.order import Position
+from drivers.errors import RecordingError
 from recordings import layout
-from recordings.stream_writer import StreamWriter
-from recordings.writer import SessionWriter
+from recordings.stream_writer import EncoderFailed, StreamWriter
+from recordings.writer import DiskFull, SessionWriter
 
 
 class Continuity:
@@ -25,6 +29,24 @@ class Continuity:
         """Return where each stream is, by its name."""
         known = {name: stream.position for name, stream in self._writer.streams.items()}
         return {name: position for name, position in known.items() if position is not None}
+
+    @contextlib.contextmanager
+    def contained(self, batch: Batch, fail: Callable[[str, str], None]) -> Iterator[None]:
+        """Let the fault of one stream, while a batch of it is written, not end the others.
+
+        Its rows are counted as missed, and ``fail`` is told the stream and the error.
+
+        Raises:
+            DiskFull: that ends them all.
+        """
+        try:
+            yield
+        except DiskFull:
+            raise
+        except RecordingError as error:
+            reason = "encoder" if isinstance(error, EncoderFailed) else "other"
+            self._writer.missed(Missed(batch.stream, len(batch), reason))
+            fail(batch.stream, str(error))
 
     def broke_off(self, stream: str, why: str) -> None:
         """Note why the run of a driver ended out of order."""

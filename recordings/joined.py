@@ -28,7 +28,6 @@ from recordings.programs import Worker
 from recordings.recorder import attributes_of
 from recordings.run import h264_of
 from recordings.status import StreamStatus
-from recordings.stream_writer import EncoderFailed
 from recordings.writer import DiskFull, SessionWriter
 
 STATUS_S = 0.5
@@ -217,15 +216,9 @@ class _Joined:
             self._continuity.passed(self._subscriber.position)
 
     def _append(self, batch: Batch) -> None:
-        try:
+        with self._continuity.contained(batch, self._fail):
             self._continuity.begins(batch, self._subscriber.position)
             self._writer.append(batch, self._subscriber.position)
-        except DiskFull:
-            raise
-        except RecordingError as error:  # one stream's fault must not end the others
-            reason = "encoder" if isinstance(error, EncoderFailed) else "other"
-            self._writer.missed(Missed(batch.stream, len(batch), reason))
-            self._fail(batch.stream, str(error))
 
     def _announced(self, info: StreamInfo) -> None:
         self._alive.add(info.name)

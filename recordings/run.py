@@ -23,8 +23,7 @@ from recordings.growth import DiskWatch
 from recordings.presence import Presence
 from recordings.programs import Programs, Worker
 from recordings.status import Phase, RecordStatus, RecordSummary
-from recordings.stream_writer import EncoderFailed
-from recordings.writer import DiskFull, SessionWriter
+from recordings.writer import SessionWriter
 
 STATUS_S = 0.5
 STOP_S = 15.0
@@ -203,18 +202,12 @@ class Run:
             self._continuity.passed(self._subscriber.position)
 
     def _append(self, batch: Batch) -> None:
-        try:
+        with self._continuity.contained(batch, self._fail):
             if batch.stream in self._known.failed and len(batch):
                 self._is_back(batch)
             self._continuity.begins(batch, self._subscriber.position)
             self._writer.append(batch, self._subscriber.position)
             self._known.silence.take(batch, time.monotonic())
-        except DiskFull:
-            raise
-        except RecordingError as error:  # one stream's fault must not end the others
-            reason = "encoder" if isinstance(error, EncoderFailed) else "other"
-            self._writer.missed(Missed(batch.stream, len(batch), reason))
-            self._fail(batch.stream, str(error))
 
     def _is_back(self, batch: Batch) -> None:
         """Go on with a stream that was given up: it was out of reach, or its driver was started again."""

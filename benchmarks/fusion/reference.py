@@ -17,16 +17,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.skeletons import BODY20
+from fusion.skeletons import BODY20, other_side
 
 Array = NDArray[np.float64]
 
 TRUSTED_PX = 12.0
 """Residual at which a measurement has half its weight (Cauchy), px."""
 _ROUNDS = 20
-MIRROR = [BODY20.index(_swap) for _swap in (
-    name.replace("left_", "*").replace("right_", "left_").replace("*", "right_") for name in BODY20
-)]  # fmt: skip
+MIRROR = other_side(BODY20)
 """(20,) number of the joint on the other side."""
 
 

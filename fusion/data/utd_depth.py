@@ -18,20 +18,15 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from fusion.data.subjects import apart
+from fusion.data.utd_mhad import KINECT_ORDER
 from fusion.heatmapnet.crops import REACH_M, around_points, cell_affine, cut, heat, of_depth
 from fusion.heatmapnet.net import STRIDE
-from fusion.skeletons import BODY20, KINECT20
+from fusion.skeletons import BODY20, other_side
 from fusion.vision.region import Region
 from recordings.importers.utd_depth import DepthTrial, depth_trials
 from recordings.importers.utd_mhad import DEPTH_FOCAL_PX
 
-_ORDER = [KINECT20.index(name) for name in BODY20]
-_MIRRORED = [
-    BODY20.index(
-        name.replace("left_", "right_") if name.startswith("left_") else name.replace("right_", "left_")
-    )
-    for name in BODY20
-]
+_MIRRORED = other_side(BODY20)
 MARGIN = 1.25
 """Side of a crop over the box around the person."""
 
@@ -82,7 +77,7 @@ class DepthCrops(Dataset[dict[str, Tensor]]):
     ) -> None:
         self.size, self.sigma, self.variety = size, sigma, variety
         self.trials = trials
-        self.pixels = [t.pixels[:, _ORDER] for t in trials]
+        self.pixels = [t.pixels[:, KINECT_ORDER] for t in trials]
         self.heights = [height_px(t) for t in trials]
         self.frames = [(n, i) for n, t in enumerate(trials) for i in range(0, len(t.depth), every)]
 
@@ -124,12 +119,12 @@ class DepthCrops(Dataset[dict[str, Tensor]]):
 
 def height_px(trial: DepthTrial) -> float:
     """Return how tall the person is in the picture, standing: legs, trunk and head laid end to end."""
-    joints = np.median(trial.trial.joints[:, _ORDER], axis=0)
+    joints = np.median(trial.trial.joints[:, KINECT_ORDER], axis=0)
     chains = (
         ("head", "neck", "spine", "pelvis"),
         ("left_hip", "left_knee", "left_ankle", "left_foot"),
     )
-    moving = trial.trial.joints[:, _ORDER]
+    moving = trial.trial.joints[:, KINECT_ORDER]
     tall = 0.0
     for chain in chains:
         at = [BODY20.index(name) for name in chain]

@@ -43,6 +43,8 @@ from recordings.importers.utd_mhad import (
     worn_on,
 )
 
+KINECT_ORDER = [KINECT20.index(name) for name in BODY20]
+"""Where each joint of BODY20 stands among those of a Kinect."""
 NOISE_PX = 1.0
 """Spread told for each key point; a Kinect v1 joint is about this sharp in its 320 x 240 picture."""
 
@@ -94,8 +96,7 @@ class UtdTrials:
             frames = [np.ones(len(t.joints), bool) for t in items]
         if samples is None:
             samples = [np.ones(len(t.specific_force), bool) for t in items]
-        order = [KINECT20.index(name) for name in BODY20]
-        self.joints = _pad([torch.from_numpy(t.joints[:, order]) for t in items])
+        self.joints = _pad([torch.from_numpy(t.joints[:, KINECT_ORDER]) for t in items])
         self.frames = torch.tensor([len(t.joints) for t in items])
         self.seen = _pad([torch.from_numpy(s.joints) for s in seen]) if seen else self.joints
         sharp = torch.full(self.joints.shape[:3], NOISE_PX)

@@ -9,13 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.errors import ConfigError
-from fusion.data.utd_mhad import NOISE_PX, Seen, UtdMhadData, UtdTrials
-from fusion.skeletons import BODY20, KINECT20
+from fusion.data.utd_mhad import KINECT_ORDER, NOISE_PX, Seen, UtdMhadData, UtdTrials
+from fusion.skeletons import BODY20
 from fusion.vision.base import FrontEnd, front_end
 from recordings.importers.utd_depth import CENTRE_PX, DepthTrial, depth_trials
 from recordings.importers.utd_mhad import DEPTH_FOCAL_PX, trials
 
-_ORDER = [KINECT20.index(name) for name in BODY20]
 _REACH_PX = 4
 
 
@@ -40,7 +39,7 @@ def surface(depth: NDArray[np.uint16], points: NDArray[np.floating]) -> NDArray[
 def below_surface(items: list[DepthTrial], every: int = 5) -> NDArray[np.float64]:
     """Return how far behind the surface each joint (20,) lies, m: the median over some trials' frames."""
     away = [
-        item.trial.joints[i, _ORDER, 2] - surface(item.depth[i], item.pixels[i, _ORDER])
+        item.trial.joints[i, KINECT_ORDER, 2] - surface(item.depth[i], item.pixels[i, KINECT_ORDER])
         for item in items
         for i in range(0, len(item.depth), every)
     ]

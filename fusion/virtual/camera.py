@@ -18,7 +18,7 @@ from torch import Tensor
 
 from drivers.places import PLACES
 from fusion.features.spec import MAX_AGE_S, SHAPES, FeatureSpec
-from fusion.skeletons import BODY20
+from fusion.skeletons import BODY20, other_side
 from fusion.virtual.frames import FrameRanges, Frames, draw_frames, smooth_boxes
 from fusion.virtual.keypoints import JOINT, Found, PoseNetwork, Seeing
 from fusion.virtual.noise import BLAZEPOSE
@@ -35,7 +35,7 @@ UNKNOWN: tuple[tuple[str, ...], ...] = (
 )
 """Sets of joints that some pose networks do not know."""
 
-_MIRROR = [JOINT[name.replace("left", "*").replace("right", "left").replace("*", "right")] for name in BODY20]
+_MIRROR = other_side(BODY20)
 _SWAPPED_DEPTH = 0.35
 """What BlazePose goes on telling of the depth where it takes left for right: 0.2 and 0.5 were measured."""
 _LEGS = ("knee", "ankle", "foot")

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from fusion.skeletons import BODY20
+from fusion.skeletons import BODY20, other_side
 from fusion.virtual.bodies import BodyRanges, exchange, plant, random_bodies
 from fusion.virtual.kinematics import GIRDLE, SEGMENT, SEGMENTS
 from fusion.virtual.library import Library
@@ -169,17 +169,8 @@ def _right(axes: Tensor) -> Tensor:
     return torch.stack([x, y, torch.linalg.cross(x, y)], dim=-1)
 
 
-def _other_side(names: tuple[str, ...]) -> list[int]:
-    swap = {"left": "right", "right": "left"}
-    return [
-        names.index(f"{swap[side]}_{rest}") if (side := name.partition("_")[0]) in swap else names.index(name)
-        for name in names
-        for rest in (name.partition("_")[2],)
-    ]
-
-
-_SEGMENTS_SWAPPED, _JOINTS_SWAPPED = _other_side(SEGMENTS), _other_side(BODY20)
-_GIRDLE_SWAPPED = _other_side(GIRDLE)
+_SEGMENTS_SWAPPED, _JOINTS_SWAPPED = other_side(SEGMENTS), other_side(BODY20)
+_GIRDLE_SWAPPED = other_side(GIRDLE)
 
 
 def swapped_action(name: str) -> str:

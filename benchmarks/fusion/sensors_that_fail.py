@@ -21,6 +21,7 @@ import statistics
 import torch
 
 from fusion.data.batches import Batch
+from fusion.model.blind import scored
 from fusion.evaluate.conditions import without
 from fusion.evaluate.pose import WindowScores
 from fusion.evaluate.sources import RATE_HZ, Asked, load
@@ -162,7 +163,8 @@ def score(net: FusionNet, data: str, condition: Condition, windows: int, seed: i
     for batch in batches(net, data, corrupt, windows, condition.window_s, seed):
         if condition.metric == "heading_deg":  # after 10 s of view
             batch["valid"][:, : round(10.0 * RATE_HZ)] = 0.0
-        scores.update(net(without(batch, condition.masked)["features"]), batch)
+        given = without(batch, condition.masked)
+        scores.update(scored(net(given["features"]), given), batch)
     return scores.compute()[condition.metric]
 
 

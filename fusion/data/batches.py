@@ -44,6 +44,8 @@ TARGETS: dict[str, tuple[int, ...]] = {
     "root_velocity_known": (),
     "heading": (len(PLACES),),
     "heading_known": (len(PLACES),),
+    "view": (3, 3),
+    "view_known": (),
     "contact": (2,),
     "contact_known": (),
     "action": (),
@@ -63,6 +65,7 @@ Camera axes are x right, y down, z forward.
 ``heading``        deg in [-180, 180): by how much the orientation that a sensor tells is turned about the
                    vertical, counter-clockwise from above, against the levelled world whose x points towards
                    the camera (:mod:`fusion.virtual.imu`)
+``view``           that levelled world to camera axes
 ``contact``        left and right foot on the ground
 =================  ==============================================================================
 """

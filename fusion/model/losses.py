@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from fusion.data.ranks import mean_over_all
+from fusion.model.blind import in_true_view
 from fusion.model.geometry import geodesic, von_mises_nll
 
 
@@ -29,10 +30,11 @@ class LossWeights:
         bones: what hangs where in each segment: smooth L1 with a knee at 1 cm.
         root_velocity: of the pelvis: smooth L1 with a knee at 0.1 m/s.
         heading: heading error of each sensor: likelihood under its von Mises distribution.
+        view: angle between the told and the true view of the camera, where it has seen anybody.
         steady: squared change of the action's log probabilities from tick to tick: less flicker
             (Y. A. Farha, J. Gall, "MS-TCN", CVPR 2019).
 
-    Those of ``rotations`` to ``heading`` are of networks with a body (form 2); others leave them out.
+    Those of ``rotations`` to ``view`` are of networks with a body (form 2); others leave them out.
     """
 
     joints3d: float = 1.0
@@ -46,6 +48,7 @@ class LossWeights:
     bones: float = 1.0
     root_velocity: float = 0.1
     heading: float = 0.02
+    view: float = 0.0
     steady: float = 0.0
 
 
@@ -100,6 +103,7 @@ def fusion_losses(
     segment: Tensor,
     weights: LossWeights,
     label_smoothing: float = 0.0,
+    unseen: Tensor | None = None,
 ) -> dict[str, Tensor]:
     """Return each term whose weight is not 0, unweighted, and their weighted sum as ``loss``.
 
@@ -110,9 +114,19 @@ def fusion_losses(
         segment: (B,) action of the window, -1 unknown.
         weights: of the terms.
         label_smoothing: of both cross entropies over actions.
+        unseen: (B, T) bool, where no camera has seen anybody yet: poses are compared in the levelled world
+            (:mod:`fusion.model.blind`), and the view is not.
     """
     terms: dict[str, Tensor] = {}
     real = valid[..., None]
+    if unseen is None:
+        unseen = torch.zeros_like(valid, dtype=torch.bool)
+    if weights.view and "view" in outputs:
+        known = targets["view_known"] * valid * ~unseen
+        eye = torch.eye(3, device=valid.device)
+        true = torch.where((known > 0.5)[..., None, None], targets["view"], eye)
+        terms["view"] = masked_mean(geodesic(outputs["view"].float(), true), known)
+    outputs = in_true_view(outputs, targets, unseen)
     if weights.joints3d:
         known = targets["joints3d_known"] * real
         terms["joints3d"] = point_loss(

@@ -16,6 +16,7 @@ from drivers.errors import ConfigError
 from fusion.data.batches import Batch
 from fusion.data.ranks import share
 from fusion.evaluate.position import MPJPE, PAMPJPE, PCK
+from fusion.model.blind import in_true_view, unseen_so_far
 from fusion.model.checkpoint import load_net
 from fusion.model.losses import LossWeights, fusion_losses, kept_loss, pooled_logits
 from fusion.model.net import FusionNet, NetConfig
@@ -149,6 +150,7 @@ class FusionModule(pl.LightningModule):
             batch["segment"],
             self.losses,
             self.label_smoothing,
+            unseen_so_far(features),
         )
         for net in self._before:
             with torch.no_grad():
@@ -171,7 +173,11 @@ class FusionModule(pl.LightningModule):
 
     def _measure(self, part: str, batch: Batch) -> None:
         outputs, targets = self.net(batch["features"]), batch["targets"]
-        terms = fusion_losses(outputs, targets, batch["valid"], batch["segment"], self.losses)
+        unseen = unseen_so_far(batch["features"])
+        terms = fusion_losses(
+            outputs, targets, batch["valid"], batch["segment"], self.losses, unseen=unseen
+        )
+        outputs = in_true_view(outputs, targets, unseen)
         size = len(batch["valid"])
         self.log(f"{part}/loss", terms["loss"], prog_bar=True, batch_size=size, sync_dist=True)
         if self.losses.segment:

@@ -21,7 +21,7 @@ from fusion.virtual.imu import Felt, VirtualImus
 from fusion.virtual.kinematics import SEGMENTS, orientations
 from fusion.virtual.microphone import MicrophoneRanges, VirtualMicrophones
 from fusion.virtual.motion import Motions
-from fusion.virtual.parts import ImuRanges
+from fusion.virtual.parts import ImuRanges, about_z
 from fusion.virtual.several import SeveralRanges, several
 from fusion.virtual.smooth import derivatives
 from fusion.virtual.wearer import WearerRanges, told
@@ -132,6 +132,8 @@ class VirtualSensors:
             "offsets_known": known.clone(),
             "root_velocity": (turn @ speed[:, lead:, :, None])[..., 0],
             "root_velocity_known": known.clone(),
+            "view": (turn @ about_z(seen.views.facing)[:, None]).expand(-1, ticks, -1, -1).clone(),
+            "view_known": known.clone(),
             "heading": felt.heading,
             "heading_known": felt.worn[:, None].float().expand(-1, ticks, -1).clone(),
             "contact": motions.contacts[:, lead:].float(),

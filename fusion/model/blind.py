@@ -15,7 +15,7 @@ from fusion.data.batches import Batch
 
 _POINTS = ("joints3d",)
 _VECTORS = ("root_velocity",)
-_FRAMES = ("rotations", "rough")
+_FRAMES = ("rotations", "rough", "draft")
 
 
 def unseen_so_far(features: Mapping[str, Tensor]) -> Tensor:

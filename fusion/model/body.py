@@ -57,10 +57,15 @@ class Headings(nn.Module):
 
     Args:
         width: channels of the hidden state.
+        twice: whether a second guess of the body tells of headings as well.
     """
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, twice: bool = False) -> None:
         super().__init__()
+        if twice:
+            self.sure = nn.Linear(2 * width, _SEGMENTS)
+            nn.init.zeros_(self.sure.weight)
+            nn.init.constant_(self.sure.bias, -5.0)
         self.guess = nn.Linear(width, _PLACES * 9)
         nn.init.normal_(self.guess.weight, std=0.02)
         bias = torch.tensor([1.0, 0.0, 0.0, 0.0, 1.0, 0.0, -4.0, 0.0, 0.0]).repeat(_PLACES)
@@ -76,6 +81,23 @@ class Headings(nn.Module):
         seen = heading_between(sensors.told, rough) * nn.functional.softplus(sure)
         evidence = (seen + 0.2 * direct) * (sensors.present[..., None] > 0.5)
         return evidence.flatten(-2), rough
+
+    def again(self, hidden: Tensor, own: Tensor, sensors: Worn) -> Tensor:
+        """Return a tick's evidence (..., 30) of a body guessed from hidden states (..., 2 D).
+
+        Args:
+            hidden: of :meth:`BodyHead.encode`.
+            own: (..., 15, 6) rotations to the levelled world of :meth:`BodyHead.own`.
+            sensors: what they tell.
+        """
+        seen = heading_between(sensors.told[..., :_SEGMENTS, :], own)
+        sure = nn.functional.softplus(self.sure(hidden).float()) * (sensors.present[..., :_SEGMENTS] > 0.5)
+        return (seen * sure[..., None]).flatten(-2)
+
+    @staticmethod
+    def both(total: Tensor, again: Tensor) -> Tensor:
+        """Return summed evidence (..., 32) of (..., 32) and of the second guess (..., 30)."""
+        return total + nn.functional.pad(again, (0, total.shape[-1] - again.shape[-1]))
 
     def headings(self, total: Tensor) -> Tensor:
         """Return (..., 16, 2) from summed evidence (..., 32): concentration times cosine and sine."""

@@ -26,7 +26,7 @@ class LossWeights:
         segment: action of the whole window from the mean logits: cross entropy.
         velocity: change of 3D joints from tick to tick: smooth L1.
         acceleration: change of that change: smooth L1 with a knee at 1 mm.
-        rotations: angle of each segment's rotation to the true one, and half of it for the first guess.
+        rotations: angle of each segment's rotation to the true one, and half of it for earlier guesses.
         bones: what hangs where in each segment: smooth L1 with a knee at 1 cm.
         root_velocity: of the pelvis: smooth L1 with a knee at 0.1 m/s.
         heading: heading error of each sensor: likelihood under its von Mises distribution.
@@ -181,7 +181,10 @@ def _of_the_body(
         known = targets["rotations_known"] * valid
         eye = torch.eye(3, device=valid.device)
         true = torch.where((known > 0.5)[..., None, None, None], targets["rotations"], eye)
-        each = geodesic(outputs["rotations"], true) + 0.5 * geodesic(outputs["rough"], true)
+        each = geodesic(outputs["rotations"], true)
+        for earlier in ("rough", "draft"):
+            if earlier in outputs:
+                each = each + 0.5 * geodesic(outputs[earlier], true)
         terms["rotations"] = masked_mean(each.mean(dim=-1), known)
     if weights.bones and "offsets" in outputs:
         known = targets["offsets_known"] * valid

@@ -8,7 +8,11 @@
                                     |                                         |
                                     +-----------------------------------------+--> later causal blocks
         newest key points --------------------------------------------------------------> |
-        joints <-- kinematics <-- rotations, bones; 2D, velocity, contact, action <------ heads
+                      |                                                                   |
+                      +--> what key points say beyond the body, projected <-- body <--- heads
+                                              |
+                                              +--> last causal block --> the same heads, again
+        joints <-- kinematics <-- rotations, bones; 2D, velocity, contact, action <--------+
 
 ``forward`` runs over a whole window and ``step`` over one tick with a state; they give the same numbers.
 Networks of form 1 (weights of version 1) add the tokens of three modalities through gates and have
@@ -33,8 +37,10 @@ from fusion.model.contract import FEATURES as FEATURES
 from fusion.model.encoders import AudioEncoder, GatedFusion, InertialEncoder, VisionEncoder
 from fusion.model.geometry import leaky_step, leaky_sum
 from fusion.model.heads import NEVER_S, Held, KeypointHead, LabelHead, PoseHead
+from fusion.model.reprojection import Reprojection
 from fusion.model.transformer import CausalBlock, LayerState
 from fusion.skeletons import BODY20
+from fusion.virtual.kinematics import SEGMENTS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,6 +62,8 @@ class NetConfig:
         first: blocks before the headings are corrected; form 2.
         any_fit: the network is also told what of inertial sensors does not depend on how they sit; form 1.
         weighed: ticks vote for the action of a window by weights that they tell themselves.
+        reprojected: the body is guessed twice: the last block knows where the first guess, projected, misses
+            the key points; form 2.
         memory: ticks after which what is summed up of headings, bones and view has faded to 1 / e; form 2.
     """
 
@@ -74,18 +82,19 @@ class NetConfig:
     memory: int = 1800
     any_fit: bool = False
     weighed: bool = False
+    reprojected: bool = False
 
     @classmethod
     def tiny(cls, actions: tuple[str, ...] = ("unknown",)) -> NetConfig:
         """At most 2 million parameters: for CPUs and for live."""
-        return cls(actions=actions, form=2, first=2)
+        return cls(actions=actions, layers=5, form=2, first=2, reprojected=True)
 
     @classmethod
     def base(cls, actions: tuple[str, ...] = ("unknown",)) -> NetConfig:
         """At most 8 million parameters."""
         return cls(
             width=256, layers=5, heads=8, expansion=3.0, joint_width=24, place_width=32, actions=actions,
-            form=2, first=2,
+            form=2, first=2, reprojected=True,
         )  # fmt: skip
 
 
@@ -94,7 +103,8 @@ class NetState(NamedTuple):
 
     Attributes:
         layers: a :class:`LayerState` for each block.
-        sums: what is summed up of headings (B, 32) and of bones and view (B, C); form 2, else none.
+        sums: what is summed up of headings (B, 32) and of bones and view (B, C), both once more for the
+            second guess; form 2, else none.
         value: (B, 20, 4) newest measured x, y, depth, depth_known of each joint.
         sd: (B, 20) its standard deviation.
         time: (B, 20) int64 ns, when it was captured.
@@ -161,7 +171,8 @@ class FusionNet(nn.Module):
     def __init__(self, config: NetConfig | None = None) -> None:
         super().__init__()
         config = config or NetConfig()
-        if config.form not in (1, 2) or (config.form == 2 and not 0 < config.first <= config.layers):
+        after = config.layers - int(config.reprojected)
+        if config.form not in (1, 2) or (config.form == 2 and not 0 < config.first <= after):
             raise ValueError(f"form {config.form} with {config.first} of {config.layers} blocks is none")
         self.config = config
         width, drop = config.width, config.dropout
@@ -182,9 +193,11 @@ class FusionNet(nn.Module):
         if config.form == 1:
             self.pose = PoseHead(width, len(BODY20))
         else:
-            self.headings = Headings(width)
+            self.headings = Headings(width, config.reprojected)
             self.body = BodyHead(width)
             self.points = KeypointHead(width, len(BODY20))
+            if config.reprojected:
+                self.reprojection = Reprojection(width)
         self.labels = LabelHead(width, len(config.actions), drop, config.weighed)
 
     @property
@@ -209,7 +222,7 @@ class FusionNet(nn.Module):
             Mises distribution around it; attention (B, T, 18), the weights of
             :data:`fusion.model.attention.TOKENS`, after them of further cameras; view (B, T, 3, 3), levelled
             world to camera axes; rough (B, T, 15, 3, 3), the rotations guessed before headings are corrected,
-            camera axes. Networks of form 1 look through the reference camera alone.
+            camera axes; draft (B, T, 15, 3, 3), those of the first of two guesses. Networks of form 1 look through the reference camera alone.
         """
         return self._run(features, self._hold(features), _Window(self))
 
@@ -218,6 +231,7 @@ class FusionNet(nn.Module):
         like = self.norm.weight
         joints = len(BODY20)
         sums = (2 * len(PLACES), SLOW) if self.config.form == 2 else ()
+        sums = (*sums, SLOW, 2 * len(SEGMENTS)) if self.config.reprojected else sums
         return NetState(
             layers=tuple(block.init_state(batch) for block in self.blocks if isinstance(block, CausalBlock)),
             sums=tuple(like.new_zeros(batch, channels) for channels in sums),
@@ -263,19 +277,34 @@ class FusionNet(nn.Module):
             x = time.block(number, x)
         sensors = worn(f)
         evidence, rough = self.headings(x, sensors)
-        heading = self.headings.headings(time.sum(0, evidence))
+        felt_headings = time.sum(0, evidence)
+        heading = self.headings.headings(felt_headings)
         turned = self.headings.turned(sensors, heading)
         faces = facing(rough)
         aligned = torch.cat([felt(sensors, turned, faces).flatten(-2), of_wearer(f)], dim=-1)
         seen = lifted(held, faces).flatten(-2)
         x = x + self.headings.summand(torch.cat([aligned, seen], dim=-1), sensors, heading)
-        for number in range(self.config.first, count):
+        last = count - int(self.config.reprojected)
+        for number in range(self.config.first, last):
             x = time.block(number, x)
+
+        def guess(x: Tensor, sum_: int) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+            hidden = self.body.encode(x, aligned, sensors)
+            own, other = self.body.own(hidden, faces)
+            total = time.sum(sum_, self.body.guesses(hidden, own, sensors, turned))
+            return hidden, own, self.body(own, other, total, sensors, turned, faces, f)
+
+        if self.config.reprojected:
+            normed = self.norm(x)
+            _, _, draft = guess(normed, 1)
+            x = x + self.reprojection(normed, draft, faces, held, f["box"])
+            x = time.block(last, x)
         x = self.norm(x)
-        hidden = self.body.encode(x, aligned, sensors)
-        own, other = self.body.own(hidden, faces)
-        total = time.sum(1, self.body.guesses(hidden, own, sensors, turned))
-        body = self.body(own, other, total, sensors, turned, faces, f)
+        hidden, own, body = guess(x, 2 if self.config.reprojected else 1)
+        if self.config.reprojected:
+            more = time.sum(3, self.headings.again(hidden, own, sensors))
+            heading = self.headings.headings(self.headings.both(felt_headings, more))
+            body["draft"] = draft["rotations"]
         guessed = self.body.seen(rough, body["view"])
         return {
             **self.points(x, held), **body, **self.labels(x),

@@ -20,6 +20,7 @@ from fusion.evaluate.position import MPJPE, PAMPJPE, PCK
 from fusion.evaluate.root import RootDrift
 from fusion.evaluate.rotation import BoneAngleError, HeadingError, RotationError
 from fusion.evaluate.segments import SegmentalF1
+from fusion.model.blind import scored
 from fusion.model.net import FusionNet
 
 PCK_RADIUS_M = 0.15
@@ -168,14 +169,18 @@ def _frequent(batches: list[Batch], classes: int) -> Tensor:
 def _runs(
     net: FusionNet, batch: Batch, rate_hz: float, mean: Tensor, frequent: Tensor
 ) -> dict[str, Mapping[str, Tensor]]:
-    runs: dict[str, Mapping[str, Tensor]] = {"all sensors": net(batch["features"])}
+
+    def run(masked: tuple[str, ...] = ()) -> Mapping[str, Tensor]:
+        given = without(batch, masked)
+        return scored(net(given["features"]), given)
+
+    runs: dict[str, Mapping[str, Tensor]] = {"all sensors": run()}
     modalities = there(batch)
     if {"vision", "inertial"} <= modalities:
-        seen = net(without(batch, ("inertial",))["features"])
-        felt = net(without(batch, ("vision",))["features"])
+        seen, felt = run(("inertial",)), run(("vision",))
         runs |= {"without inertial": seen, "without vision": felt, "late fusion": _late(seen, felt)}
         if "audio" in modalities:
-            runs["without audio"] = net(without(batch, ("audio",))["features"])
+            runs["without audio"] = run(("audio",))
     targets = batch["targets"]
     last = lifted.held(batch, mean)
     if "vision" in modalities:

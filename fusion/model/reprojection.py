@@ -82,7 +82,7 @@ def left_over(joints: Tensor, held: Held, box: Tensor, focal: Tensor, aspect: Te
         w = weight[..., None]
         top = (w * near * there).sum(dim=(-1, -2), keepdim=True)
         bottom = (w * near.square()).sum(dim=(-1, -2), keepdim=True)
-        scale = ((top + 0.05 * 0.55) / (bottom + 0.05)).clamp(0.2, 4.0)  # 1 / 1.8 m where nothing is known
+        scale = ((top + 0.005 * 0.55) / (bottom + 0.005)).clamp(0.2, 4.0)  # 1 / 1.8 m where nothing is known
         return scale, there / scale + middle
 
     scale, _ = fitted(flat)

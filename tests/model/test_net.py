@@ -30,7 +30,10 @@ def random_features(batch: int, ticks: int, seed: int = 0) -> dict[str, torch.Te
 
 def small(form: int = 2, window: int = 16) -> FusionNet:
     torch.manual_seed(1)
-    sizes = NetConfig(width=32, layers=3, heads=2, window=window, actions=ACTIONS, form=form, memory=40)
+    sizes = NetConfig(
+        width=32, layers=3, heads=2, window=window, actions=ACTIONS, form=form, memory=40,
+        reprojected=form == 2,
+    )  # fmt: skip
     net = FusionNet(sizes).eval()
     with torch.no_grad():
         outs = [net.pose.out] if form == 1 else [net.points.out, net.body.fast, net.body.slow]

@@ -21,10 +21,10 @@ import statistics
 import torch
 
 from fusion.data.batches import Batch
-from fusion.model.blind import scored
 from fusion.evaluate.conditions import without
 from fusion.evaluate.pose import WindowScores
 from fusion.evaluate.sources import RATE_HZ, Asked, load
+from fusion.model.blind import scored
 from fusion.model.checkpoint import load_net
 from fusion.model.net import FusionNet
 from fusion.virtual.corrupt import corruption

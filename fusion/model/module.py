@@ -174,9 +174,7 @@ class FusionModule(pl.LightningModule):
     def _measure(self, part: str, batch: Batch) -> None:
         outputs, targets = self.net(batch["features"]), batch["targets"]
         unseen = unseen_so_far(batch["features"])
-        terms = fusion_losses(
-            outputs, targets, batch["valid"], batch["segment"], self.losses, unseen=unseen
-        )
+        terms = fusion_losses(outputs, targets, batch["valid"], batch["segment"], self.losses, unseen=unseen)
         outputs = in_true_view(outputs, targets, unseen)
         size = len(batch["valid"])
         self.log(f"{part}/loss", terms["loss"], prog_bar=True, batch_size=size, sync_dist=True)

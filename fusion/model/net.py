@@ -222,7 +222,8 @@ class FusionNet(nn.Module):
             Mises distribution around it; attention (B, T, 18), the weights of
             :data:`fusion.model.attention.TOKENS`, after them of further cameras; view (B, T, 3, 3), levelled
             world to camera axes; rough (B, T, 15, 3, 3), the rotations guessed before headings are corrected,
-            camera axes; draft (B, T, 15, 3, 3), those of the first of two guesses. Networks of form 1 look through the reference camera alone.
+            camera axes; draft (B, T, 15, 3, 3), those of the first of two guesses. Networks of form 1 look
+            through the reference camera alone.
         """
         return self._run(features, self._hold(features), _Window(self))
 

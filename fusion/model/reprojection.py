@@ -38,7 +38,7 @@ class LeftOver(NamedTuple):
         error: (..., 20, 3) m, camera axes: how far to the right, down and away a joint was measured from
             where the body has it, its depth only where the front end tells one; 0 where nothing was measured.
         weight: (..., 20) of the key point, 0 to 1.
-        depth: (..., 20) whether depth is known.
+        depth: (..., 20) whether depth is known: 1 as a front end guesses it, 2 as several cameras measured.
         scale: (...) box sizes per metre at the pelvis.
         near: (...) 1 / distance of the pelvis, 1 / m.
         slope: (..., 2) of the line of sight to the box's centre, to the right and down.
@@ -90,8 +90,8 @@ def left_over(joints: Tensor, held: Held, box: Tensor, focal: Tensor, aspect: Te
     near = (scale * size / focal[..., None, None]).clamp(0.05, 1.0)
     place = flat / (1.0 + near * joints[..., 2:]).clamp(min=0.3)
     scale, shown = fitted(place)
-    depth = held.value[..., 3].clamp(max=1.0) * measured
-    away = (held.value[..., 2] - joints[..., 2]) * depth
+    depth = held.value[..., 3] * measured
+    away = (held.value[..., 2] - joints[..., 2]) * depth.clamp(max=1.0)
     error = torch.cat([shown - place, away[..., None]], dim=-1)
     error = _LIMIT_M * torch.tanh(error / _LIMIT_M) * (weight > 1e-4)[..., None]
     return LeftOver(error, weight, depth, scale[..., 0, 0], near[..., 0, 0], slope)

@@ -4,15 +4,38 @@ Cubic splines have continuous accelerations; turning at piecewise constant rates
 linear interpolation does, would shake every virtual sensor at the file's frame rate. Quaternions are splined
 by component on one side of the sphere and brought back to unit length, which is fine for rows a few degrees
 apart.
+
+Optical motion capture trembles by about a millimetre, which twice differentiated is more than a walk's own
+acceleration (CMU: 10 of 13.6 m/s² lie above 15 Hz). So it is low-passed before anything else, as biomechanics
+does (D. A. Winter, "Biomechanics and Motor Control of Human Movement", ch. 3).
 """
 
 from __future__ import annotations
 
 import numpy as np
 from scipy.interpolate import CubicSpline
+from scipy.signal import butter, sosfiltfilt
 from scipy.spatial.transform import Rotation
 
 from fusion.virtual.bvh import Array
+
+CUT_OFF_HZ = 12.0
+"""Of a Butterworth filter of fourth order without lag; walking has 99.7 % of its power below 6 Hz, kicks and
+throws need twice that."""
+
+
+def low_passed(values: Array, rate_hz: float) -> Array:
+    """Return values (T, ...) without what is faster than :data:`CUT_OFF_HZ`; slower files stay as they are."""
+    if rate_hz <= 2.2 * CUT_OFF_HZ or len(values) < 4:
+        return values
+    sections = butter(2, CUT_OFF_HZ, fs=rate_hz, output="sos")
+    return sosfiltfilt(sections, values, axis=0, padlen=min(round(0.25 * rate_hz), len(values) - 2))
+
+
+def turns_low_passed(xyzw: Array, rate_hz: float) -> Array:
+    """Return unit quaternions (T, J, 4) of such (T, J, 4) without what is faster than :data:`CUT_OFF_HZ`."""
+    out = low_passed(continuous(xyzw), rate_hz)
+    return out / np.linalg.norm(out, axis=-1, keepdims=True)
 
 
 def at_times(times: Array, values: Array, wanted: Array) -> Array:

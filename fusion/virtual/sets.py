@@ -235,13 +235,14 @@ def load(path: Path, facts: Facts, source: str, rate_hz: float | None = None) ->
     if path.suffix == ".txt":
         rate = rate_hz or 60.0
         points, _ = deepmimic.read(path, rate)
-        return _built(points, rate, facts, source, None)
+        return _built(_calm(points, rate), rate, facts, source, None)
     file = bvh.read(path)
     read = body_of(file, path.name)
     own = facts.rate_hz or 1.0 / file.frame_time_s
     if abs(own - round(own)) < 0.01 * own:
         own = float(round(own))  # 0.0083333 and 0.0333333 are 120 and 30
     points, bridged, dropped = mend(read.points, own)
+    points = _calm(points, own)
     if rate_hz is not None and abs(rate_hz - own) > 1e-6:
         points = _at_rate(points, own, rate_hz)
     made = _built(points, rate_hz or own, facts, source, read)
@@ -261,6 +262,13 @@ def _built(points: Points, rate: float, facts: Facts, source: str, read: Read | 
         labels=labels,
     )
     return Loaded(motion, error, read)
+
+
+def _calm(points: Points, rate_hz: float) -> Points:
+    return points.changed(
+        lambda values: resample.low_passed(values, rate_hz),
+        lambda frames: resample.matrices(resample.turns_low_passed(resample.quaternions(frames), rate_hz)),
+    )
 
 
 def _at_rate(points: Points, own_hz: float, rate_hz: float) -> Points:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from drivers.places import PLACES
 from drivers.simulator.anatomy import BodyShape
@@ -25,6 +26,8 @@ from fusion.virtual.motion import Skeleton
 LEVELLED_TO_CAMERA = torch.tensor([[0.0, 1.0, 0.0], [0.0, 0.0, -1.0], [-1.0, 0.0, 0.0]])
 """Axes of a camera that is level (x right, y down, z forward) in a world whose x points towards it, z up."""
 
+AHEAD_S, FASTEST = 0.05, 20.0
+"""Orientations are carried on by at most so many seconds, at most so many rad/s."""
 OF_A_PLACE = 12
 """Channels of a place in :func:`felt`."""
 OF_A_JOINT = 8
@@ -61,7 +64,30 @@ def worn(features: Mapping[str, Tensor]) -> Worn:
     """Return the inertial sensors among the features."""
     present = features["inertial_present"]
     force, rate, told = masked(features["inertial"], present).float().split([3, 3, 6], dim=-1)
-    return Worn(told, force, rate, present)
+    age = torch.where(present > 0.5, features["inertial_age"].float(), torch.zeros_like(present))
+    return Worn(carried_on(told, rate, age.clamp(0.0, AHEAD_S)), force, rate, present)
+
+
+def carried_on(told: Tensor, rate: Tensor, seconds: Tensor) -> Tensor:
+    """Return orientations (..., 6) after turning on at a rate (..., 3), rad/s, sensor frame, for seconds (...).
+
+    Samples are as old as it happens when a tick comes; without this the pose trembles with their age.
+    """
+    angle = rate.clamp(-FASTEST, FASTEST) * seconds[..., None]
+    size = angle.square().sum(dim=-1, keepdim=True)
+    axes = torch.stack([told[..., :3], told[..., 3:]], dim=-2)  # x and y of the sensor in the world
+    x, y = F.normalize(axes[..., 0, :], dim=-1, eps=1e-6), axes[..., 1, :]
+    y = F.normalize(y - (x * y).sum(dim=-1, keepdim=True) * x, dim=-1, eps=1e-6)
+    z = torch.linalg.cross(x, y)
+    # Rodrigues' formula by its series: angles are below one radian.
+    sine = 1.0 - size / 6.0 + size.square() / 120.0
+    cosine = 0.5 - size / 24.0 + size.square() / 720.0
+    a, b, c = angle.split(1, dim=-1)
+    new_x = (1.0 - cosine * (b * b + c * c)) * x + (sine * c + cosine * a * b) * y
+    new_x = new_x + (cosine * a * c - sine * b) * z
+    new_y = (cosine * a * b - sine * c) * x + (1.0 - cosine * (a * a + c * c)) * y
+    new_y = new_y + (cosine * b * c + sine * a) * z
+    return torch.cat([new_x, new_y], dim=-1)
 
 
 def facing(rough: Tensor) -> Tensor:

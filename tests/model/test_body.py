@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from drivers.errors import WeightsError
 from drivers.places import PLACES
 from fusion.data.virtual import Clips, VirtualBatches
+from fusion.model.aligned import carried_on
 from fusion.model.attention import TOKENS
 from fusion.model.checkpoint import load_net, save_net
 from fusion.model.geometry import (
@@ -79,6 +80,17 @@ def test_a_heading_is_found_between_rotations_and_taken_away() -> None:
     torch.testing.assert_close(torch.atan2(found[:, 1], found[:, 0]), angle, atol=1e-4, rtol=0)
     back = turn_back(to_six_d(told), torch.stack([angle.cos(), angle.sin()], dim=-1))
     torch.testing.assert_close(from_six_d(back), true, atol=1e-5, rtol=0)
+
+
+def test_an_orientation_is_carried_on_by_the_angular_rate_for_as_long_as_it_is_old() -> None:
+    g = torch.Generator().manual_seed(1)
+    told = roma.special_procrustes(torch.randn(50, 3, 3, generator=g))
+    rate, age = 20.0 * torch.rand(50, 3, generator=g) - 10.0, 0.05 * torch.rand(50, generator=g)
+    after = from_six_d(carried_on(to_six_d(told), rate, age))
+    true = told @ roma.rotvec_to_rotmat(rate * age[:, None])
+    torch.testing.assert_close(after, true, atol=1e-5, rtol=0)
+    nothing = torch.zeros(4, 6)
+    assert not carried_on(nothing, torch.randn(4, 3, generator=g), torch.full((4,), 0.02)).any()
 
 
 def test_geodesic_is_the_angle_and_its_gradient_is_finite_at_zero_and_at_half_a_turn() -> None:

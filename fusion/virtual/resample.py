@@ -25,7 +25,7 @@ throws need twice that."""
 
 
 def low_passed(values: Array, rate_hz: float) -> Array:
-    """Return values (T, ...) without what is faster than :data:`CUT_OFF_HZ`; slower files stay as they are."""
+    """Return values (T, ...) without what is faster than :data:`CUT_OFF_HZ`; slow files stay as they are."""
     if rate_hz <= 2.2 * CUT_OFF_HZ or len(values) < 4:
         return values
     sections = butter(2, CUT_OFF_HZ, fs=rate_hz, output="sos")

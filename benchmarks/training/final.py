@@ -5,7 +5,8 @@
 
 Trains each configuration with each seed and tests it on the subjects that no choice has seen.
 One set of weights per seed gives skeleton + inertial, either missing, and the suite of 25 scenarios.
-With ``--resume`` what a run before it has tested already is not trained again.
+With ``--resume`` what a run before it has tested already is not trained or tested again; several may run
+beside one another, on other ``--seeds`` of the same ``--output``; one more with ``--resume`` then prints all.
 
 | row | goal |
 |---|---|
@@ -22,8 +23,11 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+import sys
 from pathlib import Path
 
+from benchmarks.training.alone import alone_in
+from drivers.errors import ConfigError
 from fusion.evaluate.suite import run_suite
 from fusion.model.checkpoint import load_net
 from fusion.model.train import main as train
@@ -44,8 +48,7 @@ ALONE = {
     "utd_mhad_inertial": ("inertial only", "inertial alone"),
     "utd_mhad_skeleton": ("skeleton only", "vision alone"),
 }
-
-
+SUITE = Path("report") / "suite.json"
 SETS = ("utd_mhad", "berkeley_mhad")
 
 
@@ -55,6 +58,7 @@ def trained(
     """Train and test a configuration; return its checkpoint, and top-1 of each condition.
 
     Raises:
+        ConfigError: another run is using its folder.
         SystemExit: the training failed; it has said why.
     """
     folder = output / f"{name}_seed_{seed}"
@@ -62,11 +66,28 @@ def trained(
     common = ["--config", config, f"--output={folder}", f"--seed_everything={seed}", *options]
     last, told = folder / "checkpoints" / "last.ckpt", folder / "report" / "results.json"
     asked = (["fit", *common], ["test", *common, f"--ckpt_path={last}"])
-    for argv in () if resume and told.is_file() else asked:
-        status = train(argv)
-        if status:
-            raise SystemExit(status)
+    with alone_in(folder):
+        if not (resume and told.is_file()):
+            told.unlink(missing_ok=True)  # a run that stops leaves no figures of the one before
+            (folder / SUITE).unlink(missing_ok=True)
+            for argv in asked:
+                status = train(argv)
+                if status:
+                    raise SystemExit(status)
     return last, {row["name"]: row["top1"] for row in json.loads(told.read_text("utf-8"))}
+
+
+def broken(last: Path, seed: int, root: str | None) -> dict[str, float]:
+    """Return the mean of the five categories of each suite, and keep it beside the weights."""
+    folder = last.parent.parent
+    with alone_in(folder):
+        kept = folder / SUITE
+        if not kept.is_file():
+            found = run_suite(load_net(last), str(find_root(root)), seed=seed)
+            kept.parent.mkdir(exist_ok=True)
+            kept.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+        suites = json.loads(kept.read_text("utf-8"))["suites"]
+    return {f"suite, {name}": suite["mean_of_categories"] for name, suite in suites.items()}
 
 
 def one_seed(
@@ -81,8 +102,7 @@ def one_seed(
             "skeleton missing": tops["inertial alone"],
             "inertial missing": tops["vision alone"],
         }
-        suites = run_suite(load_net(last), str(find_root(root)), seed=seed)["suites"]
-        rows |= {f"suite, {name}": suite["mean_of_categories"] for name, suite in suites.items()}
+        rows |= broken(last, seed, root)
         for name, (row, condition) in ALONE.items():
             rows[row] = trained(name, seed, output, options, resume)[1][condition]
     if "berkeley_mhad" in sets:
@@ -108,7 +128,11 @@ def main(argv: list[str] | None = None) -> int:
         options.append(f"--data.root={given.data}")
     runs = []
     for seed in given.seeds:
-        runs.append(one_seed(seed, given.sets, given.data, given.output, options, given.resume))
+        try:
+            runs.append(one_seed(seed, given.sets, given.data, given.output, options, given.resume))
+        except ConfigError as error:
+            print(f"final: {error}", file=sys.stderr)
+            return 1
         print(
             f"seed {seed}: " + ", ".join(f"{name} {value:.1f} %" for name, value in runs[-1].items()),
             flush=True,

@@ -5,7 +5,8 @@
     python -m benchmarks.training.leave_one_out --seeds 0 1 --model.net.width=64  any option of train.py fit
 
 The subjects that the configuration names for the test are never read. Prints each run, and mean and spread
-over all runs (standard deviation of the runs, not of the mean).
+over all runs (standard deviation of the runs, not of the mean). Runs beside one another need an ``--output``
+each.
 """
 
 from __future__ import annotations
@@ -15,11 +16,14 @@ import importlib
 import inspect
 import json
 import statistics
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
 
+from benchmarks.training.alone import alone_in
+from drivers.errors import ConfigError
 from fusion.evaluate.suite import run_suite
 from fusion.model.checkpoint import load_net
 from fusion.model.train import main as train
@@ -99,6 +103,18 @@ def main(argv: list[str] | None = None) -> int:
     forbidden = set(given.subjects) & set(final)
     if forbidden:
         parser.error(f"subjects {sorted(forbidden)} are the final test's: they tell nothing before it")
+    try:
+        with alone_in(given.output):
+            runs = folds(given, options)
+    except ConfigError as error:
+        print(f"leave_one_out: {error}", file=sys.stderr)
+        return 1
+    print("\n".join(["", f"{len(runs)} runs, top-1:", *summary(runs)]))
+    return 0
+
+
+def folds(given: argparse.Namespace, options: list[str]) -> list[Results]:
+    """Run each fold with each seed, and print what comes of it."""
     runs: list[Results] = []
     for seed in given.seeds:
         for subject in given.leave or given.subjects:
@@ -109,8 +125,7 @@ def main(argv: list[str] | None = None) -> int:
                 runs[-1] |= broken(last, subject, seed, given.root)
             top = ", ".join(f"{name} {values[0]:.1%}" for name, values in runs[-1].items())
             print(f"subject {subject} left out, seed {seed}: {top}", flush=True)
-    print("\n".join(["", f"{len(runs)} runs, top-1:", *summary(runs)]))
-    return 0
+    return runs
 
 
 if __name__ == "__main__":

@@ -40,6 +40,9 @@ def _chain() -> tuple[Tensor, list[int]]:
 
 
 _CHAIN, _PARENTS = _chain()
+_LIMBS = [[f"{side}_{joint}" for side in ("left", "right")] for joint in ("elbow", "wrist", "knee", "ankle")]
+_SWINGS = [BODY20.index(name) for pair in _LIMBS for name in pair]
+"""Ends of the bones of the limbs, each after those that it hangs on."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,6 +54,9 @@ class AugmentConfig:
         tilt_deg: rotation of the camera about its two other axes.
         bone: relative length of each bone.
         size: relative size of the whole body.
+        limb_deg: angle by which each upper arm, forearm, thigh and shin, with all that hangs on it, is held
+            otherwise throughout a window.
+        reach: how much further or less far each limb swings about how it is held on average, relative.
         shift_m: position of the body.
         noise_m: standard deviation of noise of each joint, half of it constant within a window.
         joint_loss: probability that a joint is missing for a stretch of time.
@@ -78,6 +84,8 @@ class AugmentConfig:
     tilt_deg: float = 8.0
     bone: float = 0.12
     size: float = 0.12
+    limb_deg: float = 0.0
+    reach: float = 0.0
     shift_m: float = 0.3
     noise_m: float = 0.015
     joint_loss: float = 0.05
@@ -109,6 +117,8 @@ def change_body(joints: Tensor, config: AugmentConfig, generator: torch.Generato
     parent = joints[:, :, _PARENTS]
     bones = joints - parent
     bones[:, :, 0] = 0.0
+    if config.reach or config.limb_deg:
+        bones = _held_otherwise(bones, config, generator)
     length = 1.0 + uniform((batch, 1, len(BODY20), 1), config.bone, generator)
     length = length * (1.0 + uniform((batch, 1, 1, 1), config.size, generator))
     turn = torch.zeros(batch, 3)
@@ -128,6 +138,21 @@ def change_body(joints: Tensor, config: AugmentConfig, generator: torch.Generato
     noise = torch.randn(relative.shape, generator=generator) * (config.noise_m * 0.85)
     noise = noise + torch.randn(batch, 1, len(BODY20), 3, generator=generator) * (config.noise_m * 0.5)
     return root + relative + noise
+
+
+def _held_otherwise(bones: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:
+    """Return bones (B, T, 20, 3) of as many metres, of limbs that are held and swing as another might."""
+    batch, lengths = len(bones), bones.norm(dim=-1, keepdim=True)
+    mean = bones.mean(dim=1, keepdim=True)
+    further = torch.zeros(batch, 1, len(BODY20), 1)
+    further[:, :, _SWINGS] = uniform((batch, 1, len(_SWINGS), 1), config.reach, generator)
+    swung = bones + further * (bones - mean)
+    bones = swung * lengths / swung.norm(dim=-1, keepdim=True).clamp(min=1e-6)
+    turns = [random_rotations(batch, config.limb_deg, generator) for _ in _SWINGS]
+    for joint, turn in zip(_SWINGS, turns, strict=True):
+        below = torch.nonzero(_CHAIN[:, joint])[:, 0]
+        bones[:, :, below] = torch.einsum("bcd,btjd->btjc", turn, bones[:, :, below])
+    return bones
 
 
 def change_sensor(inertial: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:

@@ -138,12 +138,29 @@ def _inertial(trial: Trial, there: np.ndarray) -> np.ndarray:
 
 
 class UtdBatches:
-    """Indices -> a batch; with ``augment`` a new variation at each call."""
+    """Indices -> a batch; with ``augment`` a new variation at each call.
 
-    def __init__(self, data: UtdTrials, rate_hz: float, augment: AugmentConfig | None, seed: int = 0) -> None:
+    Args:
+        data: the trials.
+        rate_hz: ticks per second.
+        augment: how trials are varied; None: not at all.
+        seed: of the variations.
+        from_m: a camera that knows how far away the person is shows each picture as if the pelvis were in
+            its middle, so many metres away: what is large in it is large. None: as it was taken.
+    """
+
+    def __init__(
+        self,
+        data: UtdTrials,
+        rate_hz: float,
+        augment: AugmentConfig | None,
+        seed: int = 0,
+        from_m: float | None = None,
+    ) -> None:
         self.data = data
         self.rate_hz = rate_hz
         self.augment = augment
+        self.ahead = None if from_m is None else torch.tensor([0.0, 0.0, from_m])
         self.generator = torch.Generator().manual_seed(seed)
 
     def __call__(self, index: list[int]) -> Batch:
@@ -209,6 +226,8 @@ class UtdBatches:
         action, place = self.data.action[at], self.data.place[at]
         (batch, ticks), (joints, sd_px, present, age) = valid.shape, visual
         width, height = DEPTH_SIZE_PX
+        if self.ahead is not None:
+            joints, clean = (each - each[:, :, :1] + self.ahead for each in (joints, clean))
         pixels = project(joints, DEPTH_FOCAL_PX, (width / 2, height / 2))
         boxes = person_boxes(pixels, self.rate_hz)
         centre, size = boxes[:, :, None, :2], boxes[:, :, None, 2:]

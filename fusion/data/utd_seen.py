@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.errors import ConfigError
-from fusion.data.utd_mhad import KINECT_ORDER, NOISE_PX, Seen, UtdMhadData, UtdTrials
+from fusion.data.augment import AugmentConfig
+from fusion.data.utd_mhad import KINECT_ORDER, NOISE_PX, Seen, UtdBatches, UtdMhadData, UtdTrials
 from fusion.skeletons import BODY20
 from fusion.vision.base import FrontEnd, front_end
 from recordings.importers.utd_depth import CENTRE_PX, DepthTrial, depth_trials
@@ -79,14 +80,22 @@ class UtdSeenData(UtdMhadData):
     Args:
         eyes: weights of the HeatmapNet that looks; trained on none of the subjects tested here.
         depth_root: as of :func:`recordings.importers.utd_depth.find_depth`; by default as ``root``.
+        from_m: as of :class:`UtdBatches`.
         **options: of :class:`UtdMhadData`.
 
     Raises:
         ConfigError: a subject is learnt from and tested on.
     """
 
-    def __init__(self, eyes: str = "", depth_root: str | None = None, **options: object) -> None:
+    def __init__(
+        self,
+        eyes: str = "",
+        depth_root: str | None = None,
+        from_m: float | None = None,
+        **options: object,
+    ) -> None:
         super().__init__(**options)  # type: ignore[arg-type]
+        self.from_m = from_m
         self.eyes, self.depth_root = eyes, depth_root or self.root
         self._below: NDArray[np.float64] | None = None
 
@@ -117,6 +126,10 @@ class UtdSeenData(UtdMhadData):
         with front_end("heatmapnet", weights=self.eyes, heatmaps=False) as eyes:
             found = [see(eyes, item, self._below) for item in items]
         return UtdTrials([item.trial for item in items], seen=found, told=True)
+
+    def batches(self, data: UtdTrials, augment: AugmentConfig | None) -> UtdBatches:
+        """Return what makes batches of trials."""
+        return UtdBatches(data, self.rate_hz, augment, self.seed, self.from_m)
 
     def read(self, subjects: tuple[int, ...]) -> UtdTrials:
         """Read the trials of some subjects; where the sensor sits is told."""

@@ -131,6 +131,14 @@ class FusionCLI(LightningCLI):
             known = self._subcommand_parsers[chosen].get_defaults().keys()
             raise _explained(error.message or "", known) or error from None
 
+    def _parse_ckpt_path(self) -> None:
+        """Let a checkpoint say what the model's options are, but where the config names the model's class.
+
+        Lightning would put them beside the name of the class instead of below it, and refuse them.
+        """
+        if not self.subclass_mode_model:
+            super()._parse_ckpt_path()
+
     def before_instantiate_classes(self) -> None:
         """Let network and data name the same actions where one of them was told none."""
         config = self.config if self.subcommand is None else self.config[self.subcommand]

@@ -5,8 +5,11 @@
     ROOT/Depth/a1_s1_t1_depth.mat   d_depth (240, 320, T)  uint16 mm, 0 = nobody
 
 Maps are stored mirrored, as the skeletons are; both come out here as an ordinary camera sees them: the
-subject's left hand is at the right of the picture, x right, y down, z forward. A map belongs to the skeleton
-frame of its number.
+subject's left hand is at the right of the picture, x right, y down, z forward.
+
+There are as many maps as skeleton frames, but a map does not show the frame of its number: skeletons are two
+frames ahead. Of the hands of subjects 1, 3, 5 and 7 that move by more than 4 px a frame, 30 % lie on the body
+in the map of their own number, 55 % in the next, 78 % in the one after it, 43 % in the third.
 """
 
 from __future__ import annotations
@@ -28,6 +31,8 @@ from recordings.importers.utd_mhad import DEPTH_FOCAL_PX, DEPTH_SIZE_PX, Trial
 ARCHIVE = "utd_mhad_depth_t1.tar"
 CENTRE_PX = (DEPTH_SIZE_PX[0] / 2 - 1.0, DEPTH_SIZE_PX[1] / 2)
 """Where the optical axis meets the picture, once it is mirrored."""
+AHEAD = 2
+"""Frames by which skeletons are ahead of the maps."""
 _FILE = re.compile(r"a(\d+)_s(\d+)_t(\d+)_depth\.mat\Z")
 
 
@@ -37,7 +42,8 @@ class DepthTrial:
 
     Attributes:
         trial: skeleton and inertial sensor.
-        depth: (T, 240, 320) uint16 mm, 0 where nobody is; one for each frame of the skeleton.
+        depth: (T, 240, 320) uint16 mm, 0 where nobody is; each shows its frame of the skeleton, but nothing
+            shows the last two: the last map stands for them.
     """
 
     trial: Trial
@@ -111,4 +117,5 @@ def _depth(path: Path, frames: int) -> NDArray[np.uint16]:
             f"UTD-MHAD: {path.name} has {value.shape[2]} maps, its skeleton {frames} frames",
             mend=f"Unpack {ARCHIVE} and {utd_mhad.ARCHIVE} again",
         )
-    return np.ascontiguousarray(value.transpose(2, 0, 1)[:, :, ::-1])
+    shown = np.minimum(np.arange(frames) + AHEAD, frames - 1)
+    return np.ascontiguousarray(value.transpose(2, 0, 1)[shown, :, ::-1])

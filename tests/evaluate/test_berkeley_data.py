@@ -10,7 +10,7 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from benchmarks.training import leave_one_out
+from benchmarks.training import final, leave_one_out
 from drivers.errors import ConfigError, DataError
 from fusion.cli import main
 from fusion.data.augment import AugmentConfig
@@ -129,3 +129,9 @@ def test_it_is_evaluated_and_its_subjects_are_left_out(
     asked = ["--config", str(CONFIG), "--output", str(tmp_path), "--subjects", "1", "2"]
     assert leave_one_out.main([*asked, f"--data.root={made}", "--trainer.max_epochs=1", *small]) == 0
     assert "2 runs, top-1:" in capsys.readouterr().out
+    asked = ["--seeds", "0", "1", "--sets", "berkeley_mhad", "--output", str(tmp_path / "final")]
+    assert final.main(["--open", *asked, "--data", str(made), "--trainer.max_epochs=1", *small]) == 0
+    said = capsys.readouterr().out
+    assert "six accelerometers" in said.splitlines()[-1]
+    rows = json.loads((tmp_path / "final/berkeley_mhad_seed_1/report/results.json").read_text("utf-8"))
+    assert {row["count"] for row in rows} == {4}, "the final subjects, all their trials"

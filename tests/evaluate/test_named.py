@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ import torch
 from made_utd import make
 
 from benchmarks.training import final, leave_one_out
+from benchmarks.training.alone import alone_in
 from drivers.errors import ConfigError
 from drivers.places import PLACES
 from fusion.data.utd_mhad import UtdMhadData
@@ -106,6 +109,32 @@ def test_each_subject_is_left_out_once_and_the_final_ones_are_never_read(
         leave_one_out.main([*common, "--subjects", "1", "2"])
 
 
+def test_a_folder_that_another_run_uses_is_refused_until_that_has_ended(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "runs"
+    (tmp_path / "utd").mkdir()
+    asked = ["--config", str(CONFIG), "--output", str(folder), "--subjects", "1", "3", "--leave", "1"]
+    asked += [f"--data.root={make(tmp_path / 'utd')}", *SMALL]
+    use = f"""
+import sys
+from pathlib import Path
+from benchmarks.training.alone import alone_in
+with alone_in(Path({str(folder)!r})):
+    print("in use", flush=True)
+    sys.stdin.read()
+"""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", use], cwd=CONFIG.parents[2], text=True, **pipes) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "in use\n"
+        assert leave_one_out.main(asked) == 1
+        assert "another run is using the folder" in capsys.readouterr().err
+        assert not list(folder.glob("without_*")), "and nothing of the other's is touched"
+        other.kill()  # whoever is killed lets go too
+    assert leave_one_out.main(asked) == 0
+
+
 def test_mean_and_spread_are_of_runs() -> None:
     runs = [{"all sensors": [0.90]}, {"all sensors": [0.94]}]
     assert leave_one_out.summary(runs)[0].split()[:5] == ["all", "sensors", "92.0", "+-", "2.8"]
@@ -128,3 +157,6 @@ def test_the_final_figures_are_not_opened_by_accident_and_are_all_there_once_the
     again = capsys.readouterr().out
     assert all(f"{name:<26}" in again for name in rows)
     assert [path.stat().st_mtime_ns for path in trained] == before, "nothing was trained twice"
+    with alone_in(tmp_path / "utd_mhad_skeleton_seed_0"):
+        assert final.main(["--open", "--resume", *asked]) == 1
+    assert "another run is using the folder" in capsys.readouterr().err

@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "evaluate"))  # made_utd
 from made_utd import make
 
 from fusion.skeletons import KINECT20
+from recordings.importers.utd_depth import AHEAD
 
 HANGS = {
     "spine": "pelvis", "neck": "spine", "head": "neck", "shoulder": "neck", "elbow": "shoulder",
@@ -58,6 +59,7 @@ def made_depth(tmp_path_factory: pytest.TempPathFactory) -> Path:
         joints = loadmat(path)["d_skel"]
         joints[:, 0] += 0.1  # not in the middle: what is mirrored wrongly is elsewhere
         savemat(path, {"d_skel": joints})
-        maps = np.stack([depth_of(joints[:, :, i]) for i in range(joints.shape[2])], axis=-1)
+        late = np.maximum(np.arange(joints.shape[2]) - AHEAD, 0)  # as in the data set
+        maps = np.stack([depth_of(joints[:, :, i]) for i in late], axis=-1)
         savemat(root / "Depth" / path.name.replace("skeleton", "depth"), {"d_depth": maps})
     return root

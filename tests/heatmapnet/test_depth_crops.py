@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,33 @@ def test_joints_of_the_real_data_lie_on_the_body() -> None:
         away.append(item.trial.joints[20, :, 2] - surface(item.depth[20], item.pixels[20]))
     assert np.isfinite(away).mean() > 0.95
     assert 0.0 < float(np.nanmedian(away)) < 0.15
+
+
+def test_each_skeleton_frame_has_the_map_that_shows_it(made_depth: Path, tmp_path: Path) -> None:
+    root = tmp_path / "utd"
+    shutil.copytree(made_depth, root)
+    path = next((root / "Depth").glob("a1_s1_t1_*"))
+    maps = loadmat(path)["d_depth"]
+    count = maps.shape[2]
+    maps[:] = np.arange(count, dtype=np.uint16)
+    savemat(path, {"d_depth": maps})
+    first = next(iter(depth_trials(root, (1,))))
+    assert first.depth[:, 0, 0].tolist() == [min(n + 2, count - 1) for n in range(count)]
+
+
+@pytest.mark.usefixtures("real_depth")
+def test_hands_of_the_real_data_that_move_lie_on_the_body_in_their_own_map() -> None:
+    hands = [KINECT20.index(f"{side}_{part}") for side in ("left", "right") for part in ("wrist", "hand")]
+    lies: dict[int, list[bool]] = {shift: [] for shift in (-1, 0, 1)}
+    for item in depth_trials(subjects=(1,)):
+        points, z = item.pixels[:, hands], item.trial.joints[:, hands, 2]
+        fast = np.linalg.norm(np.gradient(points, axis=0), axis=-1) > 4.0
+        for frame in range(2, len(points) - 4):
+            for shift, found in lies.items():
+                away = np.abs(surface(item.depth[frame + shift], points[frame]) - z[frame])
+                found += (away < 0.12)[fast[frame]].tolist()
+    share = {shift: np.mean(found) for shift, found in lies.items()}
+    assert share[0] > max(share[-1], share[1]) + 0.1, share
 
 
 @pytest.fixture

@@ -24,12 +24,8 @@ CONFIG = Path(__file__).resolve().parents[2] / "configs" / "experiment" / "heatm
 SMALL = HeatmapConfig(tuple(BODY20), "depth", 64, 64, channels=8, blocks=1)
 
 
-@pytest.fixture(scope="module")
-def learned(made_depth: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small network that learned from three people by `train.py`."""
-    output = tmp_path_factory.mktemp("run")
-    arguments = [
-        "fit",
+def asked(made_depth: Path, output: Path) -> list[str]:
+    return [
         f"--config={CONFIG}",
         f"--output={output}",
         f"--data.root={made_depth}",
@@ -48,8 +44,26 @@ def learned(made_depth: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         "--trainer.check_val_every_n_epoch=12",
         "--trainer.callbacks=null",  # too short for averages
     ]
-    assert main(arguments) == 0
+
+
+@pytest.fixture(scope="module")
+def learned(made_depth: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small network that learned from three people by `train.py`."""
+    output = tmp_path_factory.mktemp("run")
+    assert main(["fit", *asked(made_depth, output)]) == 0
     return output
+
+
+def test_what_it_learned_is_tested_and_goes_on(
+    learned: Path, made_depth: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    last = f"--ckpt_path={learned / 'checkpoints' / 'last.ckpt'}"
+    options = asked(made_depth, tmp_path)
+    assert main(["test", *options, last]) == 0
+    assert "test/pck10" in capsys.readouterr().out
+    assert main(["fit", *options, last, "--trainer.max_epochs=13"]) == 0
+    after = torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)
+    assert after["epoch"] == 12, "the thirteenth alone was trained"
 
 
 def test_it_learns_from_depth_what_it_tells_of_somebody_new(learned: Path, made_depth: Path) -> None:

@@ -129,6 +129,35 @@ def test_augmentation_keeps_labels_gravity_and_the_straightness_of_bones(root: P
     )
 
 
+def test_limbs_are_held_and_swing_otherwise_but_their_bones_stay_as_long(root: Path) -> None:
+    other = dataclasses.replace(STILL, limb_deg=15.0, reach=0.3)
+    trials = data(root)
+    swing = torch.linspace(-0.4, 0.4, FRAMES)[None, :, None]
+    hand = [BODY20.index(f"right_{name}") for name in ("wrist", "hand")]
+    trials.joints[:, :, hand, 0] += swing
+    plain = UtdBatches(trials, 25.0, STILL)([0, 1, 2, 3])["targets"]["joints3d"]
+    held = UtdBatches(trials, 25.0, other)([0, 1, 2, 3])["targets"]["joints3d"]
+    arm = [BODY20.index(f"right_{name}") for name in ("shoulder", "elbow", "wrist", "hand")]
+    bones, before = (j[:, :, arm].diff(dim=2).norm(dim=-1) for j in (held, plain))
+    torch.testing.assert_close(bones, before, atol=1e-4, rtol=0.0)
+    upper, was = (j[:, :, arm[1]] - j[:, :, arm[0]] for j in (held, plain))
+    turned = torch.nn.functional.cosine_similarity(upper, was, dim=-1).clamp(max=1.0).acos().rad2deg()
+    assert 0.5 < float(turned.max()) <= 15.1
+    fixed = [BODY20.index(name) for name in ("pelvis", "spine", "neck", "head", "left_shoulder")]
+    torch.testing.assert_close(held[:, :, fixed], plain[:, :, fixed], atol=1e-5, rtol=0.0)
+
+
+def test_from_afar_a_small_person_is_smaller_than_a_tall_one_wherever_they_stand(root: Path) -> None:
+    trials = data(root)
+    middle = trials.joints[:, :, :1].clone()
+    trials.joints[1] = middle[1] + 0.8 * (trials.joints[1] - middle[1]) + torch.tensor([0.4, 0.1, -0.8])
+    boxes = UtdBatches(trials, 25.0, None, from_m=3.0)([0, 1])["features"]["box"][:, 0]
+    assert float(boxes[1, 2] / boxes[0, 2]) == pytest.approx(0.8, abs=0.01)
+    torch.testing.assert_close(boxes[1, :2], 0.8 * boxes[0, :2], atol=0.01, rtol=0.0)
+    near = UtdBatches(trials, 25.0, None)([0, 1])["features"]["box"][:, 0]
+    assert float(near[1, 2] / near[0, 2]) > 1.0, "as it was taken, who stands nearer is larger"
+
+
 def test_a_gyroscope_may_be_off_by_as_much_throughout_a_window(root: Path) -> None:
     batches = UtdBatches(data(root), 25.0, None), UtdBatches(data(root), 25.0, STILL)
     biased = UtdBatches(data(root), 25.0, dataclasses.replace(STILL, rate_bias=0.2))

@@ -19,7 +19,7 @@ class LiveOptions:
         output: folder for the table, the film and the summary; by default sessions/live-<time>.
         vision: vision front end; by default the one that the rig or the recording names.
         realtime: replay a source at its own pace, leaving frames out where this machine is too slow.
-        patience_s: a tick waits at most so long for a stream that is late.
+        patience_s: a tick waits for what usually comes within so long; what is later is taken when it comes.
         film: write overlay.mp4.
         film_width: larger pictures are made so wide, px.
         table: write poses.csv.
@@ -42,7 +42,7 @@ class LiveOptions:
     output: str | None = None
     vision: str | None = None
     realtime: bool = False
-    patience_s: float = 0.2
+    patience_s: float = 0.01
     film: bool = True
     film_width: int = 1280
     table: bool = True

@@ -217,7 +217,7 @@ def _run_rig(
         stack.enter_context(noted(hub.address, "tracks live"))
         say(f"bus at {hub.address}")
         subscriber = stack.enter_context(Subscriber(hub, set(rig.streams), reliable=False))
-        processes = DriverProcesses(rig, hub.address)
+        processes = DriverProcesses(rig, hub.address, prompt=True)
         stack.callback(_stop_drivers, hub, subscriber, processes)
         infos = _await_streams(rig, subscriber, processes, stop)
         meter = Meter(time.monotonic_ns, live=True)

@@ -14,6 +14,7 @@ for the same samples. A picture that was just looked at does not wait for a tick
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 import threading
@@ -27,9 +28,11 @@ from drivers.bus.messages import LOST, Announcement, Ended, Event, Failed, Messa
 from drivers.errors import ChorusError
 from fusion.features import FeatureBuilder
 from fusion.features.offline import decode
+from fusion.tracking.arrivals import Arrivals
 from fusion.tracking.meter import Meter
 from fusion.tracking.pose import Fuser, Pose
 from fusion.tracking.sinks import Picture, Sink
+from fusion.tracking.steady import steady
 from fusion.tracking.waiting import Waiting
 from fusion.vision.base import FrontEnd
 from fusion.vision.several import FrontEnds
@@ -62,6 +65,7 @@ class _Camera:
     def __init__(self, name: str, eyes: FrontEnd) -> None:
         self.name, self.eyes = name, eyes
         self.picture: tuple[int, bytes | NDArray[Any]] | None = None
+        self.arrived = 0
         self.busy = self.ended = False
 
     @property
@@ -102,17 +106,20 @@ class LiveEngine:
         self._now, self._meter, self._on_pose = now, meter, on_pose
         self._waiting = Waiting((timing or Timing()).patience_s)
         self._patience = self._waiting.patience
+        self._frames_seen, self._rows_seen = Arrivals(), Arrivals()
         self._changed = threading.Condition()  # over builder, newest pictures and flags
         self._cameras: dict[str, _Camera] = {}
         self._stopping = False
         self._threads = [threading.Thread(target=self._guard, args=(self._fuse,), name="fuse", daemon=True)]
         self._started = False
+        self._steady = contextlib.ExitStack()
         fuser.prepare(builder.sights.together)
         self._watch()
 
     def start(self) -> None:
         """Start the threads."""
         self._started = True
+        self._steady.enter_context(steady())
         for thread in self._threads:
             thread.start()
 
@@ -152,6 +159,7 @@ class LiveEngine:
         for thread in self._threads:
             if thread.ident is not None:
                 thread.join()
+        self._steady.close()
         if self.error is not None:
             raise self.error
 
@@ -191,13 +199,16 @@ class LiveEngine:
             return
         if camera is None:
             self._builder.push(batch)
-            times = batch.stamps["time"]
-            self._waiting.came(batch.stream, int(times[0]), int(times[-1]), len(times), self._now())
+            times, now = batch.stamps["time"], self._now()
+            self._waiting.came(batch.stream, int(times[0]), int(times[-1]), len(times), now)
+            if batch.stream in self._builder.slots:
+                self._rows_seen.note(int(times[-1]), now)
             return
         skipped = len(batch) - 1 + (camera.picture is not None)
         if skipped:
             self._meter.looked(camera.name, 0, skipped)
         camera.picture = (int(batch.stamps["time"][-1]), batch.data[-1])
+        camera.arrived = self._now()
 
     def _end(self, stream: str) -> None:
         camera = self._cameras.get(stream)
@@ -220,6 +231,7 @@ class LiveEngine:
                     return
                 time, encoded = camera.picture
                 camera.picture, camera.busy = None, True
+                arrived = camera.arrived
                 self._builder.expect_frame(time, camera.name)
                 shown = self._builder.shown == camera.name
                 self._changed.notify_all()
@@ -235,6 +247,7 @@ class LiveEngine:
                 self._meter.looked(camera.name)
                 self._builder.push_people(time, people, camera.name)
                 self._waiting.came(camera.name, time, time, 1, self._now())
+                self._frames_seen.note(time, arrived)
                 self._changed.notify_all()
 
     def _decoded(self, encoded: bytes | NDArray[Any], camera: str) -> Picture | None:
@@ -257,10 +270,13 @@ class LiveEngine:
                 if self._stopping:
                     return
                 features = self._builder.step(tick)
+                frames, rows = self._frames_seen.seen(tick), self._rows_seen.seen(tick)
             pose = self._fuser(features)
-            self._meter.pose(pose, self._now())
             for sink in self._sinks:
                 sink.pose(pose)
+            now = self._now()
+            self._meter.pose(pose, now)
+            self._meter.used(frames, rows, now)
             if self._on_pose is not None:
                 self._on_pose(pose)
 

@@ -43,7 +43,6 @@ from fusion.tracking.outputs import Outputs
 from fusion.tracking.pose import Fuser
 from fusion.tracking.sequential import run_recording
 from fusion.tracking.sinks import BusSink, Sink
-from fusion.tracking.sinkthread import SinkThread
 from fusion.tracking.tracked import track_footage
 from fusion.tracking.watch import AnglesToBus
 from fusion.vision.several import FrontEnds
@@ -233,7 +232,7 @@ def _run_rig(
         )
         camera = next((info.name for info in infos if info.kind == "camera"), "")
         bus = BusSink(hub.address, options.features.rate_hz, camera, net.config.actions)
-        sinks.append(SinkThread(bus))
+        sinks.insert(0, bus)  # publishing waits for nobody: no thread of its own, and no pose waits for one
         view = LiveConsole(meter, net.config.actions)
         epoch = hub.session.epoch_ns
         stature_m = stature_of(rig.metadata)

@@ -21,6 +21,9 @@ POSE_COLUMNS: tuple[str, ...] = ("x", "y", "var", "X", "Y", "Z", "VAR", "score")
 POSE_UNITS: tuple[str, ...] = ("px", "px", "px^2", "m", "m", "m", "m^2", "1")
 """Columns of one joint in the pose stream on the bus."""
 
+RESEND_BYTES = 4 << 20
+"""Poses of the last minute and more."""
+
 Picture = NDArray[np.uint8]
 
 
@@ -103,7 +106,8 @@ class BusSink(Sink):
     STREAM = "fused_pose"
 
     def __init__(self, address: str, rate_hz: float, camera: str, actions: Sequence[str]) -> None:
-        self._publisher = Publisher(address, self.info(rate_hz, camera, actions))
+        info = self.info(rate_hz, camera, actions)
+        self._publisher = Publisher(address, info, resend_bytes=RESEND_BYTES)
         self._count = 0
 
     @classmethod

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -160,12 +161,15 @@ def _replay_in_time(
     stop: threading.Event,
     say: Say,
 ) -> None:
-    starts = [int(s.stamps["time"][0]) for s in recording.all_streams.values() if len(s.stamps)]
+    times = [stream.stamps["time"] for stream in recording.all_streams.values() if len(stream.stamps)]
+    begin, end = min((int(t[0]) for t in times), default=0), max((int(t[-1]) for t in times), default=0)
+    if options.duration is not None:
+        end = min(end, begin + round(options.duration * 1e9))
     origin = 0  # session time 0 on the monotonic clock; set once all is prepared
     stature_m = stature_of(recording.session.metadata)
 
     def now() -> int:
-        return time.monotonic_ns() - origin
+        return min(time.monotonic_ns() - origin, end)  # beyond the end there is nothing to track
 
     page = page_of(options, infos, net.config.actions, meter, now, say, recording=recording)
     if page is not None:
@@ -173,13 +177,12 @@ def _replay_in_time(
         told.add(PageNotes(page.tell))
     engine = _engine(infos, net, eyes, sinks, options, now, meter, view, stature_m)
     names = [info.name for info in infos]
-    limit = None if options.duration is None else min(starts, default=0) + round(options.duration * 1e9)
-    origin = time.monotonic_ns() - min(starts, default=0)
+    origin = time.monotonic_ns() - begin
     engine.start()
     try:
         for batch in recording.batches(streams=names):
             last = int(batch.stamps["time"][-1])
-            if limit is not None and last > limit:
+            if last > end:
                 break
             while (ahead := last + origin - time.monotonic_ns()) > 0 and not stop.is_set():
                 view.update()
@@ -350,9 +353,12 @@ def _engine(
         one = eyes.of(number)
         one(np.zeros((height, width, 3), np.uint8), 0)  # networks prepare themselves at the first picture
         one.reset()
+    fuser = Fuser(net, sizes, options.runtime)
+    fuser.prepare(builder.sights.together)
+    gc.collect()  # what preparing left behind; from the start on the collector leaves alone what there is
     return LiveEngine(
         builder,
-        Fuser(net, sizes, options.runtime),
+        fuser,
         eyes if pictured else None,
         sinks,
         now=now,

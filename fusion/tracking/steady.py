@@ -19,7 +19,6 @@ def steady() -> Iterator[None]:
     again and again, for a tenth of a second each time, while every thread waits.
     """
     before = sys.getswitchinterval()
-    gc.collect()
     gc.freeze()
     sys.setswitchinterval(_SWITCH_S)
     try:

@@ -97,7 +97,8 @@ class FilmSink(Sink):
         self._first = time if self._first is None else self._first
         pts = max(self._last_pts + 1, round((time - self._first) * 90_000 / 1_000_000_000))
         # As swscale does it, in a fraction of its time.
-        frame = av.VideoFrame.from_ndarray(cv2.cvtColor(canvas, cv2.COLOR_BGR2YUV_I420), format="yuv420p")
+        planes = np.asarray(cv2.cvtColor(canvas, cv2.COLOR_BGR2YUV_I420), np.uint8)
+        frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
         frame.pts, frame.time_base = pts, _TIME_BASE
         self._container.mux(stream.encode(frame))
         self._last_pts = pts

@@ -40,8 +40,7 @@ from fusion.tracking.listeners import Listeners, PageNotes
 from fusion.tracking.meter import Meter, Summary
 from fusion.tracking.options import LiveOptions
 from fusion.tracking.outputs import Outputs
-from fusion.tracking.pose import Fuser
-from fusion.tracking.sequential import run_recording
+from fusion.tracking.sequential import fuser_of, one_camera, run_recording
 from fusion.tracking.sinks import BusSink, Sink
 from fusion.tracking.sinkthread import SinkThread
 from fusion.tracking.tracked import track_footage
@@ -117,7 +116,7 @@ def _run_source(
 ) -> Summary:
     infos, pictures = usable_streams(recording)
     name = options.vision or (rig.vision if rig is not None else vision_of(recording))
-    eyes = FrontEnds(name) if pictures else None
+    eyes = FrontEnds(name, options.people) if pictures else None
     with contextlib.ExitStack() as stack:
         if eyes is not None:
             stack.callback(eyes.close)
@@ -138,6 +137,7 @@ def _run_source(
                         sinks,
                         spec=options.features,
                         meter=meter,
+                        people=options.people,
                         duration_s=options.duration,
                         on_pose=view.pose,
                         progress=lambda _: view.update(),
@@ -209,7 +209,7 @@ def _run_rig(
     from drivers.process import DriverProcesses
 
     # Before the devices start, as its weights may have to be fetched.
-    eyes = FrontEnds(options.vision or rig.vision) if _may_see(rig) else None
+    eyes = FrontEnds(options.vision or rig.vision, options.people) if _may_see(rig) else None
     with contextlib.ExitStack() as stack:
         if eyes is not None:
             stack.callback(eyes.close)
@@ -342,8 +342,8 @@ def _engine(
     view: LiveConsole,
     stature_m: float,
 ) -> LiveEngine:
-    builder = FeatureBuilder(infos, eyes.skeleton if eyes else (), options.features, stature_m)
-    sizes = [picture_size(camera) for camera in builder.cameras]
+    spec = one_camera(options.features, options.people)
+    builder = FeatureBuilder(infos, eyes.skeleton if eyes else (), spec, stature_m)
     pictured = [camera for camera in builder.cameras if camera.kind == "camera"]
     for number, camera in enumerate(pictured if eyes is not None else ()):
         assert eyes is not None
@@ -353,7 +353,7 @@ def _engine(
         one.reset()
     return LiveEngine(
         builder,
-        Fuser(net, sizes, options.runtime),
+        fuser_of(builder, net, eyes, options.people, options.runtime),
         eyes if pictured else None,
         sinks,
         now=now,

@@ -39,6 +39,13 @@ class Sink(abc.ABC):
     def pose(self, pose: Pose) -> None:
         """Take the next pose."""
 
+    def poses(self, poses: Sequence[Pose]) -> None:
+        """Take the poses of a tick, of the wearer of the sensors first, then by number; at least one.
+
+        A sink that can tell of one person only takes the first.
+        """
+        self.pose(poses[0])
+
     def picture(self, time: int, image: Picture) -> None:
         """Take a picture (H, W, 3) BGR that was looked at; before any pose that used it."""
         return
@@ -58,7 +65,7 @@ class CsvSink(Sink):
     name = "csv"
     HEADER = (
         *("time_ns", "person", "joint", "x_px", "y_px", "sd_px", "x_m", "y_m", "z_m", "sd_m", "score"),
-        *("action", "action_probability"),
+        *("action", "action_probability", "wears_sensors"),
     )
 
     def __init__(self, path: Path, actions: Sequence[str]) -> None:
@@ -70,6 +77,7 @@ class CsvSink(Sink):
     def pose(self, pose: Pose) -> None:
         """Write a line for each joint; a place that is not known is left empty."""
         action, probability = action_name(pose, self._actions)
+        doing = (action, f"{probability:.3f}", int(pose.wears))
         sd_px, sd_m = np.sqrt(pose.keypoints_var), np.sqrt(pose.joints_var)
         for j, joint in enumerate(BODY20):
             if np.isfinite(pose.keypoints[j]).all():
@@ -78,8 +86,13 @@ class CsvSink(Sink):
                 place = ["", "", ""]
             metres = [f"{v:.4f}" for v in (*pose.joints[j], sd_m[j])]
             self._writer.writerow(
-                (pose.time, 0, joint, *place, *metres, f"{pose.score[j]:.3f}", action, f"{probability:.3f}")
+                (pose.time, pose.person, joint, *place, *metres, f"{pose.score[j]:.3f}", *doing)
             )
+
+    def poses(self, poses: Sequence[Pose]) -> None:
+        """Write everybody's lines."""
+        for pose in poses:
+            self.pose(pose)
 
     def close(self) -> None:
         """Write what is left and close the file."""

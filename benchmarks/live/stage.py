@@ -5,13 +5,16 @@
     bodies that do random actions --> joints in the camera's picture and in metres, with errors --> Actors
                one of them, or one after the other --> rows of IMUs, with errors of parts and mounting
 
-The camera stands 1.4 m high and 4.5 m away, pitched by up to 15 degrees. What it tells errs by 40 mm for 0.3 s
-at a time, in metres, and by 1.5 % of a person's height in the picture. The pictures show clothes and no more.
+The camera stands 1.4 m high and 4.5 m away, pitched by up to 15 degrees. What it tells errs by 40 mm for
+0.3 s at a time, in metres, and by 1.5 % of a person's height in the picture, which shows clothes and no more.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -22,9 +25,16 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from drivers.base import STAMP, Batch, StreamInfo
+from drivers.bus.messages import Ended
 from drivers.places import PLACES
+from fusion.features import FeatureBuilder, FeatureSpec
 from fusion.inertial.features import STANDARD_GRAVITY
 from fusion.skeletons import BODY20
+from fusion.tracking.crowd import Crowd
+from fusion.tracking.engine import LiveEngine, Timing
+from fusion.tracking.meter import Meter
+from fusion.tracking.pose import Pose
+from fusion.tracking.sinks import Sink
 from fusion.virtual.corrupt import corruption
 from fusion.virtual.kinematics import forward
 from fusion.virtual.motion import Motions
@@ -41,10 +51,8 @@ CLOTHES = ((40, 40, 200), (60, 180, 60), (190, 60, 40), (30, 200, 220), (200, 40
 SECOND = 1_000_000_000
 
 CAMERA = StreamInfo(name="camera", kind="camera", dtype="|u1", shape=(SIZE[1], SIZE[0], 3), rate_hz=30.0)
-_CHANNELS = tuple(
-    f"{what}_{axis}" for what, axes in (("specific_force", "xyz"), ("angular_rate", "xyz"), ("orientation", "xyzw"))
-    for axis in axes
-)  # fmt: skip
+_TOLD = (("specific_force", "xyz"), ("angular_rate", "xyz"), ("orientation", "xyzw"))
+_CHANNELS = tuple(f"{what}_{axis}" for what, axes in _TOLD for axis in axes)
 _UNITS = ("m/s^2",) * 3 + ("rad/s",) * 3 + ("1",) * 4
 _TRUNK = [BODY20.index(name) for name in ("left_shoulder", "right_shoulder", "right_hip", "left_hip")]
 
@@ -98,7 +106,7 @@ class Stage:
             posed = forward(motion.rotations, motion.skeleton.offsets, motion.root, motion.girdle)
             world = posed.joints.numpy().astype(np.float64)[-self.ticks :]
             aside = (n - (people - 1) / 2) * apart_m
-            middle = np.array([*world[:, 0, :2].mean(axis=0), 1.4]) + [-aside, -far, 0.0]
+            middle = np.array([*(world[:, 0, :2].mean(axis=0) - [aside, far]), 1.4])
             seen = (world - middle) @ turn.T
             self.joints.append(seen - seen[:, :1])
             self.picture.append(focal * seen[..., :2] / np.maximum(seen[..., 2:], 0.5) + np.array(SIZE) / 2)
@@ -148,6 +156,14 @@ class Stage:
                 cv2.fillConvexPoly(image, corners.round().astype(np.int32), CLOTHES[n % len(CLOTHES)])
         return image
 
+    def stand_still(self, n: int, since_s: float, until_s: float = math.inf, *, sensors: bool = True) -> None:
+        """Let somebody not move for a while; without ``sensors`` only what the camera sees stands still."""
+        first, last = round(since_s * RATE_HZ), round(min(until_s, self.ticks / RATE_HZ) * RATE_HZ)
+        for seen in (self.joints, self.picture, self._told, self._placed):
+            seen[n, first:last] = seen[n, first]
+        if sensors:
+            self.inertial[n, first:last] = self.inertial[n, first]
+
     def person(self, n: int, tick: int) -> Person:
         """Return somebody as the camera tells at a tick."""
         points = self._placed[n, tick]
@@ -168,7 +184,6 @@ class Actors(FrontEnd):
     Args:
         stage: what happens.
         visible: as given to :meth:`Stage.batches`.
-        shown: what becomes of the people found, by tick: a hook for what only eyes can get wrong.
     """
 
     name = "actors"
@@ -195,8 +210,14 @@ def _erring(joints: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np
 
 def _imu(place: str) -> StreamInfo:
     return StreamInfo(
-        name=place, kind="imu", shape=(len(_CHANNELS),), channels=_CHANNELS, units=_UNITS, rate_hz=RATE_HZ, worn_on=place
-    )  # fmt: skip
+        name=place,
+        kind="imu",
+        shape=(len(_CHANNELS),),
+        channels=_CHANNELS,
+        units=_UNITS,
+        rate_hz=RATE_HZ,
+        worn_on=place,
+    )
 
 
 def _raw(row: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -211,3 +232,91 @@ def _stamps(time: int, number: int) -> NDArray[np.void]:
     stamps = np.zeros(1, STAMP)
     stamps["time"], stamps["seq"] = time, number
     return stamps
+
+
+class _Kept(Sink):
+    """Keeps everybody's poses, and lets one wait for them."""
+
+    name = "kept"
+
+    def __init__(self) -> None:
+        self.all: list[list[Pose]] = []
+        self._came = threading.Condition()
+
+    def pose(self, pose: Pose) -> None:
+        self.poses([pose])
+
+    def poses(self, poses: Sequence[Pose]) -> None:
+        with self._came:
+            self.all.append(list(poses))
+            self._came.notify_all()
+
+    def wait(self, time: int, timeout_s: float = 30.0) -> bool:
+        """Wait for the poses of a session time, ns; return whether they came."""
+        with self._came:
+            return self._came.wait_for(lambda: bool(self.all) and self.all[-1][0].time >= time, timeout_s)
+
+
+def play(
+    stage: Stage,
+    crowd: Crowd,
+    wearer: Callable[[float], int | None],
+    visible: Visible = lambda n, s: True,
+    on_picture: Callable[[float], None] = lambda s: None,
+) -> list[list[Pose]]:
+    """Return everybody's poses at each tick: all that happens, tick by tick, nothing waited for.
+
+    Args:
+        stage: what happens.
+        crowd: new.
+        wearer: as given to :meth:`Stage.batches`.
+        visible: whether the camera sees a person at a time, s.
+        on_picture: called with the time, s, before each picture.
+    """
+    builder, eyes = FeatureBuilder(stage.streams(), BODY20, FeatureSpec(cameras=1)), Actors(stage, visible)
+    out: list[list[Pose]] = []
+    for tick, batches in itertools.groupby(stage.batches(wearer, visible), key=lambda each: each[1]):
+        for batch, _ in batches:
+            if batch.stream == CAMERA.name:
+                on_picture(tick / RATE_HZ)
+                at, image = int(batch.stamps["time"][0]), np.asarray(batch.data[0])
+                seen = eyes(image, at)
+                crowd.see(at, seen, image)
+                builder.push_people(at, seen, CAMERA.name)
+            else:
+                builder.push(batch)
+        while (due := builder.next_time) is not None and due <= stage.time(tick):
+            out.append(crowd.poses(crowd.turns(builder.step(due))))
+    return out
+
+
+def play_live(
+    stage: Stage, crowd: Crowd, wearer: Callable[[float], int | None], visible: Visible = lambda n, s: True
+) -> list[list[Pose]]:
+    """Return the same as :func:`play`, through the live engine with its threads; no picture is left out."""
+    clock, patience = 0, 0.2
+    kept = _Kept()
+    engine = LiveEngine(
+        FeatureBuilder(stage.streams(), BODY20, FeatureSpec(cameras=1)),
+        crowd,
+        Actors(stage, visible),
+        [kept],
+        now=lambda: clock,
+        meter=Meter(time.monotonic_ns, live=False),
+        timing=Timing(patience),
+    )
+    engine.start()
+    try:
+        for batch, tick in stage.batches(wearer, visible):
+            clock = stage.time(tick)
+            engine.feed(batch)
+            if batch.stream == CAMERA.name:
+                engine.wait_seen(30.0)
+                if tick > 15:
+                    kept.wait(clock - round((patience + 0.05) * SECOND))
+        for info in stage.streams():
+            engine.feed(Ended(info.name, 0, {}))
+        engine.wait(30.0)
+    finally:
+        engine.stop()
+    return kept.all

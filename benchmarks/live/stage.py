@@ -101,16 +101,17 @@ class Stage:
         level = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
         turn = Rotation.from_euler("x", pitch).as_matrix() @ level
         focal, far = 0.9 * SIZE[1], 4.5
-        self.joints, self.picture = [], []
+        joints: list[NDArray[np.float64]] = []
+        picture: list[NDArray[np.float64]] = []
         for n, motion in enumerate(motions):
             posed = forward(motion.rotations, motion.skeleton.offsets, motion.root, motion.girdle)
             world = posed.joints.numpy().astype(np.float64)[-self.ticks :]
             aside = (n - (people - 1) / 2) * apart_m
             middle = np.array([*(world[:, 0, :2].mean(axis=0) - [aside, far]), 1.4])
             seen = (world - middle) @ turn.T
-            self.joints.append(seen - seen[:, :1])
-            self.picture.append(focal * seen[..., :2] / np.maximum(seen[..., 2:], 0.5) + np.array(SIZE) / 2)
-        self.joints, self.picture = np.stack(self.joints), np.stack(self.picture)
+            joints.append(seen - seen[:, :1])
+            picture.append(focal * seen[..., :2] / np.maximum(seen[..., 2:], 0.5) + np.array(SIZE) / 2)
+        self.joints, self.picture = np.stack(joints), np.stack(picture)
         self._told = np.stack([_erring(each, rng) for each in self.joints])
         tall = np.ptp(self.picture[..., 1], axis=-1)
         noise = rng.normal(size=self.picture.shape) * (PIXEL * tall)[..., None, None]

@@ -41,7 +41,7 @@ from fusion.tracking.meter import Meter, Summary
 from fusion.tracking.options import LiveOptions
 from fusion.tracking.outputs import Outputs
 from fusion.tracking.sequential import fuser_of, one_camera, run_recording
-from fusion.tracking.sinks import BusSink, Sink
+from fusion.tracking.sinks import BusSink, PeopleSink, Sink
 from fusion.tracking.sinkthread import SinkThread
 from fusion.tracking.tracked import track_footage
 from fusion.tracking.watch import AnglesToBus
@@ -234,6 +234,10 @@ def _run_rig(
         camera = next((info.name for info in infos if info.kind == "camera"), "")
         bus = BusSink(hub.address, options.features.rate_hz, camera, net.config.actions)
         sinks.append(SinkThread(bus))
+        if options.people > 1:
+            most = options.people + 1  # and a wearer whom no camera sees
+            everybody = PeopleSink(hub.address, options.features.rate_hz, camera, net.config.actions, most)
+            sinks.append(SinkThread(everybody))
         view = LiveConsole(meter, net.config.actions)
         epoch = hub.session.epoch_ns
         stature_m = stature_of(rig.metadata)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import abc
 import csv
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,6 +22,8 @@ from fusion.vision.base import Person
 POSE_COLUMNS: tuple[str, ...] = ("x", "y", "var", "X", "Y", "Z", "VAR", "score")
 POSE_UNITS: tuple[str, ...] = ("px", "px", "px^2", "m", "m", "m", "m^2", "1")
 """Columns of one joint in the pose stream on the bus."""
+PEOPLE_COLUMNS: tuple[str, ...] = (*POSE_COLUMNS, "person", "wears_sensors")
+"""And in that of several people."""
 
 Picture = NDArray[np.uint8]
 
@@ -135,18 +139,61 @@ class BusSink(Sink):
 
     def pose(self, pose: Pose) -> None:
         """Publish one row."""
-        import time
+        self._publish(pose.time, pose_row(pose))
 
+    def _publish(self, at: int, row: NDArray[np.float32]) -> None:
         stamps = np.zeros(1, STAMP)
-        stamps["time"], stamps["time_device"] = pose.time, pose.time
+        stamps["time"], stamps["time_device"] = at, at
         stamps["time_host"], stamps["seq"] = time.monotonic_ns(), self._count
-        self._publisher.publish(Batch(self.STREAM, stamps, pose_row(pose)[None]))
+        self._publisher.publish(Batch(self.STREAM, stamps, row[None]))
         self._count += 1
 
     def close(self) -> None:
         """End the stream in good order."""
         self._publisher.end(Ended(self.STREAM, self._count, {}))
         self._publisher.close()
+
+
+class PeopleSink(BusSink):
+    """Publishes everybody's poses on the bus, as a stream beside :class:`BusSink`'s, which has the first's.
+
+    Rows are (N, 20, 10): the columns of :data:`POSE_COLUMNS`, then the person's number and whether they wear
+    the sensors, the same for all joints. The wearer comes first; where there are fewer than N people the rest
+    is NaN.
+
+    Args:
+        address: of the hub.
+        rate_hz: ticks per second.
+        camera: name of the camera's stream.
+        actions: names of the network's actions.
+        most: N.
+    """
+
+    name = "people"
+    STREAM = "fused_people"
+
+    def __init__(self, address: str, rate_hz: float, camera: str, actions: Sequence[str], most: int) -> None:
+        info = self.info(rate_hz, camera, actions)
+        self._most = most
+        self._publisher = Publisher(
+            address,
+            msgspec.structs.replace(
+                info,
+                name=self.STREAM,
+                shape=(most, len(BODY20), len(PEOPLE_COLUMNS)),
+                channels=PEOPLE_COLUMNS,
+                units=(*POSE_UNITS, "1", "1"),
+            ),
+        )
+        self._count = 0
+
+    def poses(self, poses: Sequence[Pose]) -> None:
+        """Publish one row of everybody."""
+        row = np.full((self._most, len(BODY20), len(PEOPLE_COLUMNS)), np.nan, np.float32)
+        for number, pose in enumerate(poses[: self._most]):
+            row[number, :, : len(POSE_COLUMNS)] = pose_row(pose)
+            row[number, :, len(POSE_COLUMNS) :] = pose.person, float(pose.wears)
+        self._publish(poses[0].time, row)
 
 
 def pose_row(pose: Pose) -> NDArray[np.float32]:

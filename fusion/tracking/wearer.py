@@ -214,7 +214,7 @@ class WearerFinder:
         lead = math.inf if not others else evidence[best] - max(others)
         fit = self._people[best].fit
         away = False
-        if self.wearer in people:
+        if self.wearer is not None and self.wearer in people:
             if best != self.wearer:
                 if evidence[best] - evidence[self.wearer] >= SWITCH and fit > AWAY:
                     self.wearer = best

@@ -17,7 +17,7 @@ IMUS = ("pelvis", "head", "left_forearm", "right_forearm", "left_shin", "right_s
 def crowd():
     torch.manual_seed(0)
     net = FusionNet(NetConfig(width=16, layers=1, heads=2, window=8))
-    return Crowd(net, BODY20, FeatureSpec(), "torch")
+    return Crowd(net, BODY20, FeatureSpec(), "traced")
 
 
 def wearers(ticks, since=0.0, until=np.inf):
@@ -126,7 +126,9 @@ def test_without_sensors_nobody_wears_them_and_everybody_is_seen(crowd):
 
 def test_a_person_goes_on_alike_whoever_else_is_there(crowd):
     torch.manual_seed(0)
-    other = Crowd(FusionNet(NetConfig(width=16, layers=1, heads=2, window=8)), BODY20, FeatureSpec(), "torch")
+    other = Crowd(
+        FusionNet(NetConfig(width=16, layers=1, heads=2, window=8)), BODY20, FeatureSpec(), "traced"
+    )
     both = play(Stage(9, 4.0, 2, keep=()), crowd, lambda s: None)
     alone = play(Stage(9, 4.0, 2, keep=()), other, lambda s: None, lambda n, s: n == 0)
     pairs = [(mine[0], yours[0]) for mine, yours in zip(both, alone, strict=True)]

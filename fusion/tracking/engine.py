@@ -29,6 +29,7 @@ from drivers.errors import ChorusError
 from fusion.features import FeatureBuilder
 from fusion.features.offline import decode
 from fusion.tracking.arrivals import Arrivals
+from fusion.tracking.crowd import Crowd
 from fusion.tracking.meter import Meter
 from fusion.tracking.pose import Fuser, Pose
 from fusion.tracking.sinks import Picture, Sink
@@ -79,19 +80,19 @@ class LiveEngine:
 
     Args:
         builder: of the session's streams.
-        fuser: the network.
+        fuser: the network; a crowd, where several people are followed through the builder's only camera.
         eyes: the vision front ends, or one for one camera; None where no camera takes part.
         sinks: where poses go; they must not block.
         now: session time, ns.
         meter: counts.
         timing: how long to wait.
-        on_pose: called with each pose, in the fuse thread.
+        on_pose: called with each pose, of several people the first, in the fuse thread.
     """
 
     def __init__(
         self,
         builder: FeatureBuilder,
-        fuser: Fuser,
+        fuser: Fuser | Crowd,
         eyes: FrontEnd | FrontEnds | None,
         sinks: Sequence[Sink],
         *,
@@ -102,6 +103,7 @@ class LiveEngine:
     ) -> None:
         self.error: BaseException | None = None
         self._builder, self._fuser, self._sinks = builder, fuser, sinks
+        self._crowd = fuser if isinstance(fuser, Crowd) else None
         self._eyes = FrontEnds(eyes) if isinstance(eyes, FrontEnd) else eyes
         self._now, self._meter, self._on_pose = now, meter, on_pose
         self._waiting = Waiting((timing or Timing()).patience_s)
@@ -113,7 +115,8 @@ class LiveEngine:
         self._threads = [threading.Thread(target=self._guard, args=(self._fuse,), name="fuse", daemon=True)]
         self._started = False
         self._steady = contextlib.ExitStack()
-        fuser.prepare(builder.sights.together)
+        if isinstance(fuser, Fuser):
+            fuser.prepare(builder.sights.together)
         self._watch()
 
     def start(self) -> None:
@@ -239,12 +242,15 @@ class LiveEngine:
             if image is None:
                 continue
             people = camera.eyes(image, time)
+            look = None if self._crowd is None else self._crowd.look(time, people, image)
             for sink in self._sinks if shown else ():
                 if sink.wants_pictures:
                     sink.picture(time, image)
                 sink.people(time, people)
             with self._changed:
                 self._meter.looked(camera.name)
+                if look is not None and self._crowd is not None:
+                    self._crowd.push(look)
                 self._builder.push_people(time, people, camera.name)
                 self._waiting.came(camera.name, time, time, 1, self._now())
                 self._frames_seen.note(time, arrived)
@@ -271,14 +277,18 @@ class LiveEngine:
                     return
                 features = self._builder.step(tick)
                 frames, rows = self._frames_seen.seen(tick), self._rows_seen.seen(tick)
-            pose = self._fuser(features)
+                turns = [] if self._crowd is None else self._crowd.turns(features)
+            if isinstance(self._fuser, Crowd):
+                poses = self._fuser.poses(turns)
+            else:
+                poses = [self._fuser(features)]
             for sink in self._sinks:
-                sink.pose(pose)
+                sink.poses(poses)
             now = self._now()
-            self._meter.pose(pose, now)
+            self._meter.pose(poses[0], now)
             self._meter.used(frames, rows, now)
             if self._on_pose is not None:
-                self._on_pose(pose)
+                self._on_pose(poses[0])
 
     def _finished_all(self) -> bool:
         return bool(self._builder.used) and self._builder.exhausted

@@ -42,6 +42,8 @@ class Pose:
         rotations: (15, 3, 3) float32, segments to camera axes; None where the network tells none.
         offsets: (20, 3) float32 m, the body as :class:`fusion.virtual.motion.Skeleton` has it; None as above.
         velocity: (3,) float32 m/s of the pelvis, camera axes; None as above.
+        person: who it is; 0 where one person is followed, and for a wearer whom no camera has seen yet.
+        wears: whether the sensors are taken to be theirs; always, where one person is followed.
     """
 
     time: int
@@ -59,6 +61,8 @@ class Pose:
     rotations: NDArray[np.float32] | None = None
     offsets: NDArray[np.float32] | None = None
     velocity: NDArray[np.float32] | None = None
+    person: int = 0
+    wears: bool = True
 
 
 class Fuser:

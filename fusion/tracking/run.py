@@ -41,9 +41,8 @@ from fusion.tracking.listeners import Listeners, PageNotes
 from fusion.tracking.meter import Meter, Summary
 from fusion.tracking.options import LiveOptions
 from fusion.tracking.outputs import Outputs
-from fusion.tracking.pose import Fuser
-from fusion.tracking.sequential import run_recording
-from fusion.tracking.sinks import BusSink, Sink
+from fusion.tracking.sequential import fuser_of, one_camera, run_recording
+from fusion.tracking.sinks import BusSink, PeopleSink, Sink
 from fusion.tracking.tracked import track_footage
 from fusion.tracking.watch import AnglesToBus
 from fusion.vision.several import FrontEnds
@@ -117,7 +116,7 @@ def _run_source(
 ) -> Summary:
     infos, pictures = usable_streams(recording)
     name = options.vision or (rig.vision if rig is not None else vision_of(recording))
-    eyes = FrontEnds(name) if pictures else None
+    eyes = FrontEnds(name, options.people) if pictures else None
     with contextlib.ExitStack() as stack:
         if eyes is not None:
             stack.callback(eyes.close)
@@ -138,6 +137,7 @@ def _run_source(
                         sinks,
                         spec=options.features,
                         meter=meter,
+                        people=options.people,
                         duration_s=options.duration,
                         on_pose=view.pose,
                         progress=lambda _: view.update(),
@@ -211,7 +211,7 @@ def _run_rig(
     from drivers.process import DriverProcesses
 
     # Before the devices start, as its weights may have to be fetched.
-    eyes = FrontEnds(options.vision or rig.vision) if _may_see(rig) else None
+    eyes = FrontEnds(options.vision or rig.vision, options.people) if _may_see(rig) else None
     with contextlib.ExitStack() as stack:
         if eyes is not None:
             stack.callback(eyes.close)
@@ -236,6 +236,9 @@ def _run_rig(
         camera = next((info.name for info in infos if info.kind == "camera"), "")
         bus = BusSink(hub.address, options.features.rate_hz, camera, net.config.actions)
         sinks.insert(0, bus)  # publishing waits for nobody: no thread of its own, and no pose waits for one
+        if options.people > 1:
+            most = options.people + 1  # and a wearer whom no camera sees
+            sinks.append(PeopleSink(hub.address, options.features.rate_hz, camera, net.config.actions, most))
         view = LiveConsole(meter, net.config.actions)
         epoch = hub.session.epoch_ns
         stature_m = stature_of(rig.metadata)
@@ -344,8 +347,8 @@ def _engine(
     view: LiveConsole,
     stature_m: float,
 ) -> LiveEngine:
-    builder = FeatureBuilder(infos, eyes.skeleton if eyes else (), options.features, stature_m)
-    sizes = [picture_size(camera) for camera in builder.cameras]
+    spec = one_camera(options.features, options.people)
+    builder = FeatureBuilder(infos, eyes.skeleton if eyes else (), spec, stature_m)
     pictured = [camera for camera in builder.cameras if camera.kind == "camera"]
     for number, camera in enumerate(pictured if eyes is not None else ()):
         assert eyes is not None
@@ -353,8 +356,7 @@ def _engine(
         one = eyes.of(number)
         one(np.zeros((height, width, 3), np.uint8), 0)  # networks prepare themselves at the first picture
         one.reset()
-    fuser = Fuser(net, sizes, options.runtime)
-    fuser.prepare(builder.sights.together)
+    fuser = fuser_of(builder, net, eyes, options.people, options.runtime)
     gc.collect()  # what preparing left behind; from the start on the collector leaves alone what there is
     return LiveEngine(
         builder,

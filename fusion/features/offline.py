@@ -18,7 +18,7 @@ from fusion.features.builder import FeatureBuilder, Features, stack, stature_of
 from fusion.features.cache import KeypointCache, Seen
 from fusion.features.spec import FeatureSpec
 from fusion.features.vision import best_person, keypoints_of
-from fusion.vision.base import FrontEnd
+from fusion.vision.base import FrontEnd, Person
 from fusion.vision.several import FrontEnds
 
 if TYPE_CHECKING:
@@ -117,6 +117,7 @@ class Looker:
         seen: what it saw in each picture, by time.
         replay: what it saw before, by time; then the front end is not run at all.
         on_picture: called with the time and the picture (H, W, 3) of each one it looks at.
+        on_people: called with the time, everybody found and the picture.
     """
 
     def __init__(self, builder: FeatureBuilder, eyes: FrontEnd, camera: StreamInfo) -> None:
@@ -124,6 +125,7 @@ class Looker:
         self.seen: dict[int, Seen] = {}
         self.replay: dict[int, Seen] | None = None
         self.on_picture: Callable[[int, NDArray[np.uint8]], None] | None = None
+        self.on_people: Callable[[int, Sequence[Person], NDArray[np.uint8]], None] | None = None
         self._builder = builder
         self._eyes = eyes
 
@@ -134,9 +136,12 @@ class Looker:
                 rows, peaks = self.replay[time]
             else:
                 image = decode(batch.data[i])
-                person = best_person(self._eyes(image, time))
+                people = self._eyes(image, time)
                 if self.on_picture is not None:
                     self.on_picture(time, image)
+                if self.on_people is not None:
+                    self.on_people(time, people, image)
+                person = best_person(people)
                 rows = None if person is None else keypoints_of(person)
                 peaks = None if person is None else np.asarray(person.peaks, np.float32)
             self.seen[time] = (rows, peaks)

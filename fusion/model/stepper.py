@@ -7,6 +7,7 @@ ONNX Runtime takes about half the time of traced torch, and that half the time o
 from __future__ import annotations
 
 import abc
+import copy
 import functools
 import importlib.util
 import tempfile
@@ -54,6 +55,12 @@ class Stepper(abc.ABC):
     @abc.abstractmethod
     def reset(self) -> None:
         """Forget what was: the next tick is the first."""
+
+    def fork(self) -> Stepper:
+        """Return one that steps another stream through the same network, from its first tick."""
+        other = copy.copy(self)
+        other.reset()
+        return other
 
 
 class TorchStepper(Stepper):

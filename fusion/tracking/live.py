@@ -12,6 +12,8 @@ from fusion.features.spec import FeatureSpec
 from fusion.tracking.options import LiveOptions
 from fusion.web.config import check_page
 
+MOST_PEOPLE = 16
+
 
 def main(argv: list[str], program: str = "live.py") -> int:
     """Parse the command line, track, print the summary and where the outputs are.
@@ -65,6 +67,8 @@ def _check(options: LiveOptions, rig: str | None, overrides: list[str]) -> None:
     if rig is None and overrides:
         raise UsageError(f"{overrides[0]} sets a key of a rig, but none is given", mend="Name the rig first")
     check_positive("--duration", options.duration, "seconds")
+    if not 1 <= options.people <= MOST_PEOPLE:
+        raise UsageError(f"--people is {options.people}", mend=f"Give 1 to {MOST_PEOPLE}")
     if not 0 < options.patience_s <= 10:
         raise UsageError(f"--patience_s is {options.patience_s}", mend="Give seconds, at most 10")
     if options.web and options.source is not None and not options.realtime:

@@ -23,31 +23,51 @@ from fusion.tracking.sinks import Sink
 from fusion.virtual.kinematics import JOINT, SEGMENT
 
 _DIGITS = 9
+_LONGEST_S = 60.0
+"""A longer pause is left out: nobody was there."""
 _FROM_JOINTS = {angle.name for angle in ANGLES if angle.from_joints}
 _OPENSIM = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
 """World with z up to OpenSim's ground: x stays, y up, z to the right of who looks along x."""
 
 
 class _Growing(Sink):
-    """A text file whose count of rows is filled in at the end."""
+    """A text file whose count of rows is filled in at the end; ticks that are missing have rows too.
 
-    def __init__(self, path: Path, rate_hz: float) -> None:
+    Args:
+        path: a new file.
+        rate_hz: ticks per second.
+        start: session time that counts as 0, ns; by default that of the first pose.
+    """
+
+    def __init__(self, path: Path, rate_hz: float, start: int | None = None) -> None:
         self._path = path
         self._rate = rate_hz
+        self._start = start
+        self._line, self._last = "", 0
         self._file: TextIO = path.open("x", newline="", encoding="utf-8")
         self._rows = 0
         self._counts: list[int] = []
         self._level = Leveller()
-        self._first: int | None = None
+        self._begun = False
 
     def pose(self, pose: Pose) -> None:
         """Write a pose."""
         level = self._level(pose)
-        if self._first is None:
-            self._first = level.time
+        if not self._begun:
+            self._begun, self._start = True, level.time if self._start is None else self._start
             self._begin(level)
-        if self._row((level.time - self._first) / 1e9, level):
-            self._rows += 1
+        assert self._start is not None
+        missed = round((level.time - self._last) / 1e9 * self._rate) - 1 if self._rows else 0
+        for number in range(missed if missed <= _LONGEST_S * self._rate else 0):
+            at = self._last + round((number + 1) * 1e9 / self._rate)
+            self._write(self._missing((at - self._start) / 1e9, self._line))
+        if (line := self._row((level.time - self._start) / 1e9, level)) is not None:
+            self._write(line)
+            self._line, self._last = line, level.time
+
+    def _write(self, line: str) -> None:
+        self._file.write(line + "\n")
+        self._rows += 1
 
     def close(self) -> None:
         """Fill in the count and close; without any row there is no file."""
@@ -71,8 +91,12 @@ class _Growing(Sink):
         """Write the header."""
 
     @abc.abstractmethod
-    def _row(self, time_s: float, level: Levelled) -> bool:
-        """Write a row; return whether there was one."""
+    def _row(self, time_s: float, level: Levelled) -> str | None:
+        """Return a row, or None where there is none."""
+
+    @abc.abstractmethod
+    def _missing(self, time_s: float, last: str) -> str:
+        """Return the row of a tick without a pose, after the row ``last``."""
 
 
 class TrcSink(_Growing):
@@ -91,11 +115,13 @@ class TrcSink(_Growing):
         write("\nFrame#\tTime" + "".join(f"\t{joint}\t\t" for joint in BODY20) + "\n\t")
         write("".join(f"\tX{j}\tY{j}\tZ{j}" for j in range(1, len(BODY20) + 1)) + "\n\n")
 
-    def _row(self, time_s: float, level: Levelled) -> bool:
+    def _row(self, time_s: float, level: Levelled) -> str | None:
         places = 1000.0 * level.joints @ _OPENSIM.T
         cells = [f"{self._rows + 1}", f"{time_s:.6f}", *(f"{value:.3f}" for value in places.ravel())]
-        self._file.write("\t".join(cells) + "\n")
-        return True
+        return "\t".join(cells)
+
+    def _missing(self, time_s: float, last: str) -> str:
+        return "\t".join([f"{self._rows + 1}", f"{time_s:.6f}", *[""] * (3 * len(BODY20))])
 
 
 _COORDINATES: dict[str, tuple[str, float]] = {
@@ -128,14 +154,14 @@ class MotSink(_Growing):
     def _begin(self, level: Levelled) -> None:
         told = set(_FROM_JOINTS) if level.rotations is None else {angle.name for angle in ANGLES}
         self._columns = [name for name, (angle, _) in _COORDINATES.items() if angle in told]
-        self._last = dict.fromkeys(self._columns, 0.0)
+        self._held = dict.fromkeys(self._columns, 0.0)
         self._file.write("Coordinates\nversion=1\nnRows=")
         self._count()
         pelvis = ["tilt", "list", "rotation", "tx", "ty", "tz"]
         names = ["time", *(f"pelvis_{name}" for name in pelvis), *self._columns]
         self._file.write(f"\nnColumns={len(names)}\ninDegrees=yes\nendheader\n" + "\t".join(names) + "\n")
 
-    def _row(self, time_s: float, level: Levelled) -> bool:
+    def _row(self, time_s: float, level: Levelled) -> str | None:
         if level.rotations is None:
             angles, pelvis = of_joints(level.joints), trunk(level.joints)
         else:
@@ -146,11 +172,13 @@ class MotSink(_Growing):
             angle, sign = _COORDINATES[name]
             value = float(angles[angle])
             if math.isfinite(value):
-                self._last[name] = sign * value
+                self._held[name] = sign * value
         place = _OPENSIM @ level.joints[JOINT["pelvis"]]
-        values = [time_s, tilt, list_, rotation, *place, *self._last.values()]
-        self._file.write("\t".join(f"{value:.6f}" for value in values) + "\n")
-        return True
+        values = [time_s, tilt, list_, rotation, *place, *self._held.values()]
+        return "\t".join(f"{value:.6f}" for value in values)
+
+    def _missing(self, time_s: float, last: str) -> str:
+        return "\t".join([f"{time_s:.6f}", *last.split("\t")[1:]])
 
 
 BONES: tuple[tuple[str, str, str, str], ...] = (
@@ -219,14 +247,16 @@ class BvhSink(_Growing):
         self._count()
         self._file.write(f"\nFrame Time: {1.0 / self._rate:.8f}\n")
 
-    def _row(self, time_s: float, level: Levelled) -> bool:
+    def _row(self, time_s: float, level: Levelled) -> str | None:
         if level.rotations is None or not self._counts:
-            return False
+            return None
         frames = local_frames(level.rotations)
         angles = np.degrees(Rotation.from_matrix(_BVH @ frames @ _BVH.T).as_euler("ZXY"))
         place = 100.0 * _BVH @ level.joints[JOINT["pelvis"]]
-        self._file.write(" ".join(f"{value:.4f}" for value in (*place, *angles.ravel())) + "\n")
-        return True
+        return " ".join(f"{value:.4f}" for value in (*place, *angles.ravel()))
+
+    def _missing(self, time_s: float, last: str) -> str:
+        return last
 
 
 def local_frames(rotations: Array) -> Array:

@@ -18,8 +18,10 @@ class LiveOptions:
         weights: file of the fused network, or a name of those that come with the package (free, base).
         output: folder for the table, the film and the summary; by default sessions/live-<time>.
         vision: vision front end; by default the one that the rig or the recording names.
+        people: how many are followed, through one camera where several are; who of them wears the sensors is
+            found by how they move. 1 is the cheapest.
         realtime: replay a source at its own pace, leaving frames out where this machine is too slow.
-        patience_s: a tick waits at most so long for a stream that is late.
+        patience_s: a tick waits for what usually comes within so long; what is later is taken when it comes.
         film: write overlay.mp4.
         film_width: larger pictures are made so wide, px.
         table: write poses.csv.
@@ -41,8 +43,9 @@ class LiveOptions:
     weights: str | None = None
     output: str | None = None
     vision: str | None = None
+    people: int = 1
     realtime: bool = False
-    patience_s: float = 0.2
+    patience_s: float = 0.01
     film: bool = True
     film_width: int = 1280
     table: bool = True

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from drivers.errors import ChorusError, ConfigError, RecordingError, RecordingExists
 from fusion.posture.rules import load_rules
+from fusion.tracking.eachperson import EachPerson
 from fusion.tracking.film import FilmSink
 from fusion.tracking.listeners import Listeners
 from fusion.tracking.meter import Meter, Summary
@@ -72,10 +73,9 @@ class Outputs:
             if self._options.table:
                 self._add(CsvSink(self.folder / "poses.csv", actions), threaded)
             for kind in dict.fromkeys(self._options.motion):
-                path = self.folder / f"motion.{kind}"
-                self._add(FILES[kind](path, self._options.features.rate_hz), threaded)
+                self._add(self._motion(kind), threaded)
             if self._options.vmc is not None:
-                self._add(VmcSink(self._options.vmc), threaded)
+                self._add(VmcSink(self._options.vmc, self._options.people), threaded)
             if self._options.events or self._rules is not None:
                 self._add(WatchSink(self.folder, actions, self._rules, self.told), threaded)
             if self.films and pictures:
@@ -87,6 +87,18 @@ class Outputs:
                 mend="Give another folder with --output",
             ) from error
         return self.sinks
+
+    def _motion(self, kind: str) -> Sink:
+        """Return a file of motion, or one a person."""
+        make, rate_hz = FILES[kind], self._options.features.rate_hz
+        if self._options.people == 1:
+            return make(self.folder / f"motion.{kind}", rate_hz)
+        folder = self.folder
+
+        def of_person(person: int, start: int) -> Sink:
+            return make(folder / f"motion_person{person:02d}.{kind}", rate_hz, start)
+
+        return EachPerson(kind, of_person)
 
     def _add(self, sink: Sink, threaded: bool) -> None:
         self.sinks.append(SinkThread(sink) if threaded else sink)

@@ -30,7 +30,7 @@ _GATE = 16.3
 """Squared Mahalanobis distance of three values that one in a thousand exceeds (chi-square)."""
 _CERTAIN = 3
 """A new person counts from the third picture on; one of the first picture at once."""
-_LOST_S, _FORGOTTEN_S = 0.5, 4.0
+LOST_S, _FORGOTTEN_S = 0.5, 4.0
 """A person who is not found is still counted for the first time, and may come back within the second."""
 _DEAREST = 1.0
 _WHERE, _JOINTS, _CLOTHES = 0.35, 0.4, 0.45
@@ -125,9 +125,13 @@ class PeopleTracker:
 
         for time, image in pictures:
             tracked = tracker(time, eyes(image, time), image)
+
+    Args:
+        skeleton: joint names of the front end; by default BlazePose's.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, skeleton: Sequence[str] | None = None) -> None:
+        self._skeleton = None if skeleton is None else tuple(skeleton)
         self._tracks: list[_Track] = []
         self._next = 1
         self._pictures = 0
@@ -146,11 +150,11 @@ class PeopleTracker:
         for track in self._tracks:
             track.move(time)
         self._tracks = [t for t in self._tracks if time - t.seen <= _FORGOTTEN_S * 1e9]
-        looks = [None if image is None else clothes(image, person) for person in people]
+        looks = [None if image is None else clothes(image, person, self._skeleton) for person in people]
         left = set(range(len(people)))
         # Who was there a moment ago goes first; then those who were lost.
         for recent in (True, False):
-            tracks = [t for t in self._tracks if (time - t.seen <= _LOST_S * 1e9) == recent and t.time != -1]
+            tracks = [t for t in self._tracks if (time - t.seen <= LOST_S * 1e9) == recent and t.time != -1]
             tracks = [t for t in tracks if t.seen != time]
             for track, number in self._assigned(tracks, people, looks, sorted(left), time):
                 track.take(people[number], looks[number], time)
@@ -162,7 +166,7 @@ class PeopleTracker:
         for track in self._tracks:
             track.certain |= track.found >= _CERTAIN or (self._pictures == 1 and track.found > 0)
             here = track.seen == time
-            if track.certain and time - track.seen <= _LOST_S * 1e9:
+            if track.certain and time - track.seen <= LOST_S * 1e9:
                 box = track.person.box if here else track.box
                 person = track.person if here else None
                 out.append(Tracked(track.number, person, box, track.since, track.seen))
@@ -192,7 +196,7 @@ def _cost(track: _Track, person: Person, look: Array | None, time: int) -> float
     away = (time - track.seen) / 1e9
     far = track.distance(person)
     unlike = 0.5 if look is None or track.look is None else 1.0 - likeness(look, track.look)
-    if away > _LOST_S:
+    if away > LOST_S:
         # Who was away may be anywhere; clothes decide.
         return unlike / _REAPPEAR if look is not None and track.look is not None else 10.0
     if far > _GATE * (1.0 + 10.0 * away):

@@ -42,6 +42,8 @@ class Pose:
         rotations: (15, 3, 3) float32, segments to camera axes; None where the network tells none.
         offsets: (20, 3) float32 m, the body as :class:`fusion.virtual.motion.Skeleton` has it; None as above.
         velocity: (3,) float32 m/s of the pelvis, camera axes; None as above.
+        person: who it is; 0 where one person is followed, and for a wearer whom no camera has seen yet.
+        wears: whether the sensors are taken to be theirs; always, where one person is followed.
     """
 
     time: int
@@ -59,6 +61,8 @@ class Pose:
     rotations: NDArray[np.float32] | None = None
     offsets: NDArray[np.float32] | None = None
     velocity: NDArray[np.float32] | None = None
+    person: int = 0
+    wears: bool = True
 
 
 class Fuser:
@@ -93,11 +97,14 @@ class Fuser:
         """Names of the actions, in the order of ``Pose.action``."""
         return tuple(self._net.config.actions)
 
-    def __call__(self, features: Features) -> Pose:
-        """Return the pose of the next tick from its features."""
-        views = 1 + len(features["others"]) if "others" in features else 1
+    def prepare(self, views: int) -> None:
+        """Be ready to look through so many cameras at a time; it takes seconds where it is compiled."""
         if views != self._views:
             self._views, self._step = views, stepper(self._net, views, self._runtime)
+
+    def __call__(self, features: Features) -> Pose:
+        """Return the pose of the next tick from its features."""
+        self.prepare(1 + len(features["others"]) if "others" in features else 1)
         camera = int(features.get("camera", 0))
         if camera != self._camera:
             self._camera = camera

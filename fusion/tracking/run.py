@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -40,10 +41,8 @@ from fusion.tracking.listeners import Listeners, PageNotes
 from fusion.tracking.meter import Meter, Summary
 from fusion.tracking.options import LiveOptions
 from fusion.tracking.outputs import Outputs
-from fusion.tracking.pose import Fuser
-from fusion.tracking.sequential import run_recording
-from fusion.tracking.sinks import BusSink, Sink
-from fusion.tracking.sinkthread import SinkThread
+from fusion.tracking.sequential import fuser_of, one_camera, run_recording
+from fusion.tracking.sinks import BusSink, PeopleSink, Sink
 from fusion.tracking.tracked import track_footage
 from fusion.tracking.watch import AnglesToBus
 from fusion.vision.several import FrontEnds
@@ -117,7 +116,7 @@ def _run_source(
 ) -> Summary:
     infos, pictures = usable_streams(recording)
     name = options.vision or (rig.vision if rig is not None else vision_of(recording))
-    eyes = FrontEnds(name) if pictures else None
+    eyes = FrontEnds(name, options.people) if pictures else None
     with contextlib.ExitStack() as stack:
         if eyes is not None:
             stack.callback(eyes.close)
@@ -138,6 +137,7 @@ def _run_source(
                         sinks,
                         spec=options.features,
                         meter=meter,
+                        people=options.people,
                         duration_s=options.duration,
                         on_pose=view.pose,
                         progress=lambda _: view.update(),
@@ -161,12 +161,15 @@ def _replay_in_time(
     stop: threading.Event,
     say: Say,
 ) -> None:
-    starts = [int(s.stamps["time"][0]) for s in recording.all_streams.values() if len(s.stamps)]
+    times = [stream.stamps["time"] for stream in recording.all_streams.values() if len(stream.stamps)]
+    begin, end = min((int(t[0]) for t in times), default=0), max((int(t[-1]) for t in times), default=0)
+    if options.duration is not None:
+        end = min(end, begin + round(options.duration * 1e9))
     origin = 0  # session time 0 on the monotonic clock; set once all is prepared
     stature_m = stature_of(recording.session.metadata)
 
     def now() -> int:
-        return time.monotonic_ns() - origin
+        return min(time.monotonic_ns() - origin, end)  # beyond the end there is nothing to track
 
     page = page_of(options, infos, net.config.actions, meter, now, say, recording=recording)
     if page is not None:
@@ -174,13 +177,12 @@ def _replay_in_time(
         told.add(PageNotes(page.tell))
     engine = _engine(infos, net, eyes, sinks, options, now, meter, view, stature_m)
     names = [info.name for info in infos]
-    limit = None if options.duration is None else min(starts, default=0) + round(options.duration * 1e9)
-    origin = time.monotonic_ns() - min(starts, default=0)
+    origin = time.monotonic_ns() - begin
     engine.start()
     try:
         for batch in recording.batches(streams=names):
             last = int(batch.stamps["time"][-1])
-            if limit is not None and last > limit:
+            if last > end:
                 break
             while (ahead := last + origin - time.monotonic_ns()) > 0 and not stop.is_set():
                 view.update()
@@ -209,7 +211,7 @@ def _run_rig(
     from drivers.process import DriverProcesses
 
     # Before the devices start, as its weights may have to be fetched.
-    eyes = FrontEnds(options.vision or rig.vision) if _may_see(rig) else None
+    eyes = FrontEnds(options.vision or rig.vision, options.people) if _may_see(rig) else None
     with contextlib.ExitStack() as stack:
         if eyes is not None:
             stack.callback(eyes.close)
@@ -217,7 +219,7 @@ def _run_rig(
         stack.enter_context(noted(hub.address, "tracks live"))
         say(f"bus at {hub.address}")
         subscriber = stack.enter_context(Subscriber(hub, set(rig.streams), reliable=False))
-        processes = DriverProcesses(rig, hub.address)
+        processes = DriverProcesses(rig, hub.address, prompt=True)
         stack.callback(_stop_drivers, hub, subscriber, processes)
         infos = _await_streams(rig, subscriber, processes, stop)
         meter = Meter(time.monotonic_ns, live=True)
@@ -233,7 +235,10 @@ def _run_rig(
         )
         camera = next((info.name for info in infos if info.kind == "camera"), "")
         bus = BusSink(hub.address, options.features.rate_hz, camera, net.config.actions)
-        sinks.append(SinkThread(bus))
+        sinks.insert(0, bus)  # publishing waits for nobody: no thread of its own, and no pose waits for one
+        if options.people > 1:
+            most = options.people + 1  # and a wearer whom no camera sees
+            sinks.append(PeopleSink(hub.address, options.features.rate_hz, camera, net.config.actions, most))
         view = LiveConsole(meter, net.config.actions)
         epoch = hub.session.epoch_ns
         stature_m = stature_of(rig.metadata)
@@ -342,8 +347,8 @@ def _engine(
     view: LiveConsole,
     stature_m: float,
 ) -> LiveEngine:
-    builder = FeatureBuilder(infos, eyes.skeleton if eyes else (), options.features, stature_m)
-    sizes = [picture_size(camera) for camera in builder.cameras]
+    spec = one_camera(options.features, options.people)
+    builder = FeatureBuilder(infos, eyes.skeleton if eyes else (), spec, stature_m)
     pictured = [camera for camera in builder.cameras if camera.kind == "camera"]
     for number, camera in enumerate(pictured if eyes is not None else ()):
         assert eyes is not None
@@ -351,9 +356,11 @@ def _engine(
         one = eyes.of(number)
         one(np.zeros((height, width, 3), np.uint8), 0)  # networks prepare themselves at the first picture
         one.reset()
+    fuser = fuser_of(builder, net, eyes, options.people, options.runtime)
+    gc.collect()  # what preparing left behind; from the start on the collector leaves alone what there is
     return LiveEngine(
         builder,
-        Fuser(net, sizes, options.runtime),
+        fuser,
         eyes if pictured else None,
         sinks,
         now=now,

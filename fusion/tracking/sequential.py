@@ -6,6 +6,7 @@ over :func:`fusion.features.features_of` of the recording.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
@@ -15,6 +16,8 @@ from fusion.features import FeatureBuilder, FeatureSpec
 from fusion.features.offline import batches_in_order, builder_of, lookers_of, take, usable_streams
 from fusion.features.vision import picture_size
 from fusion.model.net import FusionNet
+from fusion.model.stepper import Runtime
+from fusion.tracking.crowd import Crowd
 from fusion.tracking.meter import Meter
 from fusion.tracking.pose import Fuser, Pose
 from fusion.tracking.sinks import Picture, Sink
@@ -33,6 +36,7 @@ def run_recording(
     *,
     spec: FeatureSpec | None = None,
     meter: Meter,
+    people: int = 1,
     duration_s: float | None = None,
     on_pose: Callable[[Pose], None] | None = None,
     progress: Callable[[float], None] | None = None,
@@ -47,6 +51,8 @@ def run_recording(
         sinks: where poses go.
         spec: choices behind the features.
         meter: counts.
+        people: how many are followed, through one camera where several are; front ends look for as many as
+            they were made for.
         duration_s: stop after so much session time.
         on_pose: called with each pose.
         progress: called now and then with the fraction done.
@@ -54,7 +60,7 @@ def run_recording(
     """
     infos, _ = usable_streams(recording)
     eyes = FrontEnds(eyes) if isinstance(eyes, FrontEnd) else eyes
-    builder = builder_of(recording, infos, eyes, spec)
+    builder = builder_of(recording, infos, eyes, one_camera(spec, people))
     total = max(1, sum(len(recording.all_streams[name].stamps) for name in builder.used))
     count = 0
 
@@ -71,11 +77,33 @@ def run_recording(
         eyes,
         sinks,
         meter=meter,
+        people=people,
         duration_s=duration_s,
         on_pose=on_pose,
         on_batch=on_batch,
         stop=stop,
     )
+
+
+def one_camera(spec: FeatureSpec | None, people: int) -> FeatureSpec:
+    """Return the choices for so many people: several are followed through the first camera alone."""
+    spec = spec or FeatureSpec()
+    return spec if people == 1 else dataclasses.replace(spec, cameras=1)
+
+
+def fuser_of(
+    builder: FeatureBuilder,
+    net: FusionNet,
+    eyes: FrontEnds | None,
+    people: int,
+    runtime: Runtime = "auto",
+) -> Fuser | Crowd:
+    """Return who makes poses of the builder's features: of one person, or of several in its camera's
+    pictures."""
+    pictured = any(camera.kind == "camera" for camera in builder.cameras)
+    if people > 1 and eyes is not None and pictured:
+        return Crowd(net, eyes.skeleton, builder.spec, runtime)
+    return Fuser(net, [picture_size(camera) for camera in builder.cameras], runtime)
 
 
 def run_batches(
@@ -86,6 +114,7 @@ def run_batches(
     sinks: Sequence[Sink],
     *,
     meter: Meter,
+    people: int = 1,
     duration_s: float | None = None,
     on_pose: Callable[[Pose], None] | None = None,
     on_batch: Callable[[Batch], None] | None = None,
@@ -95,11 +124,12 @@ def run_batches(
 
     Args:
         batches: each with whether it is the last of its stream.
-        builder: of their streams, new.
+        builder: of their streams, new; of one camera where several people are followed.
+        people: how many are followed; front ends look for as many as they were made for.
         on_batch: called with each when it was taken.
     """
     eyes = FrontEnds(eyes) if isinstance(eyes, FrontEnd) else eyes
-    fuser = Fuser(net, [picture_size(camera) for camera in builder.cameras])
+    fuser = fuser_of(builder, net, eyes, people)
     lookers = {} if eyes is None else lookers_of(builder, eyes)
     if eyes is not None:
         eyes.reset()
@@ -112,6 +142,8 @@ def run_batches(
 
     for name, looker in lookers.items():
         looker.on_picture = functools.partial(on_picture, name)
+        if isinstance(fuser, Crowd):
+            looker.on_people = fuser.see
     end = None
     for batch, done in batches:
         take(builder, lookers, batch)
@@ -122,12 +154,12 @@ def run_batches(
         for features in builder.steps():
             if end is not None and int(features["time"]) >= end:
                 return
-            pose = fuser(features)
-            meter.pose(pose, None)
+            poses = fuser.poses(fuser.turns(features)) if isinstance(fuser, Crowd) else [fuser(features)]
+            meter.pose(poses[0], None)
             for sink in sinks:
-                sink.pose(pose)
+                sink.poses(poses)
             if on_pose is not None:
-                on_pose(pose)
+                on_pose(poses[0])
         if on_batch is not None:
             on_batch(batch)
         if stop is not None and stop():

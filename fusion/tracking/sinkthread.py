@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+from collections.abc import Sequence
 
 from fusion.tracking.pose import Pose
 from fusion.tracking.sinks import Picture, Sink
@@ -12,7 +13,7 @@ _POSES = 4096
 _PICTURES = 12
 """Items that wait at most: poses are small, pictures are not."""
 
-_Item = Pose | tuple[int, Picture] | None
+_Item = list[Pose] | tuple[int, Picture] | None
 
 
 class SinkThread(Sink):
@@ -39,11 +40,15 @@ class SinkThread(Sink):
 
     def pose(self, pose: Pose) -> None:
         """Hand a pose on; never waits."""
+        self.poses([pose])
+
+    def poses(self, poses: Sequence[Pose]) -> None:
+        """Hand the poses of a tick on; never waits."""
         if self.wants_pictures:
-            if pose.frame_time is None or pose.frame_time == self._frame:
+            if poses[0].frame_time is None or poses[0].frame_time == self._frame:
                 return
-            self._frame = pose.frame_time
-        self._put(pose)
+            self._frame = poses[0].frame_time
+        self._put(list(poses))
 
     def picture(self, time: int, image: Picture) -> None:
         """Hand a picture on; never waits."""
@@ -72,8 +77,8 @@ class SinkThread(Sink):
     def _run(self) -> None:
         try:
             while (item := self._queue.get()) is not None:
-                if isinstance(item, Pose):
-                    self._sink.pose(item)
+                if isinstance(item, list):
+                    self._sink.poses(item)
                 else:
                     self._sink.picture(*item)
         except Exception as error:  # told by close(); tracking goes on without this output

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import cv2
@@ -21,8 +21,8 @@ from fusion.tracking.outputs import Outputs
 from fusion.tracking.pose import Pose
 from fusion.tracking.sequential import run_batches
 from fusion.tracking.sinks import Picture, Sink
-from fusion.vision.base import front_end
-from fusion.vision.overlay import draw_skeleton
+from fusion.vision.base import front_end_of
+from fusion.vision.overlay import draw_name, draw_skeleton
 
 _SAME_NS = 2_000
 """Ages are float32 seconds: the time of a frame is known to a fraction of 2 us."""
@@ -56,6 +56,11 @@ class ScreenshotSink(Sink):
 
     def pose(self, pose: Pose) -> None:
         """Write the picture that the pose came from, if it is time to."""
+        self.poses([pose])
+
+    def poses(self, poses: Sequence[Pose]) -> None:
+        """Write the picture that everybody's poses came from, if it is time to."""
+        pose = poses[0]
         if self._waiting is None or pose.frame_time is None:
             return
         time, image = self._waiting
@@ -65,20 +70,23 @@ class ScreenshotSink(Sink):
         self._due = time + self._every_ns
         if not self._every_ns and self.files:
             self.files.pop().unlink()
-        self._write(self._folder / f"{time / 1e9:09.2f}s.jpg", image, pose)
+        self._write(self._folder / f"{time / 1e9:09.2f}s.jpg", image, poses)
         if len(self.files) > self._most:
             for path in self.files[1::2]:
                 path.unlink()
             self.files = self.files[::2]
             self._every_ns *= 2
 
-    def _write(self, path: Path, image: Picture, pose: Pose) -> None:
+    def _write(self, path: Path, image: Picture, poses: Sequence[Pose]) -> None:
         scale = min(1.0, self._width / image.shape[1])
         size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
         canvas = cv2.resize(image, size, interpolation=cv2.INTER_AREA) if scale < 1 else image.copy()
         canvas = np.ascontiguousarray(canvas, np.uint8)
-        points = (pose.keypoints + 0.5) * scale - 0.5
-        draw_skeleton(canvas, points, BODY20, score=pose.score, threshold=_MIN_SCORE)
+        for pose in poses:
+            points = (pose.keypoints + 0.5) * scale - 0.5
+            draw_skeleton(canvas, points, BODY20, score=pose.score, threshold=_MIN_SCORE)
+            if len(poses) > 1 or pose.person:
+                draw_name(canvas, points, pose.person, wears=pose.wears)
         if not cv2.imwrite(str(path), canvas, [cv2.IMWRITE_JPEG_QUALITY, 88]):
             raise RecordingError(f"{path} cannot be written", mend="Free some space, or give another folder")
         self.files.append(path)
@@ -116,7 +124,7 @@ def track_footage(
     footage = open_footage(Path(options.source))
     if footage.still:
         outputs.films = False
-    with front_end(vision) as eyes:
+    with front_end_of(vision, options.people) as eyes:
         builder = FeatureBuilder([footage.info], eyes.skeleton, options.features, 0.0)
         meter = Meter(time.monotonic_ns, live=False)
         sinks = outputs.open(net.config.actions, pictures=True, threaded=False)
@@ -137,6 +145,7 @@ def track_footage(
                 eyes,
                 sinks,
                 meter=meter,
+                people=options.people,
                 duration_s=options.duration,
                 on_pose=on_pose,
                 on_batch=on_batch,

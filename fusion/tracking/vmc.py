@@ -93,8 +93,12 @@ def bundle(messages: Sequence[bytes]) -> bytes:
 class VmcSink(Sink):
     """Sends each pose whose rotations are known; who does not listen costs nothing.
 
+    The protocol knows one body a port. Of several people the wearer of the sensors, or the one that came
+    first, goes to the port that is named, each of the others to the next one that is free.
+
     Args:
         target: ``HOST`` or ``HOST:PORT``.
+        people: how many there may be.
 
     Raises:
         ConfigError: the target is none.
@@ -102,9 +106,9 @@ class VmcSink(Sink):
 
     name = "vmc"
 
-    def __init__(self, target: str) -> None:
+    def __init__(self, target: str, people: int = 1) -> None:
         host, _, port = target.rpartition(":") if ":" in target else (target, "", str(PORT))
-        if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+        if not host or not port.isdecimal() or not 0 < int(port) <= 65536 - people:
             raise ConfigError(
                 f"vmc: {target} is no receiver", mend=f"Give HOST or HOST:PORT, such as 127.0.0.1:{PORT}"
             )
@@ -114,15 +118,31 @@ class VmcSink(Sink):
             raise ConfigError(
                 f"vmc: {host} is not known: {error.strerror}", mend="Give its IP address"
             ) from error
-        self._to = found[4]
+        self._to, self._people = found[4], people
         self._socket = socket.socket(found[0], socket.SOCK_DGRAM)
         self._socket.setblocking(False)
-        self._level = Leveller()
+        self._levels: dict[int, Leveller] = {}
+        self._ports: dict[int, int] = {}  # of each person, counted from the one that is named
         self.sent = 0
 
     def pose(self, pose: Pose) -> None:
         """Send a pose."""
-        level = self._level(pose)
+        self.poses([pose])
+
+    def poses(self, poses: Sequence[Pose]) -> None:
+        """Send everybody's poses, the first one's to the port that is named."""
+        there = {pose.person for pose in poses[: self._people]}
+        self._levels = {person: level for person, level in self._levels.items() if person in there}
+        ports = {person: port for person, port in self._ports.items() if person in there and port}
+        ports[poses[0].person] = 0
+        for pose in poses[: self._people]:
+            free = (port for port in range(self._people) if port not in ports.values())
+            ports.setdefault(pose.person, next(free, 0))
+            self._send(pose, ports[pose.person])
+        self._ports = ports
+
+    def _send(self, pose: Pose, port: int) -> None:
+        level = self._levels.setdefault(pose.person, Leveller())(pose)
         if level.rotations is None:
             return
         none = (0.0, 0.0, 0.0)
@@ -133,7 +153,7 @@ class VmcSink(Sink):
             at = tuple(float(v) for v in place) if bone == "Hips" else none
             messages.append(message("/VMC/Ext/Bone/Pos", [bone, *at, *(float(v) for v in turn)]))
         try:
-            self._socket.sendto(bundle(messages), self._to)
+            self._socket.sendto(bundle(messages), (self._to[0], int(self._to[1]) + port, *self._to[2:]))
             self.sent += 1
         except OSError:  # nobody listens, or the network is full: the next pose is newer
             return

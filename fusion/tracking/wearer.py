@@ -4,6 +4,10 @@ Heading and camera are not known to one another, so only what needs neither is c
 it is from the vertical, and by what angle it has turned since :data:`SPAN_S` ago. Both are known of a segment
 whose orientation an IMU tells, and of the line between two joints. Differences give a log-likelihood for each
 person; it is added up with forgetting, as neighbouring pictures err alike, and the wearer may change.
+
+Beside it there is how well each person fits at all, as the wearer may be out of view while others are in it.
+Stillness and limbs that hang tell nothing there: a picture on the wall does both. So who sits still goes on
+to be taken for what they were.
 """
 
 from __future__ import annotations
@@ -33,6 +37,13 @@ _WORST = 4.0
 """One difference counts as no more than so many variances: a joint seen wrongly decides nothing."""
 SURE, SWITCH = 1.0, 2.0
 """Nats by which somebody must lead to be taken as the wearer, and to replace another."""
+FITS, AWAY = 1.0, -6.0
+"""Nats of fit from which somebody is the wearer who comes into view, and below which nobody is."""
+_TURNED, _LEANT = (1.5, math.radians(35.0)), (1.8, math.radians(45.0))
+"""What a difference costs that is no better than chance, in variances: of a turn and of a lean, as it grows
+with the angle that the sensor feels. Between those of the wearer and of others in simulated actions."""
+_EITHER = 0.8
+"""So much more than that tells neither for nor against."""
 
 _LINES: dict[str, tuple[str, str]] = {
     "pelvis": ("neck", "pelvis"),
@@ -68,16 +79,19 @@ class Belief:
         time: session time of the picture, ns.
         wearer: number of the person; None while nobody leads clearly.
         probability: of each person in the picture, from the evidence so far.
+        away: nobody in the picture wears them, though somebody was taken to.
     """
 
     time: int
     wearer: int | None
     probability: Mapping[int, float]
+    away: bool = False
 
 
 @dataclasses.dataclass
 class _Candidate:
     evidence: float = 0.0
+    fit: float = 0.0
     seen: int = 0
     lines: collections.deque[tuple[int, Array]] = dataclasses.field(default_factory=collections.deque)
 
@@ -90,7 +104,15 @@ class WearerFinder:
         self._axes: list[Array] = []  # (S, 3) in the levelled world; NaN where no sensor is
         self._people: dict[int, _Candidate] = {}
         self._time: int | None = None
+        self._named = False
         self.wearer: int | None = None
+
+    def rename(self, number: int, other: int) -> None:
+        """Know a person by another number from now on."""
+        if number in self._people:
+            self._people[other] = self._people.pop(number)
+        if self.wearer == number:
+            self.wearer = other
 
     def feel(
         self, time: int, inertial: NDArray[np.floating[Any]], present: NDArray[np.floating[Any]]
@@ -132,9 +154,11 @@ class WearerFinder:
         for number in list(self._people):
             candidate = self._people[number]
             candidate.evidence *= math.exp(-passed / FORGET_S)
+            candidate.fit *= math.exp(-passed / FORGET_S)
             if number not in people and time - candidate.seen > 4 * FORGET_S * 1e9:
                 del self._people[number]
         scores: dict[int, float] = {}
+        share = min(1.0, max(passed, 1.0 / 120.0) / ALIKE_S)
         for number, joints in people.items():
             candidate = self._people.setdefault(number, _Candidate())
             candidate.seen = time
@@ -145,11 +169,11 @@ class WearerFinder:
             while len(candidate.lines) > 2 and candidate.lines[1][0] <= time - round(SPAN_S * 1e9):
                 candidate.lines.popleft()
             if axes is not None:
-                scores[number] = self._score(candidate, line, axes, before, vertical, time)
+                scores[number], fit = self._score(candidate, line, axes, before, vertical, time)
+                candidate.fit += share * fit
         if scores:
             # What all of them share tells nothing of who it is.
             mean = float(np.mean(list(scores.values())))
-            share = min(1.0, max(passed, 1.0 / 120.0) / ALIKE_S)
             for number, score in scores.items():
                 self._people[number].evidence += share * (score - mean)
         return self._belief(time, people)
@@ -163,22 +187,23 @@ class WearerFinder:
     @staticmethod
     def _score(
         candidate: _Candidate, line: Array, axes: Array, before: Array | None, up: Array, time: int
-    ) -> float:
-        """Return the log-likelihood that a person's limbs are those of the sensors."""
-        lean = _angle(line, up) - _angle(axes, np.array([0.0, 0.0, 1.0]))
-        cost = np.minimum((lean / (LEAN_SD * _STIFF)) ** 2, _WORST)
-        known = ~np.isnan(cost)
-        total = float(cost[known].sum())
+    ) -> tuple[float, float]:
+        """Return the log-likelihood that a person's limbs are those of the sensors, and against chance."""
+        leant = _angle(axes, np.array([0.0, 0.0, 1.0]))
+        cost = np.minimum(((_angle(line, up) - leant) / (LEAN_SD * _STIFF)) ** 2, _WORST)
+        total, fit = float(np.nansum(cost)), _fit(cost, leant, *_LEANT)
         then, old = candidate.lines[0]
         if before is not None and time - then > 0.5 * SPAN_S * 1e9:
             seen, felt = _angle(line, old), _angle(axes, before)
             spread = np.hypot(TURN_SD * _STIFF, TURN_SHARE * felt)
             cost = np.minimum(((seen - felt) / spread) ** 2, _WORST)
-            total += float(cost[~np.isnan(cost)].sum())
-        return -0.5 * total
+            total, fit = total + float(np.nansum(cost)), fit + _fit(cost, felt, *_TURNED)
+        return -0.5 * total, 0.5 * fit
 
     def _belief(self, time: int, people: Mapping[int, Any]) -> Belief:
         evidence = {number: self._people[number].evidence for number in people}
+        if self.wearer not in self._people:
+            self.wearer = None
         if not evidence:
             return Belief(time, self.wearer, {})
         top = max(evidence.values())
@@ -187,13 +212,25 @@ class WearerFinder:
         best = max(evidence, key=lambda number: evidence[number])
         others = [value for number, value in evidence.items() if number != best]
         lead = math.inf if not others else evidence[best] - max(others)
-        if self.wearer not in self._people:
-            self.wearer = None
-        if self.wearer is None:
-            self.wearer = best if lead >= SURE else None
-        elif best != self.wearer and evidence[best] - self._people[self.wearer].evidence >= SWITCH:
+        fit = self._people[best].fit
+        away = False
+        if self.wearer is not None and self.wearer in people:
+            if best != self.wearer:
+                if evidence[best] - evidence[self.wearer] >= SWITCH and fit > AWAY:
+                    self.wearer = best
+            elif fit < AWAY:
+                self.wearer, away = None, True
+        elif lead >= SURE and fit > (FITS if self._named else AWAY):
             self.wearer = best
-        return Belief(time, self.wearer, {number: w / whole for number, w in weights.items()})
+        self._named |= self.wearer is not None
+        return Belief(time, self.wearer, {number: w / whole for number, w in weights.items()}, away)
+
+
+def _fit(cost: Array, angle: Array, most: float, scale: float) -> float:
+    """Return by how much costs (S,) of differences are less than by chance, given the angles (S,) felt."""
+    credit = most * (1.0 - np.exp(-((angle / scale) ** 2)))
+    worse = np.minimum(credit + _EITHER - cost, 0.0)
+    return float(np.nansum(np.where(cost < credit, credit - cost, worse)))
 
 
 def _angle(a: Array, b: Array) -> Array:

@@ -107,6 +107,27 @@ FRONT_ENDS: dict[str, str] = {
 """Names to ``module:class``, imported late: a front end may need a large library or weights."""
 
 
+SEVERAL: tuple[str, ...] = ("blazepose", "markers")
+"""Front ends that look for several people."""
+
+
+def front_end_of(name: str, people: int) -> FrontEnd:
+    """Return a new front end that looks for so many people.
+
+    Raises:
+        ConfigError: the name is unknown, or it looks for one person only.
+        WeightsError: its network could not be obtained.
+    """
+    if people == 1 or name not in FRONT_ENDS:
+        return front_end(name)
+    if name not in SEVERAL:
+        raise ConfigError(
+            f"the vision front end '{name}' looks for one person only",
+            mend=f"Choose one of {', '.join(SEVERAL)} with --vision, or --people=1",
+        )
+    return front_end(name, max_people=people)
+
+
 def front_end(name: str, **options: Any) -> FrontEnd:
     """Return a new front end by its name.
 

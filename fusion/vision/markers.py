@@ -1,8 +1,9 @@
-"""Finds a body that wears a coloured marker on each joint: real image work with no network.
+"""Finds bodies that wear a coloured marker on each joint: real image work with no network.
 
 Saturated pixels are given to the nearest colour of the palette in CIELAB; the largest connected
 spot of each colour is that joint's marker, its centre of mass the key point. The palette is the
-simulator's; people who stick on the same colours are found as well.
+simulator's; people who stick on the same colours are found as well. Several people have the same colours:
+each spot of the colour that is found most often is one of them, and each other spot is the nearest one's.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
 
+from drivers.errors import ConfigError
 from drivers.simulator.anatomy import JOINTS
 from drivers.simulator.view import PALETTE
 from fusion.vision.base import FrontEnd, Heatmaps, Person
@@ -36,29 +39,40 @@ _CORE = np.ones((3, 3), np.uint8)
 
 
 class Markers(FrontEnd):
-    """At most one person by coloured markers; joints are BODY20.
+    """People by coloured markers; joints are BODY20.
 
     Args:
         margin: by how much the box around the markers is widened on each side, as a fraction.
+        max_people: how many are looked for.
+
+    Raises:
+        ConfigError: ``max_people`` makes no sense.
     """
 
     name = "markers"
     skeleton = JOINTS
 
-    def __init__(self, margin: float = 0.1) -> None:
-        self.margin = margin
+    def __init__(self, margin: float = 0.1, max_people: int = 1) -> None:
+        if max_people < 1:
+            raise ConfigError(f"markers: max_people={max_people} makes no sense", mend="Give at least 1")
+        self.margin, self._most = margin, max_people
         self._palette = _lab(PALETTE[None])[0]
 
     def __call__(self, image: NDArray[np.uint8], time_ns: int) -> list[Person]:
-        """Return the person in the picture, or nothing where fewer than four markers are seen."""
-        places, areas = self._spots(image)
+        """Return the people in the picture, the largest first, without who shows fewer than four markers."""
+        bodies = [self._person(*spots) for spots in self._apart(self._spots(image))]
+        people = [person for person in bodies if person is not None]
+        return sorted(people, key=lambda person: -person.box[2] * person.box[3])
+
+    def _person(self, places: NDArray[np.float64], areas: NDArray[np.float64]) -> Person | None:
+        """Return the person with markers at (J, 2) px of cores (J,) px; None where there are too few."""
         found = areas > 0
         if found.sum() < FEWEST:
-            return []
+            return None
         full = float(np.median(areas[found]))  # a marker that nothing hides
         found &= areas >= 0.15 * full
         if found.sum() < FEWEST:
-            return []
+            return None
         score = np.where(found, np.clip(areas / (0.85 * full), 0.0, 1.0), 0.0)
         box, corner, size = self._box(places[found])
         cell = size / CELLS
@@ -71,26 +85,37 @@ class Markers(FrontEnd):
         variance = seen.variance * cell**2
         middle = corner + size / 2
         to_picture = np.array([[cell, 0.0, corner[0] + 0.5 * cell], [0.0, cell, corner[1] + 0.5 * cell]])
-        return [
-            Person(
-                keypoints=np.where(found[:, None], places, middle).astype(np.float32),
-                score=score.astype(np.float32),
-                variance=variance.astype(np.float32),
-                box=box,
-                heatmaps=Heatmaps(values, to_picture),
-                peak=seen.peak.astype(np.float32),
-            )
-        ]
+        return Person(
+            keypoints=np.where(found[:, None], places, middle).astype(np.float32),
+            score=score.astype(np.float32),
+            variance=variance.astype(np.float32),
+            box=box,
+            heatmaps=Heatmaps(values, to_picture),
+            peak=seen.peak.astype(np.float32),
+        )
 
-    def _spots(self, image: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return the centre (J, 2) px and core (J,) px of each colour's largest spot, 0 where none."""
-        places, areas = np.zeros((len(JOINTS), 2)), np.zeros(len(JOINTS))
+    def _apart(
+        self, spots: list[NDArray[np.float64]]
+    ) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+        """Return places (J, 2) px and cores (J,) px of each body, from the spots of all of them."""
+        count = max(len(each) for each in spots)
+        anchor = next(each for each in spots if len(each) == count)
+        bodies = [(np.zeros((len(JOINTS), 2)), np.zeros(len(JOINTS))) for _ in range(count)]
+        for joint, mine in enumerate(spots):
+            far = np.linalg.norm(anchor[:, None, :2] - mine[None, :, :2], axis=-1)
+            for body, spot in zip(*linear_sum_assignment(far), strict=True):
+                bodies[body][0][joint], bodies[body][1][joint] = mine[spot, :2], mine[spot, 2]
+        return bodies
+
+    def _spots(self, image: NDArray[np.uint8]) -> list[NDArray[np.float64]]:
+        """Return of each colour its largest spots (K, 3): centre and core, px; no more than people."""
+        places = [np.zeros((0, 3)) for _ in JOINTS]
         # Saturation of noise is ignored, that of a marker survives a blur as wide as JPEG's blocks of colour.
         blue, green, red = cv2.split(image)
         high, low = cv2.max(cv2.max(blue, green), red), cv2.min(cv2.min(blue, green), red)
         rows, columns = np.nonzero(cv2.subtract(high, low) >= SATURATION)
         if not len(rows):
-            return places, areas
+            return places
         colour = _lab(image[rows, columns][None])[0]
         apart = ((colour[:, None, :] - self._palette) ** 2).sum(-1)
         nearest = apart.argmin(1)
@@ -108,11 +133,12 @@ class Markers(FrontEnd):
                 continue
             _, labels, _, centres = cv2.connectedComponentsWithStats(mask, connectivity=4)
             cores = np.bincount(labels[core > 0], minlength=len(centres))
-            largest = int(cores.argmax())
-            if cores[largest] >= SMALLEST_PX:
-                places[joint] = centres[largest] + (left, top)
-                areas[joint] = cores[largest]
-        return places, areas
+            largest = [n for n in np.argsort(-cores, kind="stable")[: self._most] if cores[n] >= SMALLEST_PX]
+            if largest:
+                places[joint] = np.column_stack([centres[largest] + (left, top), cores[largest]]).astype(
+                    np.float64
+                )
+        return places
 
     def _box(
         self, points: NDArray[np.float64]

@@ -67,6 +67,42 @@ def draw_skeleton(
     return image
 
 
+def draw_name(
+    image: NDArray[np.uint8], keypoints: NDArray[np.floating], person: int, *, wears: bool
+) -> NDArray[np.uint8]:
+    """Write a person's number above the highest key point (J, 2) px, in the person's colour, in place.
+
+    Args:
+        image: (H, W, 3) uint8 BGR.
+        keypoints: (J, 2) px; rows that are not finite are left out.
+        person: the number.
+        wears: whether the person wears the sensors: the number is framed then.
+    """
+    points = np.asarray(keypoints, np.float64)
+    points = points[np.isfinite(points).all(axis=1)]
+    if not len(points):
+        return image
+    scale = max(0.5, max(image.shape[:2]) / 1400)
+    text, bgr = str(person), person_colour(person)
+    (width, height), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, 2)
+    top = points[points[:, 1].argmin()]
+    left = int(np.clip(top[0] - width / 2, 6, max(6, image.shape[1] - width - 6)))
+    base = int(np.clip(top[1] - 10 * scale, height + 8, image.shape[0] - 6))
+    corners = (left - 5, base - height - 5), (left + width + 5, base + 5)
+    cv2.rectangle(image, *corners, bgr, cv2.FILLED)
+    if wears:
+        cv2.rectangle(image, *corners, (255, 255, 255), max(2, round(2 * scale)))
+    cv2.putText(image, text, (left, base), cv2.FONT_HERSHEY_SIMPLEX, scale, (0, 0, 0), 2, cv2.LINE_AA)
+    return image
+
+
+def person_colour(person: int) -> tuple[int, int, int]:
+    """Return the BGR colour of a person: neighbouring numbers differ by the golden angle in hue."""
+    hue = round((person * 0.381966 % 1.0) * 180) % 180
+    blue, green, red = cv2.cvtColor(np.array([[[hue, 150, 255]]], np.uint8), cv2.COLOR_HSV2BGR)[0, 0].tolist()
+    return blue, green, red
+
+
 def _ellipse(
     image: NDArray[np.uint8],
     centre: NDArray[np.float64],

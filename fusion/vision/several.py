@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Sequence
 from types import TracebackType
 
-from fusion.vision.base import FrontEnd, front_end
+from fusion.vision.base import FrontEnd, front_end_of
 
 
 class FrontEnds:
@@ -14,15 +14,17 @@ class FrontEnds:
 
     Args:
         vision: a name, of which more are made as they are needed; or those that there are.
+        people: how many each of those made here looks for.
 
     Raises:
-        ConfigError: the name is unknown.
+        ConfigError: the name is unknown, or of a front end that looks for one person only.
         WeightsError: its network could not be obtained.
     """
 
-    def __init__(self, vision: str | FrontEnd | Sequence[FrontEnd]) -> None:
+    def __init__(self, vision: str | FrontEnd | Sequence[FrontEnd], people: int = 1) -> None:
         self._stack = contextlib.ExitStack()
         self._name = vision if isinstance(vision, str) else ""
+        self._people = people
         given = [vision] if isinstance(vision, FrontEnd) else list(vision) if not self._name else []
         self._all: list[FrontEnd] = [one for one in given if isinstance(one, FrontEnd)]
         if self._name:
@@ -51,7 +53,7 @@ class FrontEnds:
             WeightsError: its network could not be obtained.
         """
         while self._name and len(self._all) <= camera:
-            made = front_end(self._name)
+            made = front_end_of(self._name, self._people)
             self._stack.callback(made.close)
             self._all.append(made)
         return self._all[camera]

@@ -69,7 +69,7 @@ def worn(features: Mapping[str, Tensor]) -> Worn:
 
 
 def carried_on(told: Tensor, rate: Tensor, seconds: Tensor) -> Tensor:
-    """Return orientations (..., 6) after turning on for seconds (...) at a rate (..., 3), rad/s, sensor frame.
+    """Return orientations (..., 6) after so many seconds (...) at a rate (..., 3), rad/s, sensor frame.
 
     Samples are as old as it happens when a tick comes; without this the pose trembles with their age.
     """

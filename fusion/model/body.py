@@ -16,7 +16,7 @@ forgets slowly.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -180,6 +180,7 @@ class BodyHead(nn.Module):
         turned: Tensor,
         heading: Tensor,
         features: Mapping[str, Tensor],
+        smooth: Callable[[Tensor], Tensor] | None = None,
     ) -> dict[str, Tensor]:
         """Return the body.
 
@@ -190,6 +191,7 @@ class BodyHead(nn.Module):
             turned: (..., 16, 6) without heading error.
             heading: (..., 2), where the wearer faces: rotations and velocity are told from there.
             features: of which ``stature`` and ``bones``, what is told of the body, stand over any guess.
+            smooth: makes rotations (..., 15, 6) to the levelled world steady; None: they stay as they are.
 
         Returns:
             joints3d, joints3d_logvar, rotations, offsets, root_velocity as of
@@ -201,6 +203,8 @@ class BodyHead(nn.Module):
         bones, sure, view, level, mounting = total.split([3 * _JOINTS + 1, 1, 6, 1, MOUNTING], dim=-1)
         told = self.mounting.taken_off(mounting, turned[..., :_SEGMENTS, :])
         mixed = (1.0 - trust) * own + trust * told
+        if smooth is not None:
+            mixed = smooth(mixed)
         bones, view = bones / sure, view / level
         camera = from_six_d(to_six_d(self.level) + view)
         stature, measured = features["stature"].float(), features["bones"].float()

@@ -22,7 +22,8 @@ no body: their 3D joints are free.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import torch
@@ -64,6 +65,7 @@ class NetConfig:
         weighed: ticks vote for the action of a window by weights that they tell themselves.
         reprojected: the body is guessed twice: the last block knows where the first guess, projected, misses
             the key points; form 2.
+        steady: time constant, ticks, with which rotations are smoothed; 0: not at all; form 2.
         memory: ticks after which what is summed up of headings, bones and view has faded to 1 / e; form 2.
     """
 
@@ -83,19 +85,24 @@ class NetConfig:
     any_fit: bool = False
     weighed: bool = False
     reprojected: bool = False
+    steady: float = 0.0
 
     @classmethod
     def tiny(cls, actions: tuple[str, ...] = ("unknown",)) -> NetConfig:
         """At most 2 million parameters: for CPUs and for live."""
-        return cls(actions=actions, layers=5, form=2, first=2, reprojected=True)
+        return cls(actions=actions, layers=5, form=2, first=2, reprojected=True, steady=1.0)
 
     @classmethod
     def base(cls, actions: tuple[str, ...] = ("unknown",)) -> NetConfig:
         """At most 8 million parameters."""
         return cls(
             width=256, layers=5, heads=8, expansion=3.0, joint_width=24, place_width=32, actions=actions,
-            form=2, first=2, reprojected=True,
+            form=2, first=2, reprojected=True, steady=1.0,
         )  # fmt: skip
+
+
+TAPS = 6
+"""Ticks that a smoothed rotation is the mean of."""
 
 
 class NetState(NamedTuple):
@@ -103,8 +110,9 @@ class NetState(NamedTuple):
 
     Attributes:
         layers: a :class:`LayerState` for each block.
-        sums: what is summed up of headings (B, 32) and of bones and view (B, C), both once more for the
-            second guess; form 2, else none.
+        sums: what is summed up of headings (B, 32) and of bones and view (B, C), for the second guess bones and
+            view (B, C) and headings (B, 30) once more; the newest rotations (B, 90 K), where they are
+            smoothed; form 2, else none.
         value: (B, 20, 4) newest measured x, y, depth, depth_known of each joint.
         sd: (B, 20) its standard deviation.
         time: (B, 20) int64 ns, when it was captured.
@@ -135,6 +143,13 @@ class _Window:
         """Sum up."""
         return leaky_sum(x, self.net.config.memory)
 
+    def smooth(self, number: int, x: Tensor) -> Tensor:
+        """Return the weighted mean (B, T, ...) of each tick and the ones before."""
+        taps, length = self.net.fading, x.shape[1]
+        padded = torch.cat([x[:, :1].expand(-1, len(taps) - 1, *x.shape[2:]), x], dim=1)
+        parts = [taps[i] * padded[:, i : i + length] for i in range(len(taps))]
+        return torch.stack(parts).sum(dim=0)
+
 
 class _Tick:
     """Time as one tick after a state: blocks and sums over (B, ...), which leave their new states behind."""
@@ -142,7 +157,7 @@ class _Tick:
     def __init__(self, net: FusionNet, state: NetState) -> None:
         self.net, self.state = net, state
         self.layers: list[LayerState] = []
-        self.sums: list[Tensor] = []
+        self.sums: dict[int, Tensor] = {}
 
     def block(self, number: int, x: Tensor) -> Tensor:
         """Step a block."""
@@ -154,12 +169,24 @@ class _Tick:
 
     def sum(self, number: int, x: Tensor) -> Tensor:
         """Add."""
-        self.sums.append(leaky_step(self.state.sums[number], x, self.net.config.memory))
-        return self.sums[-1]
+        self.sums[number] = leaky_step(self.state.sums[number], x, self.net.config.memory)
+        return self.sums[number]
+
+    def smooth(self, number: int, x: Tensor) -> Tensor:
+        """Return the weighted mean (B, ...) of this tick and the ones before."""
+        taps, now = self.net.fading, x.flatten(1)[:, None]
+        before = self.state.sums[number].unflatten(-1, (len(taps) - 1, -1))
+        first = (self.state.seen == 0).reshape(-1, 1, 1)
+        line = torch.cat([torch.where(first, now, before), now], dim=1)
+        self.sums[number] = line[:, 1:].flatten(1)
+        return (taps[:, None] * line).sum(dim=1).unflatten(-1, x.shape[1:])
 
 
 class FusionNet(nn.Module):
     """The network.
+
+    Attributes:
+        fading: (K,) weights of the newest ticks in a smoothed rotation, the newest last.
 
     Args:
         config: sizes and names of actions.
@@ -167,6 +194,8 @@ class FusionNet(nn.Module):
     Raises:
         ValueError: the configuration's form is unknown, or no block is left after the first ones.
     """
+
+    fading: Tensor
 
     def __init__(self, config: NetConfig | None = None) -> None:
         super().__init__()
@@ -198,6 +227,8 @@ class FusionNet(nn.Module):
             self.points = KeypointHead(width, len(BODY20))
             if config.reprojected:
                 self.reprojection = Reprojection(width)
+            faded = torch.exp(-torch.arange(TAPS - 1, -1, -1) / max(config.steady, 1e-3))
+            self.register_buffer("fading", faded / faded.sum(), persistent=False)
         self.labels = LabelHead(width, len(config.actions), drop, config.weighed)
 
     @property
@@ -233,6 +264,7 @@ class FusionNet(nn.Module):
         joints = len(BODY20)
         sums = (2 * len(PLACES), SLOW) if self.config.form == 2 else ()
         sums = (*sums, SLOW, 2 * len(SEGMENTS)) if self.config.reprojected else sums
+        sums = (*sums, (TAPS - 1) * 6 * len(SEGMENTS)) if self.config.steady else sums
         return NetState(
             layers=tuple(block.init_state(batch) for block in self.blocks if isinstance(block, CausalBlock)),
             sums=tuple(like.new_zeros(batch, channels) for channels in sums),
@@ -262,7 +294,7 @@ class FusionNet(nn.Module):
         held = _held(value, sd, captured, measured, features["time"])
         tick = _Tick(self, state)
         outputs = self._run(features, held, tick)
-        sums = tuple(tick.sums)
+        sums = tuple(tick.sums[number] for number in range(len(tick.sums)))
         return outputs, NetState(tuple(tick.layers), sums, value, sd, captured, measured, state.seen + 1)
 
     def _run(self, features: Mapping[str, Tensor], held: Held, time: _Window | _Tick) -> dict[str, Tensor]:
@@ -289,11 +321,13 @@ class FusionNet(nn.Module):
         for number in range(self.config.first, last):
             x = time.block(number, x)
 
-        def guess(x: Tensor, sum_: int) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        def guess(
+            x: Tensor, sum_: int, smooth: Callable[[Tensor], Tensor] | None = None
+        ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
             hidden = self.body.encode(x, aligned, sensors)
             own, other = self.body.own(hidden, faces)
             total = time.sum(sum_, self.body.guesses(hidden, own, sensors, turned))
-            return hidden, own, self.body(own, other, total, sensors, turned, faces, f)
+            return hidden, own, self.body(own, other, total, sensors, turned, faces, f, smooth)
 
         if self.config.reprojected:
             normed = self.norm(x)
@@ -301,7 +335,9 @@ class FusionNet(nn.Module):
             x = x + self.reprojection(normed, draft, faces, held, f["box"])
             x = time.block(last, x)
         x = self.norm(x)
-        hidden, own, body = guess(x, 2 if self.config.reprojected else 1)
+        second = 2 if self.config.reprojected else 1
+        smooth = functools.partial(time.smooth, 2 * second) if self.config.steady else None
+        hidden, own, body = guess(x, second, smooth)
         if self.config.reprojected:
             more = time.sum(3, self.headings.again(hidden, own, sensors))
             heading = self.headings.headings(self.headings.both(felt_headings, more))

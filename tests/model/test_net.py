@@ -32,7 +32,7 @@ def small(form: int = 2, window: int = 16) -> FusionNet:
     torch.manual_seed(1)
     sizes = NetConfig(
         width=32, layers=3, heads=2, window=window, actions=ACTIONS, form=form, memory=40,
-        reprojected=form == 2,
+        reprojected=form == 2, steady=1.0 if form == 2 else 0.0,
     )  # fmt: skip
     net = FusionNet(sizes).eval()
     with torch.no_grad():

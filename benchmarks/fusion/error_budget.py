@@ -1,4 +1,4 @@
-"""How much of the error is the sensors', how much the network's: each fault of the sensors taken away in turn.
+"""How much of the error is the sensors', how much the network's: each fault of sensors taken away in turn.
 
 ::
 

@@ -110,8 +110,8 @@ class NetState(NamedTuple):
 
     Attributes:
         layers: a :class:`LayerState` for each block.
-        sums: what is summed up of headings (B, 32) and of bones and view (B, C), for the second guess bones and
-            view (B, C) and headings (B, 30) once more; the newest rotations (B, 90 K), where they are
+        sums: what is summed up of headings (B, 32) and of bones and view (B, C), for a second guess of
+            bones and view (B, C) and of headings (B, 30) once more; the newest rotations (B, 450), where they are
             smoothed; form 2, else none.
         value: (B, 20, 4) newest measured x, y, depth, depth_known of each joint.
         sd: (B, 20) its standard deviation.

@@ -110,9 +110,9 @@ class NetState(NamedTuple):
 
     Attributes:
         layers: a :class:`LayerState` for each block.
-        sums: what is summed up of headings (B, 32) and of bones and view (B, C), for a second guess of
-            bones and view (B, C) and of headings (B, 30) once more; the newest rotations (B, 450), where they are
-            smoothed; form 2, else none.
+        sums: what is summed up of headings (B, 32) and of bones and view (B, C), for a second guess of bones
+            and view (B, C) and of headings (B, 30) once more; the newest rotations (B, 450), where they
+            are smoothed; form 2, else none.
         value: (B, 20, 4) newest measured x, y, depth, depth_known of each joint.
         sd: (B, 20) its standard deviation.
         time: (B, 20) int64 ns, when it was captured.

@@ -56,8 +56,8 @@ class NetConfig:
         first: blocks before the headings are corrected; form 2.
         any_fit: the network is also told what of inertial sensors does not depend on how they sit; form 1.
         weighed: ticks vote for the action of a window by weights that they tell themselves.
-        fade_s: s after which the 3D pose begins from but 1 / e of what was measured last, for cameras that may
-            be covered; 0: always from all of it; form 1.
+        fade_s: the 3D pose begins from what was measured last, but after so many s from 1 / e of it, which
+            suits cameras that may be covered; 0: always from all of it; form 1.
         memory: ticks after which what is summed up of headings, bones and view has faded to 1 / e; form 2.
     """
 

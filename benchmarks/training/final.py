@@ -5,8 +5,9 @@
 
 Trains each configuration with each seed and tests it on the subjects that no choice has seen.
 One set of weights per seed gives skeleton + inertial, either missing, and the suite of 25 scenarios.
-With ``--resume`` what a run before it has tested already is not trained or tested again; several may run
-beside one another, on other ``--seeds`` of the same ``--output``; one more with ``--resume`` then prints all.
+With ``--resume`` what a run before it has tested already is not trained or tested again, and what it was
+training goes on after its last whole epoch. Several may run beside one another, on other ``--seeds`` of the
+same ``--output``; one more with ``--resume`` then prints all.
 
 | row | goal |
 |---|---|
@@ -65,7 +66,8 @@ def trained(
     config = f"configs/experiment/{name}.yaml"
     common = ["--config", config, f"--output={folder}", f"--seed_everything={seed}", *options]
     last, told = folder / "checkpoints" / "last.ckpt", folder / "report" / "results.json"
-    asked = (["fit", *common], ["test", *common, f"--ckpt_path={last}"])
+    there = [f"--ckpt_path={last}"]
+    asked = (["fit", *common, *(there if resume and last.is_file() else [])], ["test", *common, *there])
     with alone_in(folder):
         if not (resume and told.is_file()):
             told.unlink(missing_ok=True)  # a run that stops leaves no figures of the one before

@@ -70,6 +70,8 @@ class AugmentConfig:
             window, rad/s.
         lag_s: shift between inertial and visual streams.
         swap: probability that inertial and visual streams come from two trials of the same action.
+        blend: probability, for each stream, that a window is a blend of two trials of the same action, moment
+            by moment, up to halfway between them: more ways to do the same than there are people.
         bad_camera: probability that a window's joints are scattered from frame to frame, by up to
             ``scatter_m``.
         bad_sensor: probability that a window's inertial stream drowns in noise, of up to ``drown_g``. Without
@@ -78,6 +80,8 @@ class AugmentConfig:
         drown_g: largest standard deviation of that noise, of specific force, in g; of angular rate a
             twentieth of it in rad/s at most; drawn log-uniformly from a hundredth of it.
         lost: probability, for each stream, that a part of its rows, up to 60 %, is lost.
+        covered: probability that the camera is covered again and again, for 0.25 to 2.5 s at once, up to 80 %
+            of the time on average.
     """
 
     turn_deg: float = 30.0
@@ -97,11 +101,13 @@ class AugmentConfig:
     rate_bias: float = 0.0
     lag_s: float = 0.1
     swap: float = 0.5
+    blend: float = 0.0
     bad_camera: float = 0.0
     bad_sensor: float = 0.0
     scatter_m: float = 0.3
     drown_g: float = 40.0
     lost: float = 0.0
+    covered: float = 0.0
 
 
 def random_rotations(batch: int, degrees: float, generator: torch.Generator) -> Tensor:
@@ -174,6 +180,44 @@ def change_sensor(inertial: Tensor, config: AugmentConfig, generator: torch.Gene
     return torch.cat([force, rate, rotation[..., 0], rotation[..., 1]], dim=-1)
 
 
+def blend_shares(batch: int, probability: float, generator: torch.Generator) -> Tensor:
+    """Return (B, 1, 1): 0, or with ``probability`` the part, up to a half, that another trial has."""
+    share = 0.5 * torch.rand(batch, 1, 1, generator=generator)
+    return share * (torch.rand(batch, 1, 1, generator=generator) < probability)
+
+
+def blend_bodies(joints: Tensor, other: Tensor, share: Tensor) -> Tensor:
+    """Return joints (B, T, 20, 3) between those of two trials; place and bone lengths are the first's."""
+    mine, theirs = (each - each[:, :, _PARENTS] for each in (joints, other))
+    mixed = torch.lerp(mine, theirs, share[..., None])
+    lengths = mine.norm(dim=-1, keepdim=True) / mixed.norm(dim=-1, keepdim=True).clamp(min=1e-3)
+    mixed = mixed * lengths.clamp(max=2.0)  # bones that point apart have no direction in between
+    return joints[:, :, :1] + torch.einsum("jk,btkc->btjc", _CHAIN, mixed)
+
+
+def blend_sensors(inertial: Tensor, other: Tensor, share: Tensor) -> Tensor:
+    """Return inertial (B, T, 12; as in the features) between those of two trials.
+
+    Their headings are arbitrary: the other's is turned to the first's, as over the whole window suits best.
+    """
+    mine, theirs = (_axes(each) for each in (inertial, other))
+    turned = (mine @ theirs.transpose(-1, -2)).sum(dim=1)
+    heading = torch.zeros(len(inertial), 3)
+    sine, cosine = turned[:, 1, 0] - turned[:, 0, 1], turned[:, 0, 0] + turned[:, 1, 1]
+    heading[:, 2] = torch.atan2(sine, cosine)
+    theirs = roma.rotvec_to_rotmat(heading)[:, None] @ theirs
+    x, y = torch.lerp(mine, theirs, share[..., None])[..., :2].unbind(-1)
+    x = torch.nn.functional.normalize(x, dim=-1)
+    y = torch.nn.functional.normalize(y - (x * y).sum(dim=-1, keepdim=True) * x, dim=-1)
+    return torch.cat([torch.lerp(inertial[..., :6], other[..., :6], share), x, y], dim=-1)
+
+
+def _axes(inertial: Tensor) -> Tensor:
+    """Return (B, T, 3, 3), sensor to levelled world."""
+    x, y = inertial[..., 6:9], inertial[..., 9:]
+    return torch.stack([x, y, torch.linalg.cross(x, y)], dim=-1)
+
+
 def lose_joints(batch: int, ticks: int, probability: float, generator: torch.Generator) -> Tensor:
     """Return presence (B, T, 20): with ``probability`` a joint is missing for a random stretch."""
     hit = torch.rand(batch, 1, len(BODY20), generator=generator) < probability
@@ -219,3 +263,14 @@ def lose_rows(batch: int, ticks: int, probability: float, generator: torch.Gener
     share = 0.6 * torch.rand(batch, 1, generator=generator)
     share = share * (torch.rand(batch, 1, generator=generator) < probability)
     return (torch.rand(batch, ticks, generator=generator) >= share).float()
+
+
+def cover(batch: int, ticks: int, rate_hz: float, probability: float, generator: torch.Generator) -> Tensor:
+    """Return presence (B, T): with ``probability`` a camera is covered now and then, see AugmentConfig."""
+    share = 0.8 * torch.rand(batch, 1, generator=generator)
+    share = share * (torch.rand(batch, 1, generator=generator) < probability)
+    stretch = 0.25 * rate_hz * 10.0 ** torch.rand(batch, 1, generator=generator)
+    begun = torch.rand(batch, 1, generator=generator)
+    number = (torch.arange(ticks)[None] / stretch + begun).floor().long()
+    luck = torch.rand(batch, int(number.max()) + 1, generator=generator)
+    return (luck.gather(1, number) >= share).float()

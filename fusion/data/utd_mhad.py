@@ -19,8 +19,12 @@ from torch import Tensor
 from drivers.places import PLACES
 from fusion.data.augment import (
     AugmentConfig,
+    blend_bodies,
+    blend_sensors,
+    blend_shares,
     change_body,
     change_sensor,
+    cover,
     drown_sensor,
     lose_joints,
     lose_rows,
@@ -201,6 +205,8 @@ class UtdBatches:
         inertial[..., 3:6] *= speed[..., None]
         present = seen[..., None] * (sd_px > 0.0)
         if augment:
+            if augment.blend:
+                joints, inertial = self._blended(at, phase, speed, joints, inertial, felt)
             joints = change_body(joints, augment, self.generator)
             clean = joints
             joints = scatter_joints(joints, augment, self.generator)
@@ -210,9 +216,25 @@ class UtdBatches:
             inertial = inertial * felt[..., None]
             lost = lose_joints(len(at), joints.shape[1], augment.joint_loss, self.generator)
             rows = lose_rows(len(at), joints.shape[1], augment.lost, self.generator)
+            rows = rows * cover(len(at), joints.shape[1], self.rate_hz, augment.covered, self.generator)
             present = present * lost * rows[..., None]
         visual = joints, sd_px, present, age
         return self._batch(visual, clean, inertial, (felt, late), valid, at)
+
+    def _blended(
+        self, at: Tensor, phase: Tensor, speed: Tensor, joints: Tensor, inertial: Tensor, felt: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return the streams between those of trials ``at`` and of others, which do the same."""
+        assert self.augment is not None
+        data, others = self.data, []
+        for length in (data.frames, data.samples):
+            other = self._same(at)
+            others.append((other[:, None], (phase * (length[other] - 1)[:, None]).round().long()))
+        shares = [blend_shares(len(at), self.augment.blend, self.generator) for _ in others]
+        joints = blend_bodies(joints, data.joints[others[0]], shares[0])
+        theirs = data.inertial[others[1]].clone()
+        theirs[..., 3:6] *= speed[..., None]
+        return joints, blend_sensors(inertial, theirs, shares[1]) * felt[..., None]
 
     def _batch(
         self,
@@ -259,10 +281,14 @@ class UtdBatches:
     def _partners(self, at: Tensor) -> Tensor:
         """Another trial of the same action for each, or the same, from which the inertial stream is taken."""
         assert self.augment is not None
-        same = self.data.action[at][:, None] == self.data.action[None, :]
-        other = torch.multinomial(same.float(), 1, generator=self.generator)[:, 0]
+        other = self._same(at)
         swap = torch.rand(len(at), generator=self.generator) < self.augment.swap
         return torch.where(swap, other, at)
+
+    def _same(self, at: Tensor) -> Tensor:
+        """Return a trial of the same action for each, drawn from all of them."""
+        same = self.data.action[at][:, None] == self.data.action[None, :]
+        return torch.multinomial(same.float(), 1, generator=self.generator)[:, 0]
 
     def _tempo(self, duration: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return phase (B, T; 0..1 of the trial), speed (B, 1) and valid (B, T) of each tick."""

@@ -157,6 +157,13 @@ def test_the_final_figures_are_not_opened_by_accident_and_are_all_there_once_the
     again = capsys.readouterr().out
     assert all(f"{name:<26}" in again for name in rows)
     assert [path.stat().st_mtime_ns for path in trained] == before, "nothing was trained twice"
+    told = tmp_path / "utd_mhad_inertial_seed_0" / "report" / "results.json"
+    told.unlink()  # as if it had been stopped
+    assert final.main(["--open", "--resume", *asked[:-1], "--trainer.max_epochs=2"]) == 0
+    assert told.is_file()
+    kept = {p.parents[1].name.split("_")[2]: torch.load(p, weights_only=True) for p in trained}
+    assert {name: state["epoch"] for name, state in kept.items()} == {"seed": 0, "inertial": 1, "skeleton": 0}
+    assert kept["inertial"]["global_step"] == 2 * kept["skeleton"]["global_step"], "it went on"
     with alone_in(tmp_path / "utd_mhad_skeleton_seed_0"):
         assert final.main(["--open", "--resume", *asked]) == 1
     assert "another run is using the folder" in capsys.readouterr().err

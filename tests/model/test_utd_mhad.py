@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import math
 import tarfile
 from pathlib import Path
 
@@ -14,7 +15,14 @@ from scipy.io import savemat
 
 from drivers.errors import ConfigError, DataError
 from drivers.places import PLACES
-from fusion.data.augment import AugmentConfig
+from fusion.data.augment import (
+    AugmentConfig,
+    blend_bodies,
+    blend_sensors,
+    blend_shares,
+    change_sensor,
+    cover,
+)
 from fusion.data.utd_mhad import UtdBatches, UtdMhadData, UtdTrials
 from fusion.model.net import FEATURES
 from fusion.skeletons import BODY20, KINECT20
@@ -145,6 +153,65 @@ def test_limbs_are_held_and_swing_otherwise_but_their_bones_stay_as_long(root: P
     assert 0.5 < float(turned.max()) <= 15.1
     fixed = [BODY20.index(name) for name in ("pelvis", "spine", "neck", "head", "left_shoulder")]
     torch.testing.assert_close(held[:, :, fixed], plain[:, :, fixed], atol=1e-5, rtol=0.0)
+
+
+def test_a_blend_lies_between_two_trials_and_has_the_bones_and_the_heading_of_the_first(root: Path) -> None:
+    g = torch.Generator().manual_seed(0)
+    joints = data(root).joints[:2]
+    c, s = math.cos(0.7), math.sin(0.7)
+    turn = torch.tensor([[c, 0.0, s], [0.0, 1.0, 0.0], [-s, 0.0, c]])
+    theirs = joints[:, :, :1] + (joints - joints[:, :, :1]) @ turn + 0.3
+    share = torch.tensor([0.5, 0.0])[:, None, None]
+    mixed = blend_bodies(joints, theirs, share)
+    torch.testing.assert_close(mixed[1], joints[1], atol=1e-5, rtol=0.0)
+    near, far = ((mixed[0] - mixed[0][:, :1]) - (j[0] - j[0][:, :1]) for j in (joints, theirs))
+    torch.testing.assert_close(near.norm(dim=-1), far.norm(dim=-1), atol=0.01, rtol=0.0)
+    assert float(near.norm(dim=-1).max()) > 0.05
+    elbow, wrist = (BODY20.index(f"left_{name}") for name in ("elbow", "wrist"))
+    bones = [float((j[0, 0, wrist] - j[0, 0, elbow]).norm()) for j in (mixed, joints)]
+    assert bones[0] == pytest.approx(bones[1], abs=1e-5)
+    sensor = UtdBatches(data(root), 25.0, None)([0, 1])["features"]["inertial"][
+        :, :, PLACES.index("unspecified")
+    ]
+    turned = change_sensor(sensor, STILL, g)  # the same with another heading
+    assert float((turned - sensor)[..., 6:].abs().max()) > 0.1
+    torch.testing.assert_close(blend_sensors(sensor, turned, share), sensor, atol=1e-4, rtol=0.0)
+    doubled = torch.cat([2.0 * sensor[..., :6], sensor[..., 6:]], dim=-1)
+    halfway = blend_sensors(sensor, doubled, share)
+    torch.testing.assert_close(halfway[0, :, :6], 1.5 * sensor[0, :, :6])
+    shares = blend_shares(1000, 0.4, g)
+    assert 0.35 < float((shares > 0.0).float().mean()) < 0.45
+    assert float(shares.max()) <= 0.5
+
+
+def test_streams_are_blended_with_trials_of_the_same_action_alone(root: Path) -> None:
+    trials = data(root)
+    trials.inertial[trials.action == 0, :, 3:6] = 1.0
+    trials.inertial[trials.action == 21, :, 3:6] = 7.0
+    trials.joints[1] = trials.joints[1] + torch.linspace(0.0, 0.5, 20)[None, :, None]
+    batches = UtdBatches(trials, 25.0, dataclasses.replace(STILL, blend=1.0))
+    plain = UtdBatches(trials, 25.0, STILL)([0, 4])
+    moved = 0.0
+    for _ in range(10):
+        batch = batches([0, 4])
+        rates = batch["features"]["inertial"][:, :, PLACES.index("unspecified"), 3:6].norm(dim=-1) / 3.0**0.5
+        kept = batch["features"]["inertial_present"].amax(dim=-1) > 0.5
+        assert rates[0][kept[0]].amax() < 1.01
+        assert rates[1][kept[1]].amin() > 6.99
+        away = (batch["targets"]["joints3d"] - plain["targets"]["joints3d"]).norm(dim=-1)
+        moved = max(moved, float(away[0].max()))
+        assert float(away[1].max()) < 1e-4, "its likes are all the same"
+    assert moved > 0.01
+
+
+def test_a_camera_is_covered_for_a_while_again_and_again() -> None:
+    there = cover(400, 500, 25.0, 0.7, torch.Generator().manual_seed(0))
+    share = 1.0 - there.mean(dim=1)
+    assert 0.6 < float((share > 0.0).float().mean()) <= 0.75
+    assert 0.2 < float(share[share > 0.0].mean()) < 0.6
+    ends = there[:, 1:-1].diff(dim=1).abs().sum(dim=1)
+    assert float(ends.max()) <= 500 / 6, "never for less than a quarter of a second"
+    assert float(cover(10, 50, 25.0, 0.0, torch.Generator()).min()) == 1.0
 
 
 def test_from_afar_a_small_person_is_smaller_than_a_tall_one_wherever_they_stand(root: Path) -> None:

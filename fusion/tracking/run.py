@@ -173,6 +173,8 @@ def _replay_in_time(
         sinks = [*sinks, page]
         told.add(PageNotes(page.tell))
     engine = _engine(infos, net, eyes, sinks, options, now, meter, view, stature_m)
+    if page is not None:
+        page.follow(engine.crowd)
     names = [info.name for info in infos]
     limit = None if options.duration is None else min(starts, default=0) + round(options.duration * 1e9)
     origin = time.monotonic_ns() - min(starts, default=0)
@@ -251,6 +253,8 @@ def _run_rig(
             sinks.append(page)
             outputs.told.add(PageNotes(page.tell))
         engine = _engine(infos, net, eyes, sinks, options, now, meter, view, stature_m)
+        if page is not None:
+            page.follow(engine.crowd)
         try:
             with view.shown():
                 _forget_backlog(subscriber, engine)

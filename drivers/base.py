@@ -167,6 +167,7 @@ class DriverContext:
         epoch_ns: the session's epoch on *this host's* monotonic clock, ns; simulators share it.
         folder: folder that relative paths of the rig refer to.
         store: how the recorder keeps the stream; ``raw`` asks a camera for pixels, not JPEG.
+        prompt: rows are used live: they are handed on as they come, not gathered, though that costs more.
     """
 
     stream: str
@@ -174,6 +175,7 @@ class DriverContext:
     epoch_ns: int = 0
     folder: str = "."
     store: str = "default"
+    prompt: bool = False
 
 
 C = TypeVar("C")

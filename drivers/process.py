@@ -47,7 +47,13 @@ FINAL = "\x1e"
 
 
 def run_driver(
-    rig: Rig, stream: str, address: str, *, stop: Callable[[], bool] = lambda: False, timeout_s: float = 5.0
+    rig: Rig,
+    stream: str,
+    address: str,
+    *,
+    stop: Callable[[], bool] = lambda: False,
+    timeout_s: float = 5.0,
+    prompt: bool = False,
 ) -> None:
     """Run the driver of one stream here until it ends or is told to stop.
 
@@ -57,6 +63,7 @@ def run_driver(
         address: of the hub, with its key where it listens with keys.
         stop: asked after every read, besides the hub's own stop.
         timeout_s: how long to wait for the hub to answer.
+        prompt: rows are handed on as they come, not gathered.
 
     Raises:
         BusUnreachable: nobody answers at the address.
@@ -79,7 +86,7 @@ def run_driver(
         outage_s=rig.bus.outage_s,
         spool=None if private else spool,
     ) as publisher:
-        driver = create_driver(rig, stream, publisher.host_clock.to_host(0))
+        driver = create_driver(rig, stream, publisher.host_clock.to_host(0), prompt=prompt)
         entry = rig.streams[stream]
         failure = pump(
             driver,
@@ -146,13 +153,17 @@ class DriverProcesses:
         rig: all its streams are started but the remote ones.
         address: of the hub.
         streams: start these only.
+        prompt: rows are handed on as they come, not gathered.
     """
 
-    def __init__(self, rig: Rig, address: str, streams: Iterable[str] | None = None) -> None:
+    def __init__(
+        self, rig: Rig, address: str, streams: Iterable[str] | None = None, *, prompt: bool = False
+    ) -> None:
         names = rig.streams if streams is None else streams
         self._children: dict[str, _Child] = {}
         self._spare: subprocess.Popen[str] | None = None
         self._rig, self._address = rig, address
+        self._how = ["--prompt"] if prompt else []
         self._folder = tempfile.TemporaryDirectory(prefix="chorus-")
         try:
             self._path = Path(self._folder.name) / f"{_file_name(rig.name)}.yaml"
@@ -205,7 +216,7 @@ class DriverProcesses:
             _close(self._spare)
             self._spare = None
         if self._spare is None:
-            self._spare = _spawn(self._rig, self._path, ["--spare"], self._address)
+            self._spare = _spawn(self._rig, self._path, ["--spare", *self._how], self._address)
 
     def _from_spare(self, stream: str) -> _Child | None:
         spare, self._spare = self._spare, None
@@ -250,9 +261,8 @@ class DriverProcesses:
         self._folder.cleanup()
         return exits
 
-    @staticmethod
-    def _start(rig: Rig, path: Path, stream: str, address: str) -> _Child:
-        return _Child(stream, _spawn(rig, path, ["--only", stream], address))
+    def _start(self, rig: Rig, path: Path, stream: str, address: str) -> _Child:
+        return _Child(stream, _spawn(rig, path, ["--only", stream, *self._how], address))
 
 
 def _spawn(rig: Rig, path: Path, which: Sequence[str], address: str) -> subprocess.Popen[str]:
@@ -333,6 +343,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     which.add_argument("--only", metavar="NAME", help="the stream to drive")
     which.add_argument("--spare", action="store_true", help="read its name from standard input")
     parser.add_argument("--connect", required=True, metavar="ADDRESS", help="address of the bus")
+    parser.add_argument("--prompt", action="store_true", help="hand rows on as they come, ungathered")
     parser.add_argument("--folder", help="folder that relative paths of the rig refer to")
     parser.add_argument("--guarded", action="store_true", help="end when standard input closes")
     parser.add_argument("overrides", nargs="*", help="--streams.camera.fps=30 and the like, after --")
@@ -347,7 +358,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             options.only = _wait_as_spare(rig)
             guard = _Guard(stdin=options.guarded)
         if options.only:
-            run_driver(rig, options.only, options.connect, stop=guard)
+            run_driver(rig, options.only, options.connect, stop=guard, prompt=options.prompt)
     except ChorusError as error:
         why = str(error)
     except Exception as error:

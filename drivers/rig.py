@@ -194,11 +194,12 @@ def hub_options(bus: BusConfig) -> dict[str, Any]:
     return {"listen": bus.listen, "insecure": bus.insecure, "keys": bus.keys, "outage_ns": outage_ns}
 
 
-def create_driver(rig: Rig, name: str, epoch_ns: int) -> Driver[Any]:
+def create_driver(rig: Rig, name: str, epoch_ns: int, *, prompt: bool = False) -> Driver[Any]:
     """Make the driver of one stream; it holds nothing until it is opened.
 
     Args:
         epoch_ns: the session's epoch on this host's monotonic clock, ns.
+        prompt: rows are handed on as they come, not gathered.
 
     Raises:
         ConfigError: the rig has no such stream.
@@ -210,7 +211,12 @@ def create_driver(rig: Rig, name: str, epoch_ns: int) -> Driver[Any]:
         )
     stream = rig.streams[name]
     context = DriverContext(
-        stream=name, worn_on=stream.worn_on, epoch_ns=epoch_ns, folder=rig.folder, store=stream.store
+        stream=name,
+        worn_on=stream.worn_on,
+        epoch_ns=epoch_ns,
+        folder=rig.folder,
+        store=stream.store,
+        prompt=prompt,
     )
     driver = driver_class(stream.driver)
     try:

@@ -24,6 +24,9 @@ Times = NDArray[np.int64]
 SECOND: int = 1_000_000_000
 """Nanoseconds in a second."""
 
+LATE_SPANS = 8
+"""Rows that are later than so many ticks are too old to be averaged with new ones."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Grid:
@@ -155,7 +158,9 @@ def interpolate(
 class Tail:
     """Rows of one stream as they arrive, read back by ticks: the live form of the look-ups above.
 
-    Rows older than ``span_ns`` before the last tick asked for are forgotten, but for the newest.
+    Rows older than ``span_ns`` before the last tick asked for are forgotten, but for the newest. Rows that
+    were not there when the tick before was asked for are seen now, up to ``LATE_SPANS`` spans later: late,
+    but not lost.
     A time that would run backwards is lifted to the one before it.
     """
 
@@ -163,6 +168,7 @@ class Tail:
         self._span = span_ns
         self._parts: list[tuple[Times, NDArray[Any]]] = []
         self._last = np.iinfo(np.int64).min
+        self._known: int | None = None  # time of the newest row when a tick was asked for last
 
     @property
     def last_time(self) -> int:
@@ -195,7 +201,15 @@ class Tail:
         stop = int(np.searchsorted(times, tick, side="right"))
         if not stop:
             return None
-        start = min(int(np.searchsorted(times, tick - self._span, side="right")), stop - 1)
+        start = min(int(np.searchsorted(times, self._since(tick), side="right")), stop - 1)
+        self._known = int(self._last)
         if start > 64:  # forget now and then, not on each tick
             self._parts = [(times[start:], values[start:])]
         return times[start:stop], values[start:stop]
+
+    def _since(self, tick: int) -> int:
+        """Return the time, ns, after which rows are the tick's own."""
+        since = tick - self._span
+        if self._known is None or self._known >= since:
+            return since
+        return max(self._known, tick - LATE_SPANS * self._span)

@@ -6,13 +6,15 @@
     (receive thread)     |                                              counted
                     fuse thread, a tick of 60 Hz at a time --> network step --> sinks, a thread each
 
-A tick is fused as soon as every stream has passed it, and at the latest ``patience`` after its time:
-a stream that stalls costs accuracy, never the picture of the whole. Without waiting any longer the
-poses are those that :func:`fusion.tracking.sequential.run_recording` gives for the same samples.
+A tick is fused as soon as every stream that is waited for has passed it, and at the latest when its rows
+usually are there (:mod:`fusion.tracking.waiting`): what comes later counts from the next tick on, with its
+age. Where nothing is late the poses are those that :func:`fusion.tracking.sequential.run_recording` gives
+for the same samples. A picture that was just looked at does not wait for a tick that is near anyway.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 import threading
@@ -22,14 +24,17 @@ from typing import Any
 from numpy.typing import NDArray
 
 from drivers.base import Batch
-from drivers.bus.messages import Announcement, Ended, Failed, Message
+from drivers.bus.messages import LOST, Announcement, Ended, Event, Failed, Message
 from drivers.errors import ChorusError
 from fusion.features import FeatureBuilder
 from fusion.features.offline import decode
+from fusion.tracking.arrivals import Arrivals
 from fusion.tracking.crowd import Crowd
 from fusion.tracking.meter import Meter
 from fusion.tracking.pose import Fuser, Pose
 from fusion.tracking.sinks import Picture, Sink
+from fusion.tracking.steady import steady
+from fusion.tracking.waiting import Waiting
 from fusion.vision.base import FrontEnd
 from fusion.vision.several import FrontEnds
 
@@ -37,10 +42,10 @@ log = logging.getLogger(__name__)
 
 _SECOND = 1_000_000_000
 
-_STALLED_S = 1.0
-"""A stream that sent nothing for so long is not waited for until it sends again."""
+_EARLY_S = 0.01
+"""So long before its time a tick is fused where a picture came that it can use."""
 
-_OVERLOAD_S = 0.1
+_OVERLOAD_S = 0.25
 """Behind by this and the patience the engine leaves ticks out: an old pose is worth less than a gap."""
 
 
@@ -49,10 +54,10 @@ class Timing:
     """How long the engine waits.
 
     Attributes:
-        patience_s: a tick waits at most so long for a stream that is late.
+        patience_s: a tick waits for streams that usually come within this time, as long as they usually take.
     """
 
-    patience_s: float = 0.2
+    patience_s: float = 0.01
 
 
 class _Camera:
@@ -61,6 +66,7 @@ class _Camera:
     def __init__(self, name: str, eyes: FrontEnd) -> None:
         self.name, self.eyes = name, eyes
         self.picture: tuple[int, bytes | NDArray[Any]] | None = None
+        self.arrived = 0
         self.busy = self.ended = False
 
     @property
@@ -100,12 +106,17 @@ class LiveEngine:
         self._crowd = fuser if isinstance(fuser, Crowd) else None
         self._eyes = FrontEnds(eyes) if isinstance(eyes, FrontEnd) else eyes
         self._now, self._meter, self._on_pose = now, meter, on_pose
-        self._patience = round((timing or Timing()).patience_s * _SECOND)
+        self._waiting = Waiting((timing or Timing()).patience_s)
+        self._patience = self._waiting.patience
+        self._frames_seen, self._rows_seen = Arrivals(), Arrivals()
         self._changed = threading.Condition()  # over builder, newest pictures and flags
         self._cameras: dict[str, _Camera] = {}
         self._stopping = False
         self._threads = [threading.Thread(target=self._guard, args=(self._fuse,), name="fuse", daemon=True)]
         self._started = False
+        self._steady = contextlib.ExitStack()
+        if isinstance(fuser, Fuser):
+            fuser.prepare(builder.sights.together)
         self._watch()
 
     @property
@@ -116,6 +127,7 @@ class LiveEngine:
     def start(self) -> None:
         """Start the threads."""
         self._started = True
+        self._steady.enter_context(steady())
         for thread in self._threads:
             thread.start()
 
@@ -134,6 +146,8 @@ class LiveEngine:
                     self._watch()
             elif isinstance(message, Ended | Failed):
                 self._end(message.stream)
+            elif isinstance(message, Event) and message.kind == LOST:
+                self._waiting.gone(message.source)
             self._changed.notify_all()
 
     def finished(self) -> bool:
@@ -153,6 +167,7 @@ class LiveEngine:
         for thread in self._threads:
             if thread.ident is not None:
                 thread.join()
+        self._steady.close()
         if self.error is not None:
             raise self.error
 
@@ -188,15 +203,20 @@ class LiveEngine:
 
     def _take(self, batch: Batch) -> None:
         camera = self._cameras.get(batch.stream)
+        if not len(batch):
+            return
         if camera is None:
             self._builder.push(batch)
-            return
-        if not len(batch):
+            times, now = batch.stamps["time"], self._now()
+            self._waiting.came(batch.stream, int(times[0]), int(times[-1]), len(times), now)
+            if batch.stream in self._builder.slots:
+                self._rows_seen.note(int(times[-1]), now)
             return
         skipped = len(batch) - 1 + (camera.picture is not None)
         if skipped:
             self._meter.looked(camera.name, 0, skipped)
         camera.picture = (int(batch.stamps["time"][-1]), batch.data[-1])
+        camera.arrived = self._now()
 
     def _end(self, stream: str) -> None:
         camera = self._cameras.get(stream)
@@ -219,6 +239,7 @@ class LiveEngine:
                     return
                 time, encoded = camera.picture
                 camera.picture, camera.busy = None, True
+                arrived = camera.arrived
                 self._builder.expect_frame(time, camera.name)
                 shown = self._builder.shown == camera.name
                 self._changed.notify_all()
@@ -236,6 +257,8 @@ class LiveEngine:
                 if look is not None and self._crowd is not None:
                     self._crowd.push(look)
                 self._builder.push_people(time, people, camera.name)
+                self._waiting.came(camera.name, time, time, 1, self._now())
+                self._frames_seen.note(time, arrived)
                 self._changed.notify_all()
 
     def _decoded(self, encoded: bytes | NDArray[Any], camera: str) -> Picture | None:
@@ -258,14 +281,17 @@ class LiveEngine:
                 if self._stopping:
                     return
                 features = self._builder.step(tick)
+                frames, rows = self._frames_seen.seen(tick), self._rows_seen.seen(tick)
                 turns = [] if self._crowd is None else self._crowd.turns(features)
             if isinstance(self._fuser, Crowd):
                 poses = self._fuser.poses(turns)
             else:
                 poses = [self._fuser(features)]
-            self._meter.pose(poses[0], self._now())
             for sink in self._sinks:
                 sink.poses(poses)
+            now = self._now()
+            self._meter.pose(poses[0], now)
+            self._meter.used(frames, rows, now)
             if self._on_pose is not None:
                 self._on_pose(poses[0])
 
@@ -278,15 +304,16 @@ class LiveEngine:
         tick = builder.next_time
         if tick is None or builder.exhausted:
             return None
-        behind = [
-            mark for mark in builder.marks().values() if mark < tick and now - mark < _STALLED_S * _SECOND
-        ]
-        if not behind and not (tick > now and not builder.ready(tick)):
-            return self._catch_up(tick, now)
-        if now - tick > self._patience:
+        marks = builder.marks()
+        behind = self._waiting.behind(marks, tick, now)
+        if tick > now:
+            seen = tick - now <= _EARLY_S * _SECOND and builder.sights.fresh(tick)
+            return tick if seen or builder.ready(tick) else None
+        if behind and now <= self._waiting.until(behind, tick):
+            return None
+        if behind and self._waiting.late(behind, marks, tick):
             self._meter.late_ticks += 1
-            return self._catch_up(tick, now)
-        return None
+        return self._catch_up(tick, now)
 
     def _catch_up(self, tick: int, now: int) -> int:
         if now - tick <= self._patience + _OVERLOAD_S * _SECOND:
@@ -302,10 +329,14 @@ class LiveEngine:
 
     def _nap(self) -> float | None:
         """Return how long nothing but a message can make a tick due, s."""
-        tick = self._builder.next_time
+        tick, now = self._builder.next_time, self._now()
         if tick is None:
             return None
-        return max(0.001, (tick + self._patience - self._now()) / _SECOND)
+        if now < tick and self._builder.sights.fresh(tick):
+            due = tick - round(_EARLY_S * _SECOND)
+        else:
+            due = self._waiting.until(self._waiting.behind(self._builder.marks(), tick, max(now, tick)), tick)
+        return max(0.0005, (due - now) / _SECOND)
 
     def _guard(self, stage: Callable[..., None], *about: Any) -> None:
         try:

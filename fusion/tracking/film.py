@@ -90,7 +90,9 @@ class FilmSink(Sink):
             size = (self._stream.width, self._stream.height)  # another camera's picture
             scale = np.array([size[0] / image.shape[1], size[1] / image.shape[0]])
         whole = bool((scale == 1).all())
-        canvas = image.copy() if whole else cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        # INTER_AREA takes eight times as long, and shows only where pictures become much smaller.
+        how = cv2.INTER_LINEAR if scale.min() > 0.5 else cv2.INTER_AREA
+        canvas = image.copy() if whole else cv2.resize(image, size, interpolation=how)
         canvas = np.ascontiguousarray(canvas[: size[1], : size[0]], np.uint8)
         for pose in drawn(poses):
             points = (pose.keypoints + 0.5) * scale - 0.5  # centres of pixels are whole numbers
@@ -102,7 +104,9 @@ class FilmSink(Sink):
         stream = self._stream or self._begin(size)
         self._first = time if self._first is None else self._first
         pts = max(self._last_pts + 1, round((time - self._first) * 90_000 / 1_000_000_000))
-        frame = av.VideoFrame.from_ndarray(canvas, format="bgr24")
+        # As swscale does it, in a fraction of its time.
+        planes = np.asarray(cv2.cvtColor(canvas, cv2.COLOR_BGR2YUV_I420), np.uint8)
+        frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
         frame.pts, frame.time_base = pts, _TIME_BASE
         self._container.mux(stream.encode(frame))
         self._last_pts = pts

@@ -6,34 +6,20 @@ import collections
 import dataclasses
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
 
+from fusion.tracking.latencies import Latencies, Percentiles
 from fusion.tracking.pose import Pose
 
 _RECENT = 600
 """Poses that the running display looks back on."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Percentiles:
-    """Median and 95th percentile, ms; NaN where nothing was measured."""
-
-    p50_ms: float
-    p95_ms: float
-
-    def __str__(self) -> str:
-        return f"p50 {self.p50_ms:.0f} ms, p95 {self.p95_ms:.0f} ms"
-
-    @classmethod
-    def of(cls, latencies_ns: list[int]) -> Percentiles:
-        """Return them of latencies in ns."""
-        if not latencies_ns:
-            return cls(float("nan"), float("nan"))
-        p50, p95 = np.percentile(np.asarray(latencies_ns, np.float64) / 1e6, [50, 95])
-        return cls(float(p50), float(p95))
+_UNKNOWN = Percentiles(float("nan"), float("nan"))
+_LATENCIES = ("frame_latency", "sample_latency", "frame_to_pose", "sample_to_pose")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,8 +34,10 @@ class Summary:
         frames_per_s: looked at, of the monotonic clock.
         late_ticks: poses made without waiting any longer for a stream.
         skipped_ticks: ticks left out, as the engine was too slow.
-        frame_latency: from capture of the newest frame to the pose.
-        sample_latency: from the newest sample of any sensor to the pose.
+        frame_latency: from capture of the newest frame to the pose, of every pose.
+        sample_latency: from the newest sample of any sensor to the pose, of every pose.
+        frame_to_pose: from arrival of a frame to the first pose that knows of it, of every frame looked at.
+        sample_to_pose: from arrival of an IMU's rows to the first pose that knows of them.
         dropped: what sinks were too slow for, by sink.
         cameras: ``frames`` looked at and ``skipped`` by camera.
     """
@@ -66,11 +54,13 @@ class Summary:
     sample_latency: Percentiles
     dropped: dict[str, int]
     cameras: dict[str, dict[str, int]] = dataclasses.field(default_factory=dict)
+    frame_to_pose: Percentiles = _UNKNOWN
+    sample_to_pose: Percentiles = _UNKNOWN
 
     def write(self, path: Path) -> None:
         """Write it as JSON to a new file."""
         data = dataclasses.asdict(self)
-        for name in ("frame_latency", "sample_latency"):
+        for name in _LATENCIES:
             data[name] = {k: None if np.isnan(v) else round(v, 3) for k, v in data[name].items()}
         with path.open("x", encoding="utf-8") as file:
             json.dump(data, file, indent=2)
@@ -81,9 +71,15 @@ class Summary:
             f"{self.frames} frames looked at ({self.frames_per_s:.1f}/s), {self.frames_skipped} skipped, "
             f"{self.skipped_ticks} ticks skipped"
         )
-        for what, latency in (("frame", self.frame_latency), ("sample", self.sample_latency)):
+        told = {
+            "latency from capture of the newest frame": self.frame_latency,
+            "of the newest sample": self.sample_latency,
+            "from arrival of a frame to its first pose": self.frame_to_pose,
+            "of an IMU's rows": self.sample_to_pose,
+        }
+        for what, latency in told.items():
             if not math.isnan(latency.p50_ms):
-                text += f"; latency from the newest {what} {latency}"
+                text += f"; {what} {latency}"
         return text
 
 
@@ -99,8 +95,8 @@ class Meter:
         self._clock = monotonic
         self._live = live
         self._came: collections.deque[int] = collections.deque(maxlen=_RECENT)
-        self._frame: list[int] = []
-        self._sample: list[int] = []
+        self._frame, self._sample = Latencies(), Latencies()
+        self._frame_arrival, self._sample_arrival = Latencies(), Latencies()
         self._first = self._last = 0
         self.poses = self.frames = self.frames_skipped = 0
         self.cameras: dict[str, dict[str, int]] = {}
@@ -115,9 +111,16 @@ class Meter:
         self.poses += 1
         if self._live and now_session is not None:
             if pose.frame_time is not None:
-                self._frame.append(now_session - pose.frame_time)
+                self._frame.add(now_session - pose.frame_time)
             if pose.sample_time is not None:
-                self._sample.append(now_session - pose.sample_time)
+                self._sample.add(now_session - pose.sample_time)
+
+    def used(self, frames: Iterable[int], rows: Iterable[int], now: int) -> None:
+        """Count what a pose that came out ``now`` was the first to know of, by when it arrived, all ns."""
+        for arrival in frames:
+            self._frame_arrival.add(now - arrival)
+        for arrival in rows:
+            self._sample_arrival.add(now - arrival)
 
     def looked(self, camera: str, frames: int = 1, skipped: int = 0) -> None:
         """Count pictures of a camera that were looked at, and that were not."""
@@ -131,7 +134,7 @@ class Meter:
         """Return poses/s, latency from frame and from sample over the last poses."""
         span = (self._came[-1] - self._came[0]) / 1e9 if len(self._came) > 1 else 0.0
         rate = (len(self._came) - 1) / span if span > 0 else 0.0
-        return rate, Percentiles.of(self._frame[-_RECENT:]), Percentiles.of(self._sample[-_RECENT:])
+        return rate, self._frame.recent(), self._sample.recent()
 
     def summary(self, dropped: dict[str, int] | None = None) -> Summary:
         """Return what the run came to."""
@@ -145,8 +148,10 @@ class Meter:
             frames_per_s=self.frames / seconds if seconds > 0 else 0.0,
             late_ticks=self.late_ticks,
             skipped_ticks=self.skipped_ticks,
-            frame_latency=Percentiles.of(self._frame),
-            sample_latency=Percentiles.of(self._sample),
+            frame_latency=self._frame.all(),
+            sample_latency=self._sample.all(),
             dropped=dropped or {},
             cameras=self.cameras,
+            frame_to_pose=self._frame_arrival.all(),
+            sample_to_pose=self._sample_arrival.all(),
         )

@@ -21,7 +21,7 @@ class LiveOptions:
         people: how many are followed, through one camera where several are; who of them wears the sensors is
             found by how they move. 1 is the cheapest.
         realtime: replay a source at its own pace, leaving frames out where this machine is too slow.
-        patience_s: a tick waits at most so long for a stream that is late.
+        patience_s: a tick waits for what usually comes within so long; what is later is taken when it comes.
         film: write overlay.mp4.
         film_width: larger pictures are made so wide, px.
         table: write poses.csv.
@@ -45,7 +45,7 @@ class LiveOptions:
     vision: str | None = None
     people: int = 1
     realtime: bool = False
-    patience_s: float = 0.2
+    patience_s: float = 0.01
     film: bool = True
     film_width: int = 1280
     table: bool = True

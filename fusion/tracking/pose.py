@@ -97,11 +97,14 @@ class Fuser:
         """Names of the actions, in the order of ``Pose.action``."""
         return tuple(self._net.config.actions)
 
-    def __call__(self, features: Features) -> Pose:
-        """Return the pose of the next tick from its features."""
-        views = 1 + len(features["others"]) if "others" in features else 1
+    def prepare(self, views: int) -> None:
+        """Be ready to look through so many cameras at a time; it takes seconds where it is compiled."""
         if views != self._views:
             self._views, self._step = views, stepper(self._net, views, self._runtime)
+
+    def __call__(self, features: Features) -> Pose:
+        """Return the pose of the next tick from its features."""
+        self.prepare(1 + len(features["others"]) if "others" in features else 1)
         camera = int(features.get("camera", 0))
         if camera != self._camera:
             self._camera = camera

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -42,7 +43,6 @@ from fusion.tracking.options import LiveOptions
 from fusion.tracking.outputs import Outputs
 from fusion.tracking.sequential import fuser_of, one_camera, run_recording
 from fusion.tracking.sinks import BusSink, PeopleSink, Sink
-from fusion.tracking.sinkthread import SinkThread
 from fusion.tracking.tracked import track_footage
 from fusion.tracking.watch import AnglesToBus
 from fusion.vision.several import FrontEnds
@@ -161,12 +161,15 @@ def _replay_in_time(
     stop: threading.Event,
     say: Say,
 ) -> None:
-    starts = [int(s.stamps["time"][0]) for s in recording.all_streams.values() if len(s.stamps)]
+    times = [stream.stamps["time"] for stream in recording.all_streams.values() if len(stream.stamps)]
+    begin, end = min((int(t[0]) for t in times), default=0), max((int(t[-1]) for t in times), default=0)
+    if options.duration is not None:
+        end = min(end, begin + round(options.duration * 1e9))
     origin = 0  # session time 0 on the monotonic clock; set once all is prepared
     stature_m = stature_of(recording.session.metadata)
 
     def now() -> int:
-        return time.monotonic_ns() - origin
+        return min(time.monotonic_ns() - origin, end)  # beyond the end there is nothing to track
 
     page = page_of(options, infos, net.config.actions, meter, now, say, recording=recording)
     if page is not None:
@@ -176,13 +179,12 @@ def _replay_in_time(
     if page is not None:
         page.follow(engine.crowd)
     names = [info.name for info in infos]
-    limit = None if options.duration is None else min(starts, default=0) + round(options.duration * 1e9)
-    origin = time.monotonic_ns() - min(starts, default=0)
+    origin = time.monotonic_ns() - begin
     engine.start()
     try:
         for batch in recording.batches(streams=names):
             last = int(batch.stamps["time"][-1])
-            if limit is not None and last > limit:
+            if last > end:
                 break
             while (ahead := last + origin - time.monotonic_ns()) > 0 and not stop.is_set():
                 view.update()
@@ -219,7 +221,7 @@ def _run_rig(
         stack.enter_context(noted(hub.address, "tracks live"))
         say(f"bus at {hub.address}")
         subscriber = stack.enter_context(Subscriber(hub, set(rig.streams), reliable=False))
-        processes = DriverProcesses(rig, hub.address)
+        processes = DriverProcesses(rig, hub.address, prompt=True)
         stack.callback(_stop_drivers, hub, subscriber, processes)
         infos = _await_streams(rig, subscriber, processes, stop)
         meter = Meter(time.monotonic_ns, live=True)
@@ -235,11 +237,10 @@ def _run_rig(
         )
         camera = next((info.name for info in infos if info.kind == "camera"), "")
         bus = BusSink(hub.address, options.features.rate_hz, camera, net.config.actions)
-        sinks.append(SinkThread(bus))
+        sinks.insert(0, bus)  # publishing waits for nobody: no thread of its own, and no pose waits for one
         if options.people > 1:
             most = options.people + 1  # and a wearer whom no camera sees
-            everybody = PeopleSink(hub.address, options.features.rate_hz, camera, net.config.actions, most)
-            sinks.append(SinkThread(everybody))
+            sinks.append(PeopleSink(hub.address, options.features.rate_hz, camera, net.config.actions, most))
         view = LiveConsole(meter, net.config.actions)
         epoch = hub.session.epoch_ns
         stature_m = stature_of(rig.metadata)
@@ -359,9 +360,11 @@ def _engine(
         one = eyes.of(number)
         one(np.zeros((height, width, 3), np.uint8), 0)  # networks prepare themselves at the first picture
         one.reset()
+    fuser = fuser_of(builder, net, eyes, options.people, options.runtime)
+    gc.collect()  # what preparing left behind; from the start on the collector leaves alone what there is
     return LiveEngine(
         builder,
-        fuser_of(builder, net, eyes, options.people, options.runtime),
+        fuser,
         eyes if pictured else None,
         sinks,
         now=now,

@@ -25,6 +25,9 @@ POSE_UNITS: tuple[str, ...] = ("px", "px", "px^2", "m", "m", "m", "m^2", "1")
 PEOPLE_COLUMNS: tuple[str, ...] = (*POSE_COLUMNS, "person", "wears_sensors")
 """And in that of several people."""
 
+RESEND_BYTES = 4 << 20
+"""Poses of the last minute and more."""
+
 Picture = NDArray[np.uint8]
 
 
@@ -120,7 +123,8 @@ class BusSink(Sink):
     STREAM = "fused_pose"
 
     def __init__(self, address: str, rate_hz: float, camera: str, actions: Sequence[str]) -> None:
-        self._publisher = Publisher(address, self.info(rate_hz, camera, actions))
+        info = self.info(rate_hz, camera, actions)
+        self._publisher = Publisher(address, info, resend_bytes=RESEND_BYTES)
         self._count = 0
 
     @classmethod
@@ -184,6 +188,7 @@ class PeopleSink(BusSink):
                 channels=PEOPLE_COLUMNS,
                 units=(*POSE_UNITS, "1", "1"),
             ),
+            resend_bytes=RESEND_BYTES,
         )
         self._count = 0
 

@@ -19,7 +19,7 @@ from fusion.posture.reading import UNITS, Reading
 from fusion.posture.rules import Rules
 from fusion.tracking.events import SOURCE, Noted, Watcher, events_of, feedback_event, segment_events
 from fusion.tracking.pose import Pose
-from fusion.tracking.sinks import Sink
+from fusion.tracking.sinks import RESEND_BYTES, Sink
 
 Told = Callable[[Noted | None, list[Event]], None]
 """Takes what was noted beside a pose, None at the end, and the events."""
@@ -95,7 +95,7 @@ class AnglesToBus:
     STREAM = "fused_angles"
 
     def __init__(self, address: str, rate_hz: float) -> None:
-        self._publisher = Publisher(address, self.info(rate_hz))
+        self._publisher = Publisher(address, self.info(rate_hz), resend_bytes=RESEND_BYTES)
         self._count = 0
 
     @classmethod

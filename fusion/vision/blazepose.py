@@ -51,6 +51,9 @@ CLOSE_UP = 0.3
 """Smallest score of the detector in a part of the picture, where several people are followed: who is small or
 half hidden scores low, and the landmark network confirms or refuses whoever is found."""
 
+_OUTPUTS = ((1, LANDMARKS * 5), (1, 1), (1, CELLS, CELLS, LANDMARKS), (1, LANDMARKS * 3))
+"""Landmarks, presence, heatmaps, world landmarks: not the mask of the person, which nobody asks for."""
+
 _LEFT_HIP, _RIGHT_HIP = BLAZEPOSE33.index("left_hip"), BLAZEPOSE33.index("right_hip")
 
 
@@ -92,12 +95,12 @@ class BlazePose(FrontEnd):
             )
         detector, landmarks = _graphs(weights)
         self._detector = Detector(detector, threads, threshold)
-        self._network = Network(landmarks, "the landmark network", threads)
+        self._network = Network(landmarks, "the landmark network", threads, _OUTPUTS)
         self._side = self._network.size[0]
-        self._points = self._network.find((1, LANDMARKS * 5))
-        self._presence = self._network.find((1, 1))
-        self._heatmaps = self._network.find((1, CELLS, CELLS, LANDMARKS))
-        self._world = self._network.find((1, LANDMARKS * 3))
+        self._points = self._network.find(_OUTPUTS[0])
+        self._presence = self._network.find(_OUTPUTS[1])
+        self._heatmaps = self._network.find(_OUTPUTS[2])
+        self._world = self._network.find(_OUTPUTS[3])
         self._keep_heatmaps = heatmaps
         self._max_people = max_people
         self.reset()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from drivers.errors import MissingDependency, WeightsError
+from fusion.vision.pruned import pruned
 
 
 class Network:
@@ -17,13 +19,20 @@ class Network:
         graph: the ``.tflite`` file's bytes.
         name: what to call it in errors.
         threads: CPU threads one inference may use.
+        wanted: shapes of the outputs that are asked for; nothing else is computed. None: all.
 
     Attributes:
         size: (width, height) of the input, px.
         shapes: of the outputs, in the graph's order.
     """
 
-    def __init__(self, graph: bytes, name: str, threads: int = 1) -> None:
+    def __init__(
+        self,
+        graph: bytes,
+        name: str,
+        threads: int = 1,
+        wanted: Sequence[tuple[int, ...]] | None = None,
+    ) -> None:
         try:
             from ai_edge_litert.interpreter import Interpreter
         except ImportError as error:
@@ -33,6 +42,8 @@ class Network:
             ) from error
         try:
             self._interpreter: Any = Interpreter(model_content=graph, num_threads=threads)
+            if wanted is not None and (less := pruned(graph, wanted.__contains__)) is not graph:
+                self._interpreter = Interpreter(model_content=less, num_threads=threads)
             self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise WeightsError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import time
 
@@ -71,6 +72,21 @@ def test_every_sample_sent_arrives_exactly_and_the_rate_is_found(port):
     assert (np.diff(host) >= 0).all()
     # 5 ms each; a busy machine may delay an end of it.
     assert (host[-1] - host[0]) / 1e9 == pytest.approx((299 - first) / 200, abs=0.2)
+
+
+@pytest.mark.parametrize("prompt", [True, False])
+def test_rows_are_gathered_for_a_recorder_and_handed_on_as_they_come_to_who_uses_them_live(port, prompt):
+    port.send_paced(witmotion(120), 200)
+    context = dataclasses.replace(CONTEXT, prompt=prompt)
+    driver = SerialImuDriver(SerialImuConfig(port=port.path, rate_hz=200, patience_s=PATIENCE), context)
+    driver.open()
+    try:
+        got = gather(driver, until(119))
+    finally:
+        driver.close()
+    sizes = [len(samples) for samples in got[1:-1]]  # the first holds what came while it was opened
+    assert losses(got) == 0
+    assert (min(sizes) == 1) == prompt
 
 
 def test_csv_lines_with_a_counter_and_a_clock(port):

@@ -80,6 +80,23 @@ def test_a_tail_sees_what_the_whole_stream_shows_however_it_is_cut(times, at, sp
             assert seen[1].tolist() == wanted.tolist()
 
 
+def test_rows_that_come_late_are_seen_by_the_next_tick_unless_they_are_too_old():
+    def seen(tail, tick):
+        rows = tail.at(tick)
+        assert rows is not None
+        return rows[1].tolist()
+
+    tail = Tail(10)
+    tail.append(np.array([1, 5]), np.array([1, 5]))
+    assert seen(tail, 10) == [1, 5]
+    tail.append(np.array([8, 13, 18]), np.array([8, 13, 18]))  # 8 was not there at 10
+    assert seen(tail, 20) == [8, 13, 18]
+    tail.append(np.array([23]), np.array([23]))
+    assert seen(tail, 30) == [23]
+    tail.append(np.array([40, 600]), np.array([40, 600]))  # 40 is more than 8 spans old
+    assert seen(tail, 600) == [600]
+
+
 def test_a_tail_never_runs_backwards():
     tail = Tail(10)
     tail.append(np.array([100, 90]), np.array([0, 1]))

@@ -48,6 +48,7 @@ class SerialImuDriver(Driver[SerialImuConfig]):
         self._broken: DeviceError | None = None
         self._finder = PortFinder(config.port)
         self._path = config.port
+        self._batch_s = 0.0 if context.prompt else BATCH_S
         self._paced = True  # bytes come so fast that they are looked for, not waited for
 
     def open(self) -> StreamInfo:
@@ -189,7 +190,7 @@ class SerialImuDriver(Driver[SerialImuConfig]):
         self._feed([self._wait(deadline - time.monotonic())])
 
     def _gather(self, limit_s: float) -> None:
-        """Read until a row comes after :data:`BATCH_S`, or for ``limit_s``.
+        """Read until a row comes after :data:`BATCH_S` (prompt: any row), or for ``limit_s``.
 
         The pieces are parsed together, each with its own arrival: a processor that sleeps between them has
         to fetch the parser anew each time.
@@ -199,7 +200,7 @@ class SerialImuDriver(Driver[SerialImuConfig]):
         try:
             while (left := begin + limit_s - time.monotonic()) > 0:
                 pieces.append(self._wait(left))
-                if pieces[-1][0] and self._last_look - begin >= BATCH_S and self._feed(pieces):
+                if pieces[-1][0] and self._last_look - begin >= self._batch_s and self._feed(pieces):
                     return
         finally:
             self._feed(pieces)

@@ -172,10 +172,11 @@ class BleDriver(Driver[C], abc.ABC):
         return told
 
     def _listen(self, link: BleLink, parser: PacketParser, timeout_s: float) -> None:
-        """Wait for packets, for ``timeout_s`` at most, then gather for :data:`BATCH_S`."""
+        """Wait for packets, for ``timeout_s`` at most, then gather for :data:`BATCH_S`, unless prompt."""
         got = link.take(timeout_s)
         if got and not link.lost.is_set():
-            time.sleep(BATCH_S)
+            if not self.context.prompt:
+                time.sleep(BATCH_S)
             got += link.take(0.0)
         for data, arrival in got:
             self._patience.feed(parser, data, arrival)

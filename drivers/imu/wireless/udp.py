@@ -253,11 +253,11 @@ class UdpImuDriver(Driver[UdpImuConfig]):
         )
 
     def _listen(self, timeout_s: float) -> None:
-        """Wait for datagrams, for ``timeout_s`` at most, then gather for :data:`BATCH_S`."""
+        """Wait for datagrams, for ``timeout_s`` at most, then gather for :data:`BATCH_S`, unless prompt."""
         assert self._socket is not None
         if not select.select([self._socket], [], [], timeout_s)[0]:
             return
-        deadline = time.monotonic() + BATCH_S
+        deadline = time.monotonic() + (0.0 if self.context.prompt else BATCH_S)
         for _ in range(AT_ONCE):
             try:
                 data, (sender, *_) = self._socket.recvfrom(LONGEST + 1)

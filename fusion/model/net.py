@@ -36,8 +36,8 @@ from fusion.model.body import SLOW, BodyHead, Headings
 from fusion.model.contract import AUDIO_BANDS
 from fusion.model.contract import FEATURES as FEATURES
 from fusion.model.encoders import AudioEncoder, GatedFusion, InertialEncoder, VisionEncoder
-from fusion.model.geometry import leaky_step, leaky_sum
 from fusion.model.heads import NEVER_S, Held, KeypointHead, LabelHead, PoseHead
+from fusion.model.passes import TAPS, Tick, Window
 from fusion.model.reprojection import Reprojection
 from fusion.model.transformer import CausalBlock, LayerState
 from fusion.skeletons import BODY20
@@ -104,10 +104,6 @@ class NetConfig:
         )  # fmt: skip
 
 
-TAPS = 6
-"""Ticks that a smoothed rotation is the mean of."""
-
-
 class NetState(NamedTuple):
     """What the network remembers between ticks; its size does not depend on history.
 
@@ -130,59 +126,6 @@ class NetState(NamedTuple):
     time: Tensor
     measured: Tensor
     seen: Tensor
-
-
-class _Window:
-    """Time as a whole window: blocks and sums over (B, T, ...)."""
-
-    def __init__(self, net: FusionNet) -> None:
-        self.net = net
-
-    def block(self, number: int, x: Tensor) -> Tensor:
-        """Run a block."""
-        return self.net.blocks[number](x)
-
-    def sum(self, number: int, x: Tensor) -> Tensor:
-        """Sum up."""
-        return leaky_sum(x, self.net.config.memory)
-
-    def smooth(self, number: int, x: Tensor) -> Tensor:
-        """Return the weighted mean (B, T, ...) of each tick and the ones before."""
-        taps, length = self.net.fading, x.shape[1]
-        padded = torch.cat([x[:, :1].expand(-1, len(taps) - 1, *x.shape[2:]), x], dim=1)
-        parts = [taps[i] * padded[:, i : i + length] for i in range(len(taps))]
-        return torch.stack(parts).sum(dim=0)
-
-
-class _Tick:
-    """Time as one tick after a state: blocks and sums over (B, ...), which leave their new states behind."""
-
-    def __init__(self, net: FusionNet, state: NetState) -> None:
-        self.net, self.state = net, state
-        self.layers: list[LayerState] = []
-        self.sums: dict[int, Tensor] = {}
-
-    def block(self, number: int, x: Tensor) -> Tensor:
-        """Step a block."""
-        block = self.net.blocks[number]
-        assert isinstance(block, CausalBlock)
-        x, after = block.step(x, self.state.layers[number], self.state.seen)
-        self.layers.append(after)
-        return x
-
-    def sum(self, number: int, x: Tensor) -> Tensor:
-        """Add."""
-        self.sums[number] = leaky_step(self.state.sums[number], x, self.net.config.memory)
-        return self.sums[number]
-
-    def smooth(self, number: int, x: Tensor) -> Tensor:
-        """Return the weighted mean (B, ...) of this tick and the ones before."""
-        taps, now = self.net.fading, x.flatten(1)[:, None]
-        before = self.state.sums[number].unflatten(-1, (len(taps) - 1, -1))
-        first = (self.state.seen == 0).reshape(-1, 1, 1)
-        line = torch.cat([torch.where(first, now, before), now], dim=1)
-        self.sums[number] = line[:, 1:].flatten(1)
-        return (taps[:, None] * line).sum(dim=1).unflatten(-1, x.shape[1:])
 
 
 class FusionNet(nn.Module):
@@ -259,7 +202,7 @@ class FusionNet(nn.Module):
             camera axes; draft (B, T, 15, 3, 3), those of the first of two guesses. Networks of form 1 look
             through the reference camera alone.
         """
-        return self._run(features, self._hold(features), _Window(self))
+        return self._run(features, self._hold(features), Window(self))
 
     def init_state(self, batch: int = 1) -> NetState:
         """Return the state before the first tick of ``batch`` streams."""
@@ -295,12 +238,12 @@ class FusionNet(nn.Module):
         captured = torch.where(present, captured, state.time)
         measured = present | state.measured
         held = _held(value, sd, captured, measured, features["time"])
-        tick = _Tick(self, state)
+        tick = Tick(self, state)
         outputs = self._run(features, held, tick)
         sums = tuple(tick.sums[number] for number in range(len(tick.sums)))
         return outputs, NetState(tuple(tick.layers), sums, value, sd, captured, measured, state.seen + 1)
 
-    def _run(self, features: Mapping[str, Tensor], held: Held, time: _Window | _Tick) -> dict[str, Tensor]:
+    def _run(self, features: Mapping[str, Tensor], held: Held, time: Window | Tick) -> dict[str, Tensor]:
         f, count = dict(features), self.config.layers
         if self.config.form == 1:
             x = self._gated(f)

@@ -67,7 +67,7 @@ class FusionModule(pl.LightningModule):
         dropout: of modalities.
         label_smoothing: of actions.
         init_weights: weights to begin from, a file or a name (:func:`load_net`); they must have
-            the same sizes, their actions may differ.
+            the same sizes, but for :func:`begin_from`; their actions may differ.
         sizes_of: weights whose sizes the network has, whatever ``net`` says but for actions and dropout.
         keep: weight of a loss that holds all but the action where ``init_weights`` have it, with whatever
             sensors a window has (Z. Li, D. Hoiem, "Learning without Forgetting", ECCV 2016).
@@ -247,9 +247,13 @@ def _listed(names: Sequence[str]) -> str:
 def begin_from(net: FusionNet, source: FusionNet) -> None:
     """Copy the weights of ``source`` into ``net``; the action head only for names that both have.
 
+    A network that guesses twice may begin from one that guesses once: its last block does nothing at first.
+
     Raises:
         ConfigError: the sizes differ.
     """
+    if net.config.reprojected and not source.config.reprojected:
+        net.second_guess_at_rest()
     want, have = net.state_dict(), source.state_dict()
     rows = [
         (i, source.config.actions.index(a))

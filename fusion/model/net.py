@@ -177,6 +177,15 @@ class FusionNet(nn.Module):
             self.register_buffer("fading", faded / faded.sum(), persistent=False)
         self.labels = LabelHead(width, len(config.actions), drop, config.weighed)
 
+    @torch.no_grad()
+    def second_guess_at_rest(self) -> None:
+        """Let the second guess of the body be the first one until it has learned better."""
+        block = self.blocks[-1]
+        assert isinstance(block, CausalBlock)
+        silent = (block.conv, *block.to_out.parameters(), *block.feed[-1].parameters())
+        for values in (*silent, *self.reprojection.told[-1].parameters()):
+            values.zero_()
+
     @property
     def parameter_count(self) -> int:
         """Number of trained values."""

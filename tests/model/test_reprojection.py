@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import roma
 import torch
 
+from drivers.errors import ConfigError
 from fusion.data.virtual import Clips, VirtualBatches
 from fusion.evaluate.pose import compare
 from fusion.model.blind import in_true_view, scored, unseen_so_far
 from fusion.model.geometry import geodesic
 from fusion.model.heads import NEVER_S, Held
 from fusion.model.losses import LossWeights, fusion_losses
+from fusion.model.module import begin_from
 from fusion.model.net import FusionNet, NetConfig
 from fusion.model.reprojection import left_over
 from fusion.skeletons import BODY20
@@ -116,6 +120,21 @@ def test_the_first_guess_is_told_and_taught_and_what_is_left_of_it_changes_the_s
         after = made(batch["features"])
     torch.testing.assert_close(after["draft"], before["draft"])
     assert not torch.allclose(after["rotations"], before["rotations"])
+
+
+def test_a_network_that_guesses_twice_begins_from_one_that_guesses_once() -> None:
+    torch.manual_seed(6)
+    sizes = NetConfig(width=32, layers=2, heads=2, window=20, actions=ACTIONS, form=2, dropout=0.0)
+    once = FusionNet(sizes).eval()
+    twice = FusionNet(dataclasses.replace(sizes, layers=3, reprojected=True)).eval()
+    begin_from(twice, once)
+    features = batch_of(5)["features"]
+    with torch.no_grad():
+        told, first = twice(features), once(features)
+    for name in ("joints3d", "rotations", "action"):
+        torch.testing.assert_close(told[name], first[name])
+    with pytest.raises(ConfigError, match="other sizes"):
+        begin_from(FusionNet(dataclasses.replace(sizes, width=48, reprojected=True, layers=3)), once)
 
 
 def test_without_a_camera_its_tilt_costs_nothing_and_with_one_it_does() -> None:

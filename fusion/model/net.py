@@ -56,8 +56,6 @@ class NetConfig:
         first: blocks before the headings are corrected; form 2.
         any_fit: the network is also told what of inertial sensors does not depend on how they sit; form 1.
         weighed: ticks vote for the action of a window by weights that they tell themselves.
-        fade_s: the 3D pose begins from what was measured last, but after so many s from 1 / e of it, which
-            suits cameras that may be covered; 0: always from all of it; form 1.
         memory: ticks after which what is summed up of headings, bones and view has faded to 1 / e; form 2.
     """
 
@@ -76,7 +74,6 @@ class NetConfig:
     memory: int = 1800
     any_fit: bool = False
     weighed: bool = False
-    fade_s: float = 0.0
 
     @classmethod
     def tiny(cls, actions: tuple[str, ...] = ("unknown",)) -> NetConfig:
@@ -183,7 +180,7 @@ class FusionNet(nn.Module):
         )
         self.norm = nn.LayerNorm(width)
         if config.form == 1:
-            self.pose = PoseHead(width, len(BODY20), config.fade_s)
+            self.pose = PoseHead(width, len(BODY20))
         else:
             self.headings = Headings(width)
             self.body = BodyHead(width)

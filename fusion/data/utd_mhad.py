@@ -96,10 +96,8 @@ class UtdTrials:
         seen: list[Seen] | None = None,
         told: bool = False,
     ) -> None:
-        if frames is None:
-            frames = [np.ones(len(t.joints), bool) for t in items]
-        if samples is None:
-            samples = [np.ones(len(t.specific_force), bool) for t in items]
+        frames = frames or [np.ones(len(t.joints), bool) for t in items]
+        samples = samples or [np.ones(len(t.specific_force), bool) for t in items]
         self.joints = _pad([torch.from_numpy(t.joints[:, KINECT_ORDER]) for t in items])
         self.frames = torch.tensor([len(t.joints) for t in items])
         self.seen = _pad([torch.from_numpy(s.joints) for s in seen]) if seen else self.joints
@@ -174,18 +172,19 @@ class UtdBatches:
         other = self._partners(at) if augment else at
         duration = (data.samples[at] - 1) / INERTIAL_RATE_HZ
         phase, speed, valid = self._tempo(duration)
+        size = len(at), valid.shape[1]
         # Visual: the newest frame that is there, held.
-        spec, length = FeatureSpec(), duration[:, None] / speed
+        length = duration[:, None] / speed
         frame = (phase * (data.frames[at] - 1)[:, None]).clamp(min=0.0)
         newest = data.newest_frame[at[:, None], (frame + 1e-4).floor().long()]
         age = (frame - newest).clamp(min=0.0) / (data.frames[at] - 1)[:, None] * length
-        seen = ((newest >= 0) & (age <= spec.vision_hold_s)).float()
+        seen = ((newest >= 0) & (age <= FeatureSpec().vision_hold_s)).float()
         shown = at[:, None], newest.clamp(min=0)
         clean, joints, sd_px = data.joints[shown], data.seen[shown], data.seen_px[shown]
         # Inertial: the mean of the samples since the last tick, or the newest before, held.
         sample = phase * (data.samples[other] - 1)[:, None]
         if augment:
-            sample = sample + uniform((len(at), 1), augment.lag_s, g) * INERTIAL_RATE_HZ
+            sample = sample + uniform((size[0], 1), augment.lag_s, g) * INERTIAL_RATE_HZ
             sample = torch.minimum(sample.clamp(min=0.0), (data.samples[other] - 1)[:, None].float())
         inertial, felt, late = self._felt(other, sample, length)
         inertial[..., 3:6] *= speed[..., None]
@@ -198,10 +197,10 @@ class UtdBatches:
             joints = scatter_joints(joints, augment, g)
             inertial = change_sensor(inertial, augment, g)
             inertial = drown_sensor(inertial, augment, g)
-            felt = felt * lose_rows(*valid.shape, augment.lost, g)
-            lost = lose_joints(*valid.shape, augment.joint_loss, g)
-            rows = lose_rows(*valid.shape, augment.lost, g)
-            rows *= cover(*valid.shape, self.rate_hz, augment.covered, g)
+            felt = felt * lose_rows(*size, augment.lost, g)
+            lost = lose_joints(*size, augment.joint_loss, g)
+            rows = lose_rows(*size, augment.lost, g)
+            rows *= cover(*size, self.rate_hz, augment.covered, g)
             present = present * lost * rows[..., None]
         inertial = inertial * felt[..., None]
         visual = joints, sd_px, present, age

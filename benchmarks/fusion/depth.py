@@ -26,7 +26,7 @@ from fusion.model.checkpoint import load_net
 from fusion.model.net import FusionNet
 from fusion.virtual.corrupt import corruption
 
-RATE_HZ = 25.0  # of configs/experiment/utd_depth.yaml
+FROM_M = 3.0  # of configs/experiment/utd_depth.yaml, as the rate is by default
 BASELINES = ("as found, held", "mean pose")
 CONDITIONS = {"fused": (), "vision only": ("inertial",), "inertial only": ("vision",)}
 
@@ -42,7 +42,7 @@ def main() -> None:
     options = parser.parse_args()
     data = UtdSeenData(
         options.eyes,
-        rate_hz=RATE_HZ,
+        from_m=FROM_M,
         root=options.root,
         train_subjects=tuple(options.train_subjects),
         test_subjects=tuple(options.subjects),

@@ -63,6 +63,8 @@ class AugmentConfig:
         tempo: relative speed, and half of it again as variation within the window.
         crop: largest part of the window cut off at either end.
         sensor_deg: angle by which an inertial sensor sits differently.
+        heading_deg: angle by which the heading of its orientation is off. Where all recordings begin in about
+            the same posture they begin with about the same heading, and it need not be unknown.
         force_gain: relative gain of specific force and angular rate.
         force_noise: standard deviation of noise of specific force in g; of angular rate three times that,
             in rad/s.
@@ -96,6 +98,7 @@ class AugmentConfig:
     tempo: float = 0.2
     crop: float = 0.08
     sensor_deg: float = 20.0
+    heading_deg: float = 180.0
     force_gain: float = 0.08
     force_noise: float = 0.03
     rate_bias: float = 0.0
@@ -167,7 +170,7 @@ def change_sensor(inertial: Tensor, config: AugmentConfig, generator: torch.Gene
     force, rate, x_axis, y_axis = inertial.split([3, 3, 3, 3], dim=-1)
     fit = random_rotations(batch, config.sensor_deg, generator)
     heading = torch.zeros(batch, 3)
-    heading[:, 2] = uniform((batch,), torch.pi, generator)
+    heading[:, 2] = uniform((batch,), config.heading_deg, generator).deg2rad()
     world = roma.rotvec_to_rotmat(heading)
     gain = 1.0 + uniform((batch, 1, 2), config.force_gain, generator)
     force = torch.einsum("bcd,btd->btc", fit, force) * gain[..., :1]

@@ -96,10 +96,8 @@ class UtdTrials:
         seen: list[Seen] | None = None,
         told: bool = False,
     ) -> None:
-        if frames is None:
-            frames = [np.ones(len(t.joints), bool) for t in items]
-        if samples is None:
-            samples = [np.ones(len(t.specific_force), bool) for t in items]
+        frames = frames or [np.ones(len(t.joints), bool) for t in items]
+        samples = samples or [np.ones(len(t.specific_force), bool) for t in items]
         self.joints = _pad([torch.from_numpy(t.joints[:, KINECT_ORDER]) for t in items])
         self.frames = torch.tensor([len(t.joints) for t in items])
         self.seen = _pad([torch.from_numpy(s.joints) for s in seen]) if seen else self.joints
@@ -169,72 +167,77 @@ class UtdBatches:
 
     def __call__(self, index: list[int]) -> Batch:
         """Return the batch of trials ``index``."""
-        data, augment = self.data, self.augment
+        data, augment, g = self.data, self.augment, self.generator
         at = torch.tensor(index)
         other = self._partners(at) if augment else at
         duration = (data.samples[at] - 1) / INERTIAL_RATE_HZ
         phase, speed, valid = self._tempo(duration)
+        size = len(at), valid.shape[1]
         # Visual: the newest frame that is there, held.
-        spec, length = FeatureSpec(), duration[:, None] / speed
+        length = duration[:, None] / speed
         frame = (phase * (data.frames[at] - 1)[:, None]).clamp(min=0.0)
         newest = data.newest_frame[at[:, None], (frame + 1e-4).floor().long()]
         age = (frame - newest).clamp(min=0.0) / (data.frames[at] - 1)[:, None] * length
-        seen = ((newest >= 0) & (age <= spec.vision_hold_s)).float()
+        seen = ((newest >= 0) & (age <= FeatureSpec().vision_hold_s)).float()
         shown = at[:, None], newest.clamp(min=0)
         clean, joints, sd_px = data.joints[shown], data.seen[shown], data.seen_px[shown]
         # Inertial: the mean of the samples since the last tick, or the newest before, held.
         sample = phase * (data.samples[other] - 1)[:, None]
         if augment:
-            lag = uniform((len(at), 1), augment.lag_s, self.generator)
-            sample = (sample + lag * INERTIAL_RATE_HZ).clamp(min=0.0)
-            sample = torch.minimum(sample, (data.samples[other] - 1)[:, None].float())
-        last = (sample + 1e-4).floor().long()
-        final = data.newest_sample[other[:, None], last]
-        count = max(1, round(INERTIAL_RATE_HZ / self.rate_hz))
-        back = last[..., None] - torch.arange(count)
-        back = torch.where(back < 0, 0, back)
-        there = (data.newest_sample[other[:, None, None], back] == back).float()[..., None]
-        taken = data.inertial[other[:, None, None], back]
-        held = data.inertial[other[:, None], final.clamp(min=0)]
-        total = there.sum(dim=2)
-        inertial = torch.where(total > 0, (taken * there).sum(dim=2) / total.clamp(min=1.0), held)
-        late = (last - final).float() / (data.samples[other] - 1)[:, None] * length
-        late = torch.where(total[..., 0] > 0, 0.0, late)
-        felt = ((final >= 0) & (late <= spec.inertial_hold_s)).float()
-        inertial = inertial * felt[..., None]
+            sample = sample + uniform((size[0], 1), augment.lag_s, g) * INERTIAL_RATE_HZ
+            sample = torch.minimum(sample.clamp(min=0.0), (data.samples[other] - 1)[:, None].float())
+        inertial, felt, late = self._felt(other, sample, length)
         inertial[..., 3:6] *= speed[..., None]
         present = seen[..., None] * (sd_px > 0.0)
         if augment:
             if augment.blend:
-                joints, inertial = self._blended(at, phase, speed, joints, inertial, felt)
-            joints = change_body(joints, augment, self.generator)
+                joints, inertial = self._blended(at, phase, speed, joints, inertial)
+            joints = change_body(joints, augment, g)
             clean = joints
-            joints = scatter_joints(joints, augment, self.generator)
-            inertial = change_sensor(inertial, augment, self.generator)
-            inertial = drown_sensor(inertial, augment, self.generator)
-            felt = felt * lose_rows(len(at), joints.shape[1], augment.lost, self.generator)
-            inertial = inertial * felt[..., None]
-            lost = lose_joints(len(at), joints.shape[1], augment.joint_loss, self.generator)
-            rows = lose_rows(len(at), joints.shape[1], augment.lost, self.generator)
-            rows = rows * cover(len(at), joints.shape[1], self.rate_hz, augment.covered, self.generator)
+            joints = scatter_joints(joints, augment, g)
+            inertial = change_sensor(inertial, augment, g)
+            inertial = drown_sensor(inertial, augment, g)
+            felt = felt * lose_rows(*size, augment.lost, g)
+            lost = lose_joints(*size, augment.joint_loss, g)
+            rows = lose_rows(*size, augment.lost, g)
+            rows *= cover(*size, self.rate_hz, augment.covered, g)
             present = present * lost * rows[..., None]
+        inertial = inertial * felt[..., None]
         visual = joints, sd_px, present, age
         return self._batch(visual, clean, inertial, (felt, late), valid, at)
 
+    def _felt(self, trials: Tensor, sample: Tensor, length: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the inertial stream (B, T, 12), whether it is there (B, T) and by how much it is late, s.
+
+        Of trials (B,) of ``length`` (B, 1) s, when samples (B, T) are reached.
+        """
+        data, rows = self.data, trials[:, None]
+        last = (sample + 1e-4).floor().long()
+        final = data.newest_sample[rows, last]
+        count = max(1, round(INERTIAL_RATE_HZ / self.rate_hz))
+        back = (last[..., None] - torch.arange(count)).clamp(min=0)
+        there = (data.newest_sample[rows[..., None], back] == back).float()[..., None]
+        taken = data.inertial[rows[..., None], back]
+        held = data.inertial[rows, final.clamp(min=0)]
+        total = there.sum(dim=2)
+        inertial = torch.where(total > 0, (taken * there).sum(dim=2) / total.clamp(min=1.0), held)
+        late = (last - final).float() / (data.samples[trials] - 1)[:, None] * length
+        late = torch.where(total[..., 0] > 0, 0.0, late)
+        return inertial, ((final >= 0) & (late <= FeatureSpec().inertial_hold_s)).float(), late
+
     def _blended(
-        self, at: Tensor, phase: Tensor, speed: Tensor, joints: Tensor, inertial: Tensor, felt: Tensor
+        self, at: Tensor, phase: Tensor, speed: Tensor, joints: Tensor, inertial: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Return the streams between those of trials ``at`` and of others, which do the same."""
         assert self.augment is not None
-        data, others = self.data, []
-        for length in (data.frames, data.samples):
-            other = self._same(at)
-            others.append((other[:, None], (phase * (length[other] - 1)[:, None]).round().long()))
-        shares = [blend_shares(len(at), self.augment.blend, self.generator) for _ in others]
-        joints = blend_bodies(joints, data.joints[others[0]], shares[0])
-        theirs = data.inertial[others[1]].clone()
+        data, seen_of, felt_of = self.data, self._same(at), self._same(at)
+        shares = [blend_shares(len(at), self.augment.blend, self.generator) for _ in range(2)]
+        frame = (phase * (data.frames[seen_of] - 1)[:, None] + 1e-4).floor().long()
+        joints = blend_bodies(joints, data.joints[seen_of[:, None], frame], shares[0])
+        length = (data.samples[felt_of] - 1)[:, None]
+        theirs = self._felt(felt_of, phase * length, length / INERTIAL_RATE_HZ)[0]
         theirs[..., 3:6] *= speed[..., None]
-        return joints, blend_sensors(inertial, theirs, shares[1]) * felt[..., None]
+        return joints, blend_sensors(inertial, theirs, shares[1])
 
     def _batch(
         self,
@@ -281,9 +284,8 @@ class UtdBatches:
     def _partners(self, at: Tensor) -> Tensor:
         """Another trial of the same action for each, or the same, from which the inertial stream is taken."""
         assert self.augment is not None
-        other = self._same(at)
         swap = torch.rand(len(at), generator=self.generator) < self.augment.swap
-        return torch.where(swap, other, at)
+        return torch.where(swap, self._same(at), at)
 
     def _same(self, at: Tensor) -> Tensor:
         """Return a trial of the same action for each, drawn from all of them."""

@@ -60,19 +60,13 @@ class KeypointHead(nn.Module):
 class PoseHead(nn.Module):
     """2D and 3D pose as corrections of what was measured last (form 1 of the network).
 
-    The 3D joints begin from the measured 2D ones, scaled to metres by a learned scale, and the measured
-    depth.
-
-    Args:
-        width: channels of the hidden state.
-        joints: how many there are.
-        fade_s: with the age of what was measured the 3D joints begin from it less and less, from 1 / e of it
-            after so long; 0: always from all of it.
+    The 3D joints begin from the measured 2D
+    ones, scaled to metres by a learned scale, and the measured depth.
     """
 
-    def __init__(self, width: int, joints: int, fade_s: float = 0.0) -> None:
+    def __init__(self, width: int, joints: int) -> None:
         super().__init__()
-        self.joints, self.fade_s = joints, fade_s
+        self.joints = joints
         self.out = nn.Linear(width, joints * 7 + 1)
         nn.init.normal_(self.out.weight, std=0.01)
         nn.init.zeros_(self.out.bias)
@@ -88,8 +82,6 @@ class PoseHead(nn.Module):
         measured = held.value[..., :2]
         flat = (measured - measured[..., :1, :]) * scale
         start = torch.cat([flat, held.value[..., 2:3] * held.value[..., 3:4].clamp(max=1.0)], dim=-1)
-        if self.fade_s > 0.0:
-            start = start * torch.exp(-held.age / self.fade_s)[..., None]
         joints3d = start + residual3d
         joints3d = joints3d - joints3d[..., :1, :]
         return {

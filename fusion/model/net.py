@@ -66,8 +66,6 @@ class NetConfig:
         reprojected: the body is guessed twice: the last block knows where the first guess, projected, misses
             the key points; form 2.
         steady: time constant, ticks, with which rotations are smoothed; 0: not at all; form 2.
-        fade_s: the 3D pose begins from what was measured last, but after so many s from 1 / e of it, which
-            suits cameras that may be covered; 0: always from all of it; form 1.
         memory: ticks after which what is summed up of headings, bones and view has faded to 1 / e; form 2.
     """
 
@@ -88,7 +86,6 @@ class NetConfig:
     weighed: bool = False
     reprojected: bool = False
     steady: float = 0.0
-    fade_s: float = 0.0
 
     @classmethod
     def tiny(cls, actions: tuple[str, ...] = ("unknown",)) -> NetConfig:
@@ -166,7 +163,7 @@ class FusionNet(nn.Module):
         )
         self.norm = nn.LayerNorm(width)
         if config.form == 1:
-            self.pose = PoseHead(width, len(BODY20), config.fade_s)
+            self.pose = PoseHead(width, len(BODY20))
         else:
             self.headings = Headings(width, config.reprojected)
             self.body = BodyHead(width)

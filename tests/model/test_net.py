@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 import roma
 import torch
 
 from fusion.data.augment import random_rotations
 from fusion.model.encoders import of_any_fit
-from fusion.model.heads import Held, PoseHead
 from fusion.model.net import FEATURES, FusionNet, NetConfig, NetState
 
 ACTIONS = ("stand", "walk", "clap")
@@ -178,17 +175,3 @@ def test_gradients_are_finite_with_missing_values(form: int) -> None:
     features["vision"][features["vision_present"] < 0.5] = float("nan")
     sum(v.square().mean() for v in net(features).values()).backward()
     assert all(torch.isfinite(p.grad).all() for p in net.parameters() if p.grad is not None)
-
-
-def test_a_pose_begins_less_and_less_from_what_was_measured_long_ago() -> None:
-    age = torch.tensor([0.0, 0.3, 2.0])
-    value = torch.rand(3, 20, 4, generator=torch.Generator().manual_seed(0))
-    held = Held(value, torch.zeros(3, 20), age[:, None].expand(3, 20))
-    for fade_s, kept in ((0.0, [1.0, 1.0, 1.0]), (0.3, [1.0, math.exp(-1.0), math.exp(-2.0 / 0.3)])):
-        head = PoseHead(8, 20, fade_s)
-        torch.nn.init.zeros_(head.out.weight)
-        joints = head(torch.zeros(3, 8), held)["joints3d"]
-        whole = PoseHead(8, 20)
-        whole.load_state_dict(head.state_dict())
-        expected = torch.tensor(kept)[:, None, None] * whole(torch.zeros(3, 8), held)["joints3d"]
-        torch.testing.assert_close(joints, expected)

@@ -173,7 +173,7 @@ def test_a_blend_lies_between_two_trials_and_has_the_bones_and_the_heading_of_th
     sensor = UtdBatches(data(root), 25.0, None)([0, 1])["features"]["inertial"][
         :, :, PLACES.index("unspecified")
     ]
-    turned = change_sensor(sensor, STILL, g)  # the same with another heading
+    turned = change_sensor(sensor, dataclasses.replace(STILL, heading_deg=180.0), g)
     assert float((turned - sensor)[..., 6:].abs().max()) > 0.1
     torch.testing.assert_close(blend_sensors(sensor, turned, share), sensor, atol=1e-4, rtol=0.0)
     doubled = torch.cat([2.0 * sensor[..., :6], sensor[..., 6:]], dim=-1)

@@ -6,16 +6,17 @@
     python -m benchmarks.live.latency --data DIR --seconds 3600         # memory flat, latency unchanged?
 
 ``chorus live`` runs as a user runs it, with its drivers, on the cores that are named: a film loops at 30 Hz
-(``camera.file``, JPEG), six WitMotion sensors send 100 Hz to pseudo-terminals, a simulated microphone 48 kHz. The
-sensors themselves are in this process, on the other cores. Told are the goals of
+(``camera.file``, JPEG), six WitMotion sensors send 100 Hz to pseudo-terminals, a simulated microphone 48 kHz.
+The sensors themselves are in this process, on the other cores. Told are the goals of
 
 * a picture, from its arrival to the first published pose that knows of it: p50 30 ms, p95 45 ms;
 * rows of an IMU, from their arrival to the first published pose that knows of them: p95 20 ms;
 * poses a second: 60;
 
 and, of runs of ten minutes and more, whether the second half takes more memory than the first (by more than
-5 %) or is later (by more than a fifth, and 5 ms). Exit status 1: something is missed. On a machine that others use the
-same run says more about them: the load is told, and ``--nice -19`` (as root) gives this run its turn first.
+5 %) or is later (by more than a fifth, and 5 ms). Exit status 1: something is missed. On a machine that
+others use the same run says more about them: the load is told, and ``chrt -f 1`` before the command (as root)
+gives the run its turn first.
 """
 
 from __future__ import annotations
@@ -171,7 +172,8 @@ def report(summary: dict, watched: Watched, options: argparse.Namespace) -> int:
         ("sample_latency", "newest sample captured"),
     ):
         print(
-            f"{what + ' -> pose, p50, p95':52} {summary[name]['p50_ms']:7.1f} {summary[name]['p95_ms']:7.1f} ms"
+            f"{what + ' -> pose, p50, p95':52} "
+            f"{summary[name]['p50_ms']:7.1f} {summary[name]['p95_ms']:7.1f} ms"
         )
     print(
         f"{'pictures looked at, skipped':52} {summary['frames_per_s']:7.1f} /s, {summary['frames_skipped']}"

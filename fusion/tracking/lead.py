@@ -4,7 +4,7 @@
 
     ticks        |               |               |               |               16.7 ms apart
     pictures seen     x                               x                          33.3 ms apart
-    fused at     <----|lead----------<----|----------------<----|                right after a picture, all alike
+    fused at     <----|lead----------<----|----------------<----|     right after a picture, all alike
 
 A camera and the ticks go at rates that are multiples of one another, or nearly: what was looked at is ready
 at about the same moment between two ticks for minutes, and at worst waits for almost a whole one. So the

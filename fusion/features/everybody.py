@@ -46,13 +46,18 @@ class Seen:
     since: int
     found: int
 
+    @property
+    def flat(self) -> bool:
+        """Whether the front end tells no depth."""
+        return not bool((self.frame.vision[:, 8] > 0.5).any())
+
     def joints(self) -> NDArray[np.float64]:
         """Return (20, 3) joints in camera axes, NaN where unknown: m from the pelvis.
 
         Where the front end tells no depth they are those of the picture, in sizes of the person's box.
         """
-        known = self.frame.vision[:, 8] > 0.5
-        if known.any():
+        if not self.flat:
+            known = self.frame.vision[:, 8] > 0.5
             return np.where(known[:, None], self.frame.world.astype(np.float64), np.nan)
         flat = np.concatenate([self.frame.vision[:, :2], np.zeros((len(BODY20), 1))], axis=1)
         return np.where(self.frame.present[:, None] > 0.5, flat, np.nan)

@@ -161,8 +161,10 @@ class Crowd:
     def _judge(self, record: Record) -> None:
         """Give the sensors to whom they belong as far as a picture tells."""
         there = self._by_person(record)
-        people = {name: seen.joints() for name, seen in there.items() if seen.frame.present.any()}
-        belief = self._finder.see(record.time, people, self._up)
+        seen = {name: each for name, each in there.items() if each.frame.present.any()}
+        flat = any(each.flat for each in seen.values())
+        people = {name: each.joints() for name, each in seen.items()}
+        belief = self._finder.see(record.time, people, self._up, flat=flat)
         if self.wearer is None:
             return
         if self.chosen is not None:

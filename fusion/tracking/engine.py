@@ -118,6 +118,11 @@ class LiveEngine:
             fuser.prepare(builder.sights.together)
         self._watch()
 
+    @property
+    def crowd(self) -> Crowd | None:
+        """Who follows several people, if there are to be several."""
+        return self._crowd
+
     def start(self) -> None:
         """Start the threads."""
         self._started = True

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from fusion.skeletons import BODY20
-from fusion.tracking.pose import Pose, action_name
+from fusion.tracking.pose import Pose, action_name, drawn
 from fusion.tracking.sinks import Picture, Sink
 from fusion.vision.overlay import draw_name, draw_skeleton
 
@@ -94,10 +94,10 @@ class FilmSink(Sink):
         how = cv2.INTER_LINEAR if scale.min() > 0.5 else cv2.INTER_AREA
         canvas = image.copy() if whole else cv2.resize(image, size, interpolation=how)
         canvas = np.ascontiguousarray(canvas[: size[1], : size[0]], np.uint8)
-        for pose in poses:
+        for pose in drawn(poses):
             points = (pose.keypoints + 0.5) * scale - 0.5  # centres of pixels are whole numbers
             draw_skeleton(canvas, points, BODY20, score=pose.score, threshold=_MIN_SCORE)
-            if len(poses) > 1 or pose.person:
+            if pose.person:
                 draw_name(canvas, points, pose.person, wears=pose.wears)
         if poses:
             self._caption(canvas, poses[0])

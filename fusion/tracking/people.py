@@ -197,8 +197,11 @@ def _cost(track: _Track, person: Person, look: Array | None, time: int) -> float
     far = track.distance(person)
     unlike = 0.5 if look is None or track.look is None else 1.0 - likeness(look, track.look)
     if away > LOST_S:
-        # Who was away may be anywhere; clothes decide.
-        return unlike / _REAPPEAR if look is not None and track.look is not None else 10.0
+        # Who was away may be anywhere; clothes decide, and where they were lost among those who look alike.
+        if look is None or track.look is None:
+            return 10.0
+        moved = float(np.linalg.norm(_place(person.box)[:2] - _place(track.person.box)[:2]))
+        return unlike / _REAPPEAR + 0.1 * min(1.0, moved / (4.0 * max(track.person.box[2:])))
     if far > _GATE * (1.0 + 10.0 * away):
         return 10.0
     size = max(*person.box[2:], *track.person.box[2:])

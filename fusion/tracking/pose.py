@@ -169,6 +169,20 @@ def _fed(features: Features) -> tuple[str, ...]:
     return tuple(names)
 
 
+def in_view(pose: Pose) -> bool:
+    """Return whether the camera sees one of several people, or lost them a moment ago.
+
+    A wearer of the sensors whom it lost for longer is still told, but not where in the picture.
+    """
+    return "camera" in pose.fed or (not pose.wears and pose.person > 0)
+
+
+def drawn(poses: Sequence[Pose]) -> list[Pose]:
+    """Return who is to be drawn into a picture: who is in view; where one person is followed, always."""
+    alone = len(poses) == 1 and poses[0].person == 0
+    return [pose for pose in poses if alone or in_view(pose)]
+
+
 def action_name(pose: Pose, actions: Sequence[str]) -> tuple[str, float]:
     """Return the most probable action and its probability; ("", 0) where the network knows none."""
     if not actions or not len(pose.action):

@@ -176,6 +176,8 @@ def _replay_in_time(
         sinks = [*sinks, page]
         told.add(PageNotes(page.tell))
     engine = _engine(infos, net, eyes, sinks, options, now, meter, view, stature_m)
+    if page is not None:
+        page.follow(engine.crowd)
     names = [info.name for info in infos]
     origin = time.monotonic_ns() - begin
     engine.start()
@@ -252,6 +254,8 @@ def _run_rig(
             sinks.append(page)
             outputs.told.add(PageNotes(page.tell))
         engine = _engine(infos, net, eyes, sinks, options, now, meter, view, stature_m)
+        if page is not None:
+            page.follow(engine.crowd)
         try:
             with view.shown():
                 _forget_backlog(subscriber, engine)

@@ -18,7 +18,7 @@ from fusion.tracking.footage import open_footage
 from fusion.tracking.meter import Meter, Summary
 from fusion.tracking.options import LiveOptions
 from fusion.tracking.outputs import Outputs
-from fusion.tracking.pose import Pose
+from fusion.tracking.pose import Pose, drawn
 from fusion.tracking.sequential import run_batches
 from fusion.tracking.sinks import Picture, Sink
 from fusion.vision.base import front_end_of
@@ -82,10 +82,10 @@ class ScreenshotSink(Sink):
         size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
         canvas = cv2.resize(image, size, interpolation=cv2.INTER_AREA) if scale < 1 else image.copy()
         canvas = np.ascontiguousarray(canvas, np.uint8)
-        for pose in poses:
+        for pose in drawn(poses):
             points = (pose.keypoints + 0.5) * scale - 0.5
             draw_skeleton(canvas, points, BODY20, score=pose.score, threshold=_MIN_SCORE)
-            if len(poses) > 1 or pose.person:
+            if pose.person:
                 draw_name(canvas, points, pose.person, wears=pose.wears)
         if not cv2.imwrite(str(path), canvas, [cv2.IMWRITE_JPEG_QUALITY, 88]):
             raise RecordingError(f"{path} cannot be written", mend="Free some space, or give another folder")

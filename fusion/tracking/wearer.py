@@ -139,6 +139,8 @@ class WearerFinder:
         time: int,
         people: Mapping[int, NDArray[np.floating[Any]]],
         up: NDArray[np.floating[Any]] | None = None,
+        *,
+        flat: bool = False,
     ) -> Belief:
         """Take the people of a picture, and return who is believed to wear the sensors.
 
@@ -146,6 +148,7 @@ class WearerFinder:
             time: session time of the picture, ns; sensors of that time should have been felt.
             people: (20, 3) joints by number, any right-handed axes that do not turn; NaN where unknown.
             up: (3,) the vertical in those axes; by default that of a camera that stands level.
+            flat: depth is not known and zero: people are compared, but how well one fits is not told.
         """
         vertical = np.array([0.0, -1.0, 0.0]) if up is None else np.asarray(up, np.float64)
         passed = 0.0 if self._time is None else max(0.0, (time - self._time) / 1e9)
@@ -170,13 +173,13 @@ class WearerFinder:
                 candidate.lines.popleft()
             if axes is not None:
                 scores[number], fit = self._score(candidate, line, axes, before, vertical, time)
-                candidate.fit += share * fit
+                candidate.fit = 0.0 if flat else candidate.fit + share * fit
         if scores:
             # What all of them share tells nothing of who it is.
             mean = float(np.mean(list(scores.values())))
             for number, score in scores.items():
                 self._people[number].evidence += share * (score - mean)
-        return self._belief(time, people)
+        return self._belief(time, people, flat)
 
     def _axes_at(self, time: int) -> Array | None:
         at = bisect.bisect_right(self._times, time) - 1
@@ -200,7 +203,7 @@ class WearerFinder:
             total, fit = total + float(np.nansum(cost)), fit + _fit(cost, felt, *_TURNED)
         return -0.5 * total, 0.5 * fit
 
-    def _belief(self, time: int, people: Mapping[int, Any]) -> Belief:
+    def _belief(self, time: int, people: Mapping[int, Any], flat: bool) -> Belief:
         evidence = {number: self._people[number].evidence for number in people}
         if self.wearer not in self._people:
             self.wearer = None
@@ -220,7 +223,7 @@ class WearerFinder:
                     self.wearer = best
             elif fit < AWAY:
                 self.wearer, away = None, True
-        elif lead >= SURE and fit > (FITS if self._named else AWAY):
+        elif lead >= SURE and fit > (FITS if self._named and not flat else AWAY):
             self.wearer = best
         self._named |= self.wearer is not None
         return Belief(time, self.wearer, {number: w / whole for number, w in weights.items()}, away)

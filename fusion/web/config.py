@@ -57,6 +57,7 @@ class Live(msgspec.Struct, frozen=True, kw_only=True):
         name: of the rig or the recording.
         address: of the hub; empty for a recording, which can be neither marked nor recorded.
         private: no picture may be shown.
+        people: how many are followed at most.
         actions: names of the network's actions.
         streams: of the rig.
         rig_file: the rig's file, which a calibration is written into; empty where there is none.
@@ -67,6 +68,7 @@ class Live(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     address: str = ""
     private: bool = False
+    people: int = 1
     actions: tuple[str, ...] = ()
     streams: tuple[LiveStream, ...] = ()
     rig_file: str = ""

@@ -86,7 +86,7 @@ def main() -> int:
         _tell({"what": error.what, "mend": error.mend})
         return 1
     state = LiveState()
-    page = Page(config, state, _want)
+    page = Page(config, state, _want, _choose)
     with contextlib.suppress(AttributeError, OSError):
         os.nice(NICE)  # Linux: of this thread and those it starts from now on
     server = serve(page)
@@ -105,6 +105,10 @@ def _feed(pipe: Any, state: LiveState, server: uvicorn.Server) -> None:
 
 def _want(viewers: bool, pictures: bool, heatmaps: bool) -> None:
     _tell({"want": {"viewers": viewers, "pictures": pictures, "heatmaps": heatmaps}})
+
+
+def _choose(person: int | None) -> None:
+    _tell({"wearer": person})
 
 
 def _tell(message: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from fastapi import FastAPI, Request, WebSocket
@@ -31,6 +31,7 @@ FILES: dict[str, str] = {
     "picture.js": "text/javascript",
     "body.js": "text/javascript",
     "traces.js": "text/javascript",
+    "people.js": "text/javascript",
     "panels.js": "text/javascript",
     "uploads.js": "text/javascript",
     "icon.svg": "image/svg+xml",
@@ -50,6 +51,12 @@ class MarkBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     label: str
 
 
+class WearerBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who wears the sensors: a person's number, 0: none of those in view; null: it is found."""
+
+    person: Annotated[int, msgspec.Meta(ge=0)] | None
+
+
 class CalibrateBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A calibration: at a pace of 2, half the time is left for each step."""
 
@@ -63,6 +70,7 @@ class Page:
         config: of the page.
         state: what is live.
         on_want: called with whether anybody looks, and at pictures and heatmaps, when that changes.
+        on_wearer: called with who was said to wear the sensors, None: it is found.
 
     Attributes:
         app: to be served: the application behind its guard.
@@ -70,13 +78,17 @@ class Page:
     """
 
     def __init__(
-        self, config: PageConfig, state: LiveState, on_want: Callable[[bool, bool, bool], None] | None = None
+        self,
+        config: PageConfig,
+        state: LiveState,
+        on_want: Callable[[bool, bool, bool], None] | None = None,
+        on_wearer: Callable[[int | None], None] | None = None,
     ) -> None:
         from fusion.web.routes import add_uploads
         from fusion.web.uploads import Uploads
 
         self.config, self.state = config, state
-        self._on_want = on_want
+        self._on_want, self._on_wearer = on_want, on_wearer
         self._wanted = (False, False, False)
         self._viewers: set[Viewer] = set()
         live = config.live
@@ -127,6 +139,7 @@ class Page:
                 "name": live.name,
                 "controls": bool(live.address),
                 "private": live.private,
+                "people": live.people,
                 "actions": live.actions,
                 "streams": live.streams,
             },
@@ -165,6 +178,14 @@ class Page:
             label = " ".join(body.label.split())[:MAX_LABEL] or "marker"
             marked = await asyncio.to_thread(mark, self.config.live.address, label, source="page")
             return _json({"time": marked.time / 1e9, "label": label})
+
+        @app.post("/api/wearer")
+        async def wearer(request: Request) -> Response:
+            body = await _body(request, WearerBody)
+            if self.config.live is None or self.config.live.people == 1 or self._on_wearer is None:
+                return _words(409, "One person is followed here: start chorus live with --people=3, say")
+            self._on_wearer(body.person)
+            return _json({})
 
         @app.post("/api/record/start")
         async def record() -> Response:

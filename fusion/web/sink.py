@@ -15,14 +15,12 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import cv2
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 from drivers.base import Batch
 from drivers.bus.messages import Message
 from drivers.errors import BusError
+from fusion.tracking.crowd import Crowd
 from fusion.tracking.meter import Meter
 from fusion.tracking.pose import Pose
 from fusion.tracking.sinks import Picture, Sink
@@ -30,13 +28,12 @@ from fusion.vision.base import Person
 from fusion.web.config import PageConfig
 from fusion.web.frames import write_frame
 from fusion.web.gathered import Gathered
+from fusion.web.messages import heat_message, pose_message, view_message
 
 RATE_HZ = 20.0
 """Messages to the server while somebody looks."""
 IDLE_HZ = 4.0
 """And while nobody does: history goes on."""
-WIDTH = 640
-"""Pictures are shown at most so wide, px."""
 WAITING = 8
 """Pictures that wait for their pose at most."""
 MESSAGES = 4096
@@ -70,8 +67,9 @@ class WebSink(Sink):
         self._pictures_allowed = not config.live.private
         # What other threads hand over is one assignment or one append each, which needs no lock: they never
         # wait for the sender, not even for the moment in which it is not scheduled.
-        self._pose: Pose | None = None
-        self._firsts: collections.deque[Pose] = collections.deque(maxlen=WAITING)  # of each picture
+        self._poses: Sequence[Pose] = ()
+        self._firsts: collections.deque[Sequence[Pose]] = collections.deque(maxlen=WAITING)  # of each picture
+        self._crowd: Crowd | None = None
         self._waiting: collections.deque[tuple[int, Picture]] = collections.deque(maxlen=WAITING)
         self._messages: collections.deque[Message] = collections.deque(maxlen=MESSAGES)
         self._end_of_feed = threading.Event()
@@ -115,12 +113,20 @@ class WebSink(Sink):
         """Process id of the server."""
         return self._process.pid
 
+    def follow(self, crowd: Crowd | None) -> None:
+        """Let viewers say who of a crowd wears the sensors; None: one person is followed."""
+        self._crowd = crowd
+
     def pose(self, pose: Pose) -> None:
         """Keep the newest pose, and the first that each picture gave."""
-        self._pose = pose
-        if pose.frame_time is not None and pose.frame_time != self._frame:
-            self._frame = pose.frame_time
-            self._firsts.append(pose)
+        self.poses([pose])
+
+    def poses(self, poses: Sequence[Pose]) -> None:
+        """Keep everybody's newest poses, and the first that each picture gave."""
+        self._poses = poses
+        if poses[0].frame_time is not None and poses[0].frame_time != self._frame:
+            self._frame = poses[0].frame_time
+            self._firsts.append(poses)
 
     def picture(self, time: int, image: Picture) -> None:
         """Keep a picture until its pose comes."""
@@ -180,7 +186,10 @@ class WebSink(Sink):
         assert self._process.stdout is not None
         for line in self._process.stdout:
             with contextlib.suppress(ValueError, AttributeError):
-                wants = json.loads(line).get("want", {})
+                told = json.loads(line)
+                if "wearer" in told and self._crowd is not None:
+                    self._crowd.choose(told["wearer"])
+                wants = told.get("want", {})
                 for name in self._wants:
                     self._wants[name] = bool(wants.get(name, self._wants[name]))
         self._gone = True
@@ -204,7 +213,7 @@ class WebSink(Sink):
                 return
             message = self._news()
             if (view := self._view()) is not None:
-                message["view"] = _view_message(*view)
+                message["view"] = view_message(*view)
                 if self._people is not None and self._wants["heatmaps"]:
                     message["heat"] = heat_message(*self._people)
             try:
@@ -218,25 +227,28 @@ class WebSink(Sink):
             self._gathered.take(self._messages.popleft())
         message = self._gathered.swap().message()
         told = dict(self._told.popleft() for _ in range(len(self._told)))
-        pose, self._pose = self._pose, None
+        poses, self._poses = self._poses, ()
         message["told"], message["now"] = told, self._now()
-        if pose is not None:
-            message["pose"] = pose_message(pose)
+        if poses:
+            message["pose"] = pose_message(
+                poses, chosen=self._crowd is not None and self._crowd.chosen is not None
+            )
             message["meter"] = self._meter_message()
         return message
 
-    def _view(self) -> tuple[int, Picture, Pose] | None:
-        """Return the newest picture that a pose came of, with that pose, once; older ones are let go."""
+    def _view(self) -> tuple[int, Picture, Sequence[Pose]] | None:
+        """Return the newest picture that poses came of, with those poses, once; older ones are let go."""
         poses = [self._firsts.popleft() for _ in range(len(self._firsts))]
         pictures = list(self._waiting)
         if not self.wants_pictures:
             self._waiting.clear()
             return None
         found = None
-        for pose in poses:
+        for everybody in poses:
+            frame_time = everybody[0].frame_time
             for at, image in pictures:
-                if pose.frame_time is not None and abs(at - pose.frame_time) <= SAME_NS:
-                    found = (at, image, pose)
+                if frame_time is not None and abs(at - frame_time) <= SAME_NS:
+                    found = (at, image, everybody)
         while found is not None and self._waiting and self._waiting[0][0] <= found[0]:
             self._waiting.popleft()
         return found
@@ -250,68 +262,3 @@ class WebSink(Sink):
             "skipped_frames": self._meter.frames_skipped,
             "skipped_ticks": self._meter.skipped_ticks,
         }
-
-
-def pose_message(pose: Pose) -> dict[str, Any]:
-    """Return a pose as plain data: px, m, probabilities; a place that is not known is None."""
-    best = int(np.argmax(pose.action)) if len(pose.action) else -1
-    return {
-        "time": pose.time,
-        "frame_time": pose.frame_time,
-        "sample_time": pose.sample_time,
-        "fed": pose.fed,
-        "action": [best, round(float(pose.action[best]), 3) if best >= 0 else 0.0],
-        "people": [
-            {
-                "keypoints": keypoints(pose),
-                "joints": _rounded([pose.joints, np.sqrt(pose.joints_var)], 4),
-                "contact": _rounded([pose.contact], 2),
-            }
-        ],
-    }
-
-
-def keypoints(pose: Pose) -> list[list[float] | None]:
-    """Return (x, y, score) of each joint in px of the camera's picture, None where it is not known."""
-    known = np.asarray(np.isfinite(pose.keypoints).all(axis=1))
-    rows = _rounded([pose.keypoints, pose.score], 2)
-    return [row if there else None for row, there in zip(rows, known, strict=True)]
-
-
-def _rounded(columns: Sequence[NDArray[np.float32]], digits: int) -> list[Any]:
-    """Return columns side by side as lists of few digits: as double precision, or there are many again."""
-    table = columns[0] if len(columns) == 1 else np.column_stack(columns)
-    return np.round(table.astype(np.float64), digits).tolist()
-
-
-def _view_message(time_ns: int, image: Picture, pose: Pose) -> dict[str, Any]:
-    height, width = image.shape[:2]
-    if width > WIDTH:
-        size = (WIDTH, max(1, round(height * WIDTH / width)))
-        image = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)  # type: ignore[assignment]
-    return {
-        "time": time_ns,
-        "size": [width, height],
-        "shape": image.shape[:2],
-        "pixels": np.ascontiguousarray(image).data.cast("B"),
-        "people": [keypoints(pose)],
-    }
-
-
-def heat_message(time_ns: int, people: Sequence[Person]) -> dict[str, Any]:
-    """Return the strongest evidence of any joint, each person a map (h, w) uint8 and its affine to the
-    picture."""
-    maps = []
-    for person in people:
-        if person.heatmaps is None:
-            continue
-        strongest: NDArray[np.float32] = person.heatmaps.values.max(axis=0)
-        cells = (np.clip(strongest, 0.0, 1.0) * 255).astype(np.uint8)
-        maps.append(
-            {
-                "shape": cells.shape,
-                "cells": cells.tobytes(),
-                "to_picture": person.heatmaps.to_picture.tolist(),
-            }
-        )
-    return {"time": time_ns, "maps": maps}

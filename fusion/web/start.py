@@ -54,6 +54,7 @@ def page_of(
         name=rig.name if rig is not None else _name(recording),
         address=hub,
         private=rig is not None and bool(cameras.intersection(rig.private)),
+        people=options.people,
         actions=tuple(actions),
         streams=tuple(
             LiveStream(

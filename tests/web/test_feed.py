@@ -15,7 +15,7 @@ from drivers.bus.messages import Announcement, Ended, Event, Failed, Missed
 from fusion.vision.base import Heatmaps, Person
 from fusion.web.frames import read_frame, write_frame
 from fusion.web.gathered import IMU_CHANNELS, Gathered
-from fusion.web.sink import heat_message
+from fusion.web.messages import heat_message
 from fusion.web.sniff import shown_name, suffix_of
 from fusion.web.state import LiveState, Ring
 from fusion.web.viewer import IN_FLIGHT, Viewer

@@ -1,8 +1,10 @@
 // The body in 3D, to be turned with mouse, touch or keys. Joints are m from the pelvis: x right, y down, z forward.
 import { byId } from "./tools.js";
+import { colourOfPerson } from "./people.js";
 import { colours, sideOf } from "./picture.js";
 
 const FAR = 3.2;
+const APART_M = 1.0;
 const FRONT = { yaw: 0.35, pitch: 0.18, zoom: 1 };
 const VIEWS = { front: { yaw: 0, pitch: 0.08, zoom: 1 }, side: { yaw: Math.PI / 2, pitch: 0.08, zoom: 1 }, top: { yaw: 0, pitch: 1.45, zoom: 1 } };
 
@@ -23,12 +25,23 @@ export class Body {
   }
 
   pose(pose) {
-    this.people = pose.people.map((person) => person.joints);
+    this.people = this.placed(pose.people);
     this.canvas.dataset.time = pose.time;
+    this.canvas.dataset.people = pose.people.length;
     const joints = this.about.joints;
-    const feet = this.people.flatMap((person) => joints.flatMap((name, i) => (/(foot|ankle)$/.test(name) ? [person[i][1]] : [])));
+    const feet = this.people.flatMap((person) => joints.flatMap((name, i) => (/(foot|ankle)$/.test(name) ? [person.joints[i][1]] : [])));
     if (feet.length) this.floor += 0.05 * (Math.max(...feet) - this.floor);
     this.draw();
+  }
+
+  /** Each body tells joints from its own pelvis: several stand side by side, in their order in the picture. */
+  placed(people) {
+    const across = ({ keypoints, seen }) => (seen && keypoints[0] ? keypoints[0][0] : Infinity);
+    const order = [...people].sort((a, b) => across(a) - across(b) || a.person - b.person);
+    return order.map((each, i) => {
+      const aside = (i - (order.length - 1) / 2) * APART_M;
+      return { ...each, joints: each.joints.map(([x, y, z, sd]) => [x + aside, y, z, sd]) };
+    });
   }
 
   look(view) {
@@ -105,7 +118,8 @@ export class Body {
     const { yaw, pitch, zoom } = this.view;
     const x1 = x * Math.cos(yaw) + z * Math.sin(yaw), z1 = -x * Math.sin(yaw) + z * Math.cos(yaw);
     const y2 = y * Math.cos(pitch) - z1 * Math.sin(pitch), z2 = y * Math.sin(pitch) + z1 * Math.cos(pitch);
-    const scale = (Math.min(this.canvas.height / 2.25, this.canvas.width / 1.9) * zoom * FAR) / Math.max(0.6, FAR + z2);
+    const wide = 1.9 + APART_M * Math.max(0, this.people.length - 1);
+    const scale = (Math.min(this.canvas.height / 2.25, this.canvas.width / wide) * zoom * FAR) / Math.max(0.6, FAR + z2);
     return { x: this.canvas.width / 2 + x1 * scale, y: this.canvas.height * 0.47 + y2 * scale, scale, far: z2 };
   }
 
@@ -113,7 +127,7 @@ export class Body {
     const { context, canvas } = this;
     context.clearRect(0, 0, canvas.width, canvas.height);
     this.ground();
-    for (const joints of this.people) this.person(joints);
+    for (const each of this.people) this.person(each);
   }
 
   ground() {
@@ -131,7 +145,8 @@ export class Body {
     context.stroke();
   }
 
-  person(joints) {
+  person({ joints, person, wears }) {
+    const own = this.about.live.people > 1 ? colourOfPerson(person) : null;
     const { context } = this;
     const names = this.about.joints;
     const places = joints.map((joint) => this.project(joint));
@@ -143,14 +158,14 @@ export class Body {
     }
     places.forEach((place, i) => {
       context.globalAlpha = 0.13;
-      context.fillStyle = this.colours[sideOf(names[i])];
+      context.fillStyle = own ?? this.colours[sideOf(names[i])];
       this.disc(place.x, place.y, Math.min(0.3, joints[i][3]) * place.scale);
     });
     context.globalAlpha = 1;
     context.lineCap = "round";
     const byDepth = [...this.about.bones].sort((m, n) => places[n[0]].far + places[n[1]].far - places[m[0]].far - places[m[1]].far);
     for (const [a, b] of byDepth) {
-      context.strokeStyle = this.colours[sideOf(names[a], names[b])];
+      context.strokeStyle = own ?? this.colours[sideOf(names[a], names[b])];
       context.lineWidth = 0.024 * (places[a].scale + places[b].scale);
       context.beginPath();
       context.moveTo(places[a].x, places[a].y);
@@ -159,8 +174,14 @@ export class Body {
     }
     const head = names.indexOf("head");
     if (head >= 0) {
-      context.fillStyle = this.colours.middle;
+      context.fillStyle = own ?? this.colours.middle;
       this.disc(places[head].x, places[head].y, 0.085 * places[head].scale);
+      if (own) {
+        context.font = `700 ${0.13 * places[head].scale}px system-ui, sans-serif`;
+        context.textAlign = "center";
+        context.fillStyle = this.colours.text;
+        context.fillText(wears ? `${person || "?"} ◉` : `${person}`, places[head].x, places[head].y - 0.16 * places[head].scale);
+      }
     }
   }
 

@@ -2,6 +2,7 @@
 import { byId, say } from "./tools.js";
 import { Body } from "./body.js";
 import { Panels } from "./panels.js";
+import { People } from "./people.js";
 import { Picture } from "./picture.js";
 import { Traces } from "./traces.js";
 
@@ -13,6 +14,7 @@ export class Live {
     this.about = about;
     this.picture = new Picture(about, () => this.tell());
     this.body = new Body(about);
+    this.people = new People(about);
     this.traces = new Traces(about);
     this.panels = new Panels(about);
     this.drawn = 0;
@@ -86,6 +88,7 @@ export class Live {
     if (told.pose) {
       this.picture.pose(told.pose);
       this.body.pose(told.pose);
+      this.people.pose(told.pose);
       this.panels.pose(told.pose, told.now);
     }
     if (told.traces) this.traces.take(told.traces, told.now);

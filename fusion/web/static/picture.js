@@ -1,4 +1,5 @@
 // The camera's picture, the skeleton that was found in it, and its heatmaps.
+import { choose, colourOfPerson, nameOf, personAt } from "./people.js";
 import { byId, say } from "./tools.js";
 
 const SEEN = 0.05;
@@ -43,6 +44,11 @@ export class Picture {
       });
     }
     if (!this.cameras) say(byId("pictures"), "no camera");
+    this.several = about.live.people > 1;
+    if (this.several) {
+      this.canvas.classList.add("clickable");
+      this.canvas.addEventListener("click", (event) => this.clicked(event));
+    }
   }
 
   async take(view, jpeg) {
@@ -66,8 +72,8 @@ export class Picture {
   pose(pose) {
     this.newest = pose.people;
     if (this.shows.picture && this.bitmap) return;
-    this.view = { people: pose.people.map((person) => person.keypoints), size: this.view?.size ?? [640, 480] };
-    const xs = this.view.people.flat().filter(Boolean);
+    this.view = { people: pose.people, size: this.view?.size ?? [640, 480] };
+    const xs = pose.people.flatMap((person) => person.keypoints).filter(Boolean);
     if (!this.bitmap && xs.length) {
       const reach = Math.max(...xs.map((point) => point[0] / 4), ...xs.map((point) => point[1] / 3)) * 4;
       if (reach > this.view.size[0]) this.view.size = [Math.ceil(reach), Math.ceil((reach * 3) / 4)];
@@ -84,6 +90,7 @@ export class Picture {
 
   draw() {
     const { context, canvas, view } = this;
+    if (this.several && view) this.describe(view.people);
     context.setTransform(1, 0, 0, 1, 0, 0);
     context.fillStyle = "#05070a";
     context.fillRect(0, 0, canvas.width, canvas.height);
@@ -92,7 +99,52 @@ export class Picture {
     const scale = canvas.width / view.size[0];
     if (this.shows.heat) this.drawHeat(scale);
     context.setTransform(scale, 0, 0, scale, 0, 0);
-    if (this.shows.skeleton) for (const person of view.people) this.skeleton(person, view.size[0]);
+    if (!this.shows.skeleton) return;
+    for (const person of view.people) {
+      if (this.several && !person.seen) continue; // where somebody out of view was last tells nothing
+      this.skeleton(person.keypoints, view.size[0], this.several ? colourOfPerson(person.person) : null);
+      if (this.several) this.name(person, view.size[0]);
+    }
+  }
+
+  /** A person's number above the head; that of who wears the sensors is framed. */
+  name(person, width) {
+    const points = person.keypoints.filter((point) => point && point[2] >= SEEN);
+    if (!points.length) return;
+    const { context } = this;
+    const [x, y] = points.reduce((a, b) => (b[1] < a[1] ? b : a));
+    const size = width / 28, words = person.wears ? `${person.person} ◉` : `${person.person}`;
+    context.font = `700 ${size}px system-ui, sans-serif`;
+    context.textAlign = "center";
+    const wide = context.measureText(words).width + size * 0.7, top = Math.max(size * 0.2, y - size * 2.1);
+    context.fillStyle = colourOfPerson(person.person);
+    context.fillRect(x - wide / 2, top, wide, size * 1.35);
+    if (person.wears) {
+      context.strokeStyle = "#fff";
+      context.lineWidth = size / 7;
+      context.strokeRect(x - wide / 2, top, wide, size * 1.35);
+    }
+    context.fillStyle = "#05070a";
+    context.fillText(words, x, top + size * 1.03);
+  }
+
+  clicked(event) {
+    if (!this.view) return;
+    const { canvas, view } = this;
+    const box = canvas.getBoundingClientRect();
+    const shown = Math.min(box.width / canvas.width, box.height / canvas.height); // object-fit: contain
+    const scale = view.size[0] / canvas.width;
+    const x = ((event.clientX - box.left - (box.width - canvas.width * shown) / 2) / shown) * scale;
+    const y = ((event.clientY - box.top - (box.height - canvas.height * shown) / 2) / shown) * scale;
+    const person = personAt(view.people.filter((each) => each.seen), x, y, view.size[0] / 25);
+    if (person !== null) choose(person);
+  }
+
+  describe(people) {
+    const seen = people.filter((person) => person.seen).map((person) => nameOf(person.person) + (person.wears ? " with the sensors" : ""));
+    const words = `The camera's picture with ${seen.length ? seen.join(", ") : "nobody"}`;
+    if (this.canvas.getAttribute("aria-label") !== words) this.canvas.setAttribute("aria-label", words);
+    this.canvas.dataset.people = people.filter((person) => person.seen).map((person) => person.person).sort((a, b) => a - b).join(" ");
   }
 
   drawHeat(scale) {
@@ -104,7 +156,7 @@ export class Picture {
     }
   }
 
-  skeleton(points, width) {
+  skeleton(points, width, own) {
     const { context } = this;
     const joints = this.about.joints;
     const seen = (point) => point && point[2] >= SEEN;
@@ -112,7 +164,7 @@ export class Picture {
     for (const [a, b] of this.about.bones) {
       if (!seen(points[a]) || !seen(points[b])) continue;
       context.globalAlpha = 0.35 + 0.65 * Math.min(points[a][2], points[b][2]);
-      context.strokeStyle = ON_PICTURE[sideOf(joints[a], joints[b])];
+      context.strokeStyle = own ?? ON_PICTURE[sideOf(joints[a], joints[b])];
       context.lineWidth = width / 130;
       context.beginPath();
       context.moveTo(points[a][0], points[a][1]);
@@ -122,7 +174,7 @@ export class Picture {
     points.forEach((point, i) => {
       if (!seen(point)) return;
       context.globalAlpha = 0.35 + 0.65 * point[2];
-      context.fillStyle = ON_PICTURE[sideOf(joints[i])];
+      context.fillStyle = own ?? ON_PICTURE[sideOf(joints[i])];
       context.beginPath();
       context.arc(point[0], point[1], width / 110, 0, 2 * Math.PI);
       context.fill();

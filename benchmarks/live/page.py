@@ -165,9 +165,9 @@ class _Through:
             if sink.wants_pictures:
                 sink.picture(at, image)
 
-    def pose(self, pose) -> None:
+    def poses(self, poses) -> None:
         for sink in self._sinks:
-            sink.pose(pose)
+            sink.poses(poses)
 
 
 def report(costs: dict[str, Cost], told: list[str], server_s: float, options: argparse.Namespace) -> int:

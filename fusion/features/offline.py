@@ -104,6 +104,10 @@ def vision_of(recording: Recording) -> str:
     return str(rig.get("vision") or "blazepose") if isinstance(rig, dict) else "blazepose"
 
 
+Looks = list[tuple[int, NDArray[np.uint8] | None, Sequence[Person]]]
+"""Of each picture its time, ns, the picture and who is there; None: what was seen then is known already."""
+
+
 class Looker:
     """Runs a vision front end on a camera's pictures and hands the people to the builder.
 
@@ -130,13 +134,27 @@ class Looker:
         self._eyes = eyes
 
     def __call__(self, batch: Batch) -> None:
-        """Look at each picture of a batch."""
+        """Look at each picture of a batch, and take what is seen."""
+        self.take(self.look(batch))
+
+    def look(self, batch: Batch) -> Looks:
+        """Return what is seen in each picture of a batch; it may run beside all others, in order."""
+        looks: Looks = []
         for i, time in enumerate(batch.stamps["time"].tolist()):
             if self.replay is not None and time in self.replay:
-                rows, peaks = self.replay[time]
+                looks.append((time, None, ()))
             else:
                 image = decode(batch.data[i])
-                people = self._eyes(image, time)
+                looks.append((time, image, self._eyes(image, time)))
+        return looks
+
+    def take(self, looks: Looks) -> None:
+        """Hand on what was seen."""
+        for time, image, people in looks:
+            if image is None:
+                assert self.replay is not None
+                rows, peaks = self.replay[time]
+            else:
                 if self.on_picture is not None:
                     self.on_picture(time, image)
                 if self.on_people is not None:

@@ -70,10 +70,6 @@ class Sight:
             self.at -= 1
         return frames[self.at] if self.at >= 0 else None
 
-    def fresh(self, tick: int) -> bool:
-        """Return whether a frame came, not newer than a tick, ns, that no tick has seen yet."""
-        return self.at + 1 < len(self.frames) and self.frames[self.at + 1].time <= tick
-
     def around(self, moment: int) -> tuple[VisionFrame | None, VisionFrame | None]:
         """Return the frames before and after a moment, ns; the newest two where none came after it."""
         late = self.at
@@ -129,10 +125,6 @@ class Sights:
     def together(self) -> int:
         """How many cameras the network looks through at a time."""
         return max(1, len(self._calibrated))
-
-    def fresh(self, tick: int) -> bool:
-        """Return whether a frame came, not newer than a tick, ns, that no tick has seen yet."""
-        return any(sight.fresh(tick) for sight in self.all.values())
 
     def sees(self, info: StreamInfo) -> bool:
         """Whether a stream shows what a camera that takes part shows already."""

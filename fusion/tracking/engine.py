@@ -9,7 +9,7 @@
 A tick is fused as soon as every stream that is waited for has passed it, and at the latest when its rows
 usually are there (:mod:`fusion.tracking.waiting`): what comes later counts from the next tick on, with its
 age. Where nothing is late the poses are those that :func:`fusion.tracking.sequential.run_recording` gives
-for the same samples. A picture that was just looked at does not wait for a tick that is near anyway.
+for the same samples. Ticks keep step with when pictures are ready (:mod:`fusion.tracking.lead`).
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from fusion.features import FeatureBuilder
 from fusion.features.offline import decode
 from fusion.tracking.arrivals import Arrivals
 from fusion.tracking.crowd import Crowd
+from fusion.tracking.lead import Lead
 from fusion.tracking.meter import Meter
 from fusion.tracking.pose import Fuser, Pose
 from fusion.tracking.sinks import Picture, Sink
@@ -41,9 +42,6 @@ from fusion.vision.several import FrontEnds
 log = logging.getLogger(__name__)
 
 _SECOND = 1_000_000_000
-
-_EARLY_S = 0.01
-"""So long before its time a tick is fused where a picture came that it can use."""
 
 _OVERLOAD_S = 0.25
 """Behind by this and the patience the engine leaves ticks out: an old pose is worth less than a gap."""
@@ -108,6 +106,7 @@ class LiveEngine:
         self._now, self._meter, self._on_pose = now, meter, on_pose
         self._waiting = Waiting((timing or Timing()).patience_s)
         self._patience = self._waiting.patience
+        self._lead = Lead(round(_SECOND / builder.spec.rate_hz))
         self._frames_seen, self._rows_seen = Arrivals(), Arrivals()
         self._changed = threading.Condition()  # over builder, newest pictures and flags
         self._cameras: dict[str, _Camera] = {}
@@ -257,7 +256,9 @@ class LiveEngine:
                 if look is not None and self._crowd is not None:
                     self._crowd.push(look)
                 self._builder.push_people(time, people, camera.name)
-                self._waiting.came(camera.name, time, time, 1, self._now())
+                now = self._now()
+                self._waiting.came(camera.name, time, time, 1, now)
+                self._lead.ready(self._builder.next_time or 0, now)
                 self._frames_seen.note(time, arrived)
                 self._changed.notify_all()
 
@@ -304,14 +305,13 @@ class LiveEngine:
         tick = builder.next_time
         if tick is None or builder.exhausted:
             return None
-        marks = builder.marks()
-        behind = self._waiting.behind(marks, tick, now)
-        if tick > now:
-            seen = tick - now <= _EARLY_S * _SECOND and builder.sights.fresh(tick)
-            return tick if seen or builder.ready(tick) else None
-        if behind and now <= self._waiting.until(behind, tick):
+        marks, due = builder.marks(), tick - self._lead.now
+        if now < due:
+            return tick if builder.ready(tick) else None
+        behind = self._waiting.behind(marks, due, now)
+        if behind and now <= self._waiting.until(behind, due):
             return None
-        if behind and self._waiting.late(behind, marks, tick):
+        if behind and self._waiting.late(behind, marks, due):
             self._meter.late_ticks += 1
         return self._catch_up(tick, now)
 
@@ -332,11 +332,9 @@ class LiveEngine:
         tick, now = self._builder.next_time, self._now()
         if tick is None:
             return None
-        if now < tick and self._builder.sights.fresh(tick):
-            due = tick - round(_EARLY_S * _SECOND)
-        else:
-            due = self._waiting.until(self._waiting.behind(self._builder.marks(), tick, max(now, tick)), tick)
-        return max(0.0005, (due - now) / _SECOND)
+        due = tick - self._lead.now
+        behind = self._waiting.behind(self._builder.marks(), due, max(now, due))
+        return max(0.0005, (self._waiting.until(behind, due) - now) / _SECOND)
 
     def _guard(self, stage: Callable[..., None], *about: Any) -> None:
         try:

@@ -13,6 +13,7 @@ import fusion.tracking.pose
 from drivers.base import Batch
 from drivers.bus.messages import LOST, Event
 from fusion.model.stepper import Runtime
+from fusion.tracking.lead import Lead
 from fusion.tracking.waiting import Waiting
 from fusion.vision.several import FrontEnds
 
@@ -149,18 +150,37 @@ def test_with_much_patience_a_lost_device_is_let_go_at_once():
         session.to(0.8, without="camera")
 
 
-def test_a_picture_just_looked_at_is_used_by_the_tick_that_is_near():
-    film = split_pictures(pictures(0.1))
-    with Bench(EYE, eyes=Blob()) as bench:
-        bench.now = 6 * MS  # the tick is at 16.7 ms
-        bench.engine.feed(film[0])
-        assert bench.engine.wait_seen(LIMIT_S)
-        with bench.engine._changed:
-            assert bench.engine._due() is None
-            bench.now = 8 * MS
-        assert bench.wait(lambda poses: poses)
-    assert bench.poses[0].time > bench.now
-    assert bench.poses[0].frame_time == pytest.approx(film[0].stamps["time"][0], abs=2000)
+TICK = SECOND // 60
+
+
+def waits(lead, phases):
+    """Return how long pictures wait for a tick, ns, that become ready at these times, with the lead found."""
+    for at in phases:
+        lead.ready(0, at)
+    return [(-lead.now - at) % TICK for at in phases]
+
+
+def test_ticks_come_right_after_pictures_that_are_ready_at_the_same_phase():
+    jitter = np.random.default_rng(0).normal(0, 0.5 * MS, 60).astype(int)
+    for phase in range(0, TICK, MS):
+        lead = Lead(TICK)
+        ready = [int(n * 2 * TICK + phase + jitter[n]) for n in range(60)]
+        before = np.mean(waits(Lead(TICK), ready[:5]))
+        after = np.mean(waits(lead, ready))
+        assert 0 <= lead.now <= 12 * MS
+        assert after <= max(before, 3 * MS) + MS
+        assert after < 7 * MS  # without a lead up to 16.7
+
+
+def test_ticks_are_fused_ahead_by_the_lead_and_keep_their_distance():
+    with Bench(IMU, EYE, eyes=Blob(), patience_s=0.01) as bench:
+        session = Session(bench)
+        session.to(2.0)
+        lead = bench.engine._lead.now
+        assert lead > 0
+        assert bench.wait(lambda poses: poses[-1].time + TICK - lead > bench.now - 3 * MS)
+    times = np.array([pose.time for pose in bench.poses])
+    assert set(np.diff(times)) <= {16666666, 16666667}
 
 
 def test_the_network_is_ready_for_all_cameras_before_the_first_tick(monkeypatch):

@@ -27,6 +27,7 @@ class LiveOptions:
         table: write poses.csv.
         events: write events.csv: actions with beginning and end, contacts, steps, feedback.
         motion: files of motion to write: trc, mot, bvh; bvh only of weights that tell rotations.
+        rerun: file, for run.rrd in the output folder; or the address of a Rerun viewer (extra `viz`).
         vmc: HOST:PORT of a program that takes the VMC protocol (Blender, Unity ...).
         posture: file of rules, such as configs/posture/squat.yaml; the review goes to posture.json.
         threads: of the fused network.
@@ -51,6 +52,7 @@ class LiveOptions:
     table: bool = True
     events: bool = True
     motion: list[str] = dataclasses.field(default_factory=list)
+    rerun: str | None = None
     vmc: str | None = None
     posture: str | None = None
     threads: int = 1

@@ -15,6 +15,7 @@ from fusion.tracking.listeners import Listeners
 from fusion.tracking.meter import Meter, Summary
 from fusion.tracking.motionfiles import FILES
 from fusion.tracking.options import LiveOptions
+from fusion.tracking.rerunsink import RerunPictures, RerunSink, check_target, open_stream
 from fusion.tracking.sinks import CsvSink, Sink
 from fusion.tracking.sinkthread import SinkThread
 from fusion.tracking.vmc import VmcSink
@@ -49,6 +50,8 @@ class Outputs:
             raise ConfigError(
                 f"no file of motion is called {unknown[0]}", mend=f"--motion=[{','.join(FILES)}]"
             )
+        if options.rerun is not None:
+            check_target(options.rerun)
         self._rules = load_rules(options.posture) if options.posture else None
         taken = self.folder.is_dir() and any(self.folder.iterdir())
         if taken or (self.folder.exists() and not self.folder.is_dir()):
@@ -74,6 +77,11 @@ class Outputs:
                 self._add(CsvSink(self.folder / "poses.csv", actions), threaded)
             for kind in dict.fromkeys(self._options.motion):
                 self._add(self._motion(kind), threaded)
+            if self._options.rerun is not None:
+                stream = open_stream(self._options.rerun, self.folder / "run.rrd")
+                self._add(RerunSink(stream, actions), threaded)
+                if pictures:
+                    self._add(RerunPictures(stream), threaded)
             if self._options.vmc is not None:
                 self._add(VmcSink(self._options.vmc, self._options.people), threaded)
             if self._options.events or self._rules is not None:

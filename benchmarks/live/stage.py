@@ -235,7 +235,7 @@ def _stamps(time: int, number: int) -> NDArray[np.void]:
     return stamps
 
 
-class _Kept(Sink):
+class Kept(Sink):
     """Keeps everybody's poses, and lets one wait for them."""
 
     name = "kept"
@@ -296,7 +296,7 @@ def play_live(
 ) -> list[list[Pose]]:
     """Return the same as :func:`play`, through the live engine with its threads; no picture is left out."""
     clock, patience = 0, 0.2
-    kept = _Kept()
+    kept = Kept()
     engine = LiveEngine(
         FeatureBuilder(stage.streams(), BODY20, FeatureSpec(cameras=1)),
         crowd,

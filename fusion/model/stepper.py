@@ -58,9 +58,13 @@ class Stepper(abc.ABC):
 
     def fork(self) -> Stepper:
         """Return one that steps another stream through the same network, from its first tick."""
-        other = copy.copy(self)
+        other = self.twin()
         other.reset()
         return other
+
+    def twin(self) -> Stepper:
+        """Return one that goes on from here by itself."""
+        return copy.copy(self)  # a state is replaced at each step, never changed
 
 
 class TorchStepper(Stepper):

@@ -24,6 +24,7 @@ from fusion.features.everybody import Everybody, Found, Record, Seen
 from fusion.features.spec import FeatureSpec
 from fusion.model.net import FusionNet
 from fusion.model.stepper import Runtime, Stepper, stepper
+from fusion.tracking.eased import Easing
 from fusion.tracking.people import LOST_S, PeopleTracker
 from fusion.tracking.pose import LEVEL_UP, Pose, pose_of
 from fusion.tracking.wearer import WearerFinder
@@ -46,11 +47,12 @@ class Look:
 
 @dataclasses.dataclass(frozen=True)
 class Turn:
-    """One person's features of a tick."""
+    """One person's features of a tick; ``otherwise``: as if no sensors had come or gone, where they did."""
 
     person: int
     features: Features
     wears: bool
+    otherwise: Features | None = None
 
 
 class Crowd:
@@ -87,6 +89,8 @@ class Crowd:
         self._steps: dict[int, Stepper] = {}
         self._names: dict[int, int] = {}  # who comes back to the sensors, by the tracker's number
         self._last: dict[int, Seen] = {}  # of everybody who has a state, and was seen
+        self._wore: dict[int, bool] = {}  # at the last tick
+        self._easing: dict[int, Easing] = {}
         self._size = (0, 0)
         self._up = LEVEL_UP.astype(np.float64)
 
@@ -132,12 +136,18 @@ class Crowd:
             self._last.pop(gone, None)
         self._last |= there
         alone = self.wearer is None and len(shown) == 1  # then sound can be nobody else's
-        turns = []
+        turns, wore = [], {}
         for person in shown:
             wears = person == self.wearer
             box = self._last[person].box if person in self._last else np.zeros(3, np.float32)
-            mine = self._everybody.of_person(features, there.get(person), box, wears=wears or alone)
-            turns.append(Turn(person, mine, wears))
+            fed = wears or alone
+            mine = self._everybody.of_person(features, there.get(person), box, wears=fed)
+            otherwise = None
+            if self._wore.get(person, fed) != fed:
+                otherwise = self._everybody.of_person(features, there.get(person), box, wears=not fed)
+            turns.append(Turn(person, mine, wears, otherwise))
+            wore[person] = fed
+        self._wore = wore
         return sorted(turns, key=lambda turn: not turn.wears)
 
     def poses(self, turns: Sequence[Turn]) -> list[Pose]:
@@ -146,12 +156,25 @@ class Crowd:
         for turn in turns:
             if turn.person not in self._steps:
                 self._steps[turn.person] = self._fresh.fork()
-            outputs = self._steps[turn.person](turn.features)
-            pose = pose_of(turn.features, outputs, self._size)
-            poses.append(dataclasses.replace(pose, person=turn.person, wears=turn.wears))
+            poses.append(dataclasses.replace(self._pose(turn), person=turn.person, wears=turn.wears))
+        self._easing = {person: each for person, each in self._easing.items() if person in self._steps}
         up = np.mean([pose.up for pose in poses], axis=0)
         self._up = up / max(float(np.linalg.norm(up)), 1e-6)
         return poses
+
+    def _pose(self, turn: Turn) -> Pose:
+        """Step a person's state; where sensors come or go the pose glides."""
+        step, easing = self._steps[turn.person], self._easing.get(turn.person)
+        before = None
+        if turn.otherwise is not None:
+            before = pose_of(turn.otherwise, step.twin()(turn.otherwise), self._size)
+            before = easing(before) if easing is not None else before
+        pose = pose_of(turn.features, step(turn.features), self._size)
+        if before is not None:
+            easing = self._easing[turn.person] = Easing(before, pose)
+        if easing is None or easing.over(pose.time):
+            return pose
+        return easing(pose)
 
     # Who wears the sensors.
 

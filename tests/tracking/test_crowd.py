@@ -1,5 +1,7 @@
 """Several people in the live engine: a pose each, and the sensors with whom they move."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -52,6 +54,14 @@ def test_sensors_that_change_hands_are_handed_over_and_everybody_goes_on_as_who_
     assert wearers(ticks, 3.0, 7.0) == {1}
     assert wearers(ticks, 11.0) == {3}
     assert people(ticks, 1.0) == {frozenset({1, 2, 3})}
+    steps = {True: [], False: []}  # of the joints from tick to tick, where the sensors come or go and else
+    for before, after in itertools.pairwise(ticks[60:]):
+        last = {pose.person: pose for pose in before}
+        for pose in after:
+            moved = np.linalg.norm(pose.joints - last[pose.person].joints, axis=1).max()
+            steps[pose.wears != last[pose.person].wears].append(moved)
+    assert len(steps[True]) == 2
+    assert max(steps[True]) <= 1.2 * max(steps[False])
 
 
 def test_while_nobody_is_in_view_the_sensors_alone_tell_and_who_comes_in_takes_over(crowd):

@@ -6,10 +6,11 @@
 
 A recording (by default one of the simulated rig, made now) is replayed into the live engine at its own pace,
 as if its devices were there; from the tenth second on one kind of device is silent and told to be lost.
-Goals: poses go on at 60 Hz, no two of them more than 50 ms apart on the clock; the joints' deviation is larger
-than at the same moments where nothing was away, and comes back (of sound, which says little of where joints
-are: is not smaller by more than 5 %); and no joint jumps by more than 10 cm, from one pose to the next, as the device returns, beyond
-what it moves in the same moment where nothing was away. Exit status 1: something is missed.
+Goals: poses go on at 60 Hz, no two of them more than 50 ms apart on the clock; the joints' deviation is
+larger than at the same moments where nothing was away, and comes back (of sound, which says little of where
+joints are: is not smaller by more than 5 %); and no joint jumps by more than 10 cm, from one pose to the
+next, as the device returns, beyond what it moves in the same moment where nothing was away. Exit status 1:
+something is missed.
 """
 
 from __future__ import annotations

@@ -97,12 +97,14 @@ class Watched(threading.Thread):
     Attributes:
         lines: (seconds, poses a second, p50 and p95 of frames, p50 and p95 of samples, ms).
         memory: (seconds, MB of the engine's process, MB of its drivers).
+        said: why a device no longer takes part.
     """
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         super().__init__(daemon=True)
         self._process, self._begin = process, time.monotonic()
         self.lines: list[tuple[float, ...]] = []
+        self.said = ""
         self.memory: list[tuple[float, float, float]] = []
         assert process.stdout is not None
         threading.Thread(target=self._read, args=(process.stdout,), daemon=True).start()
@@ -112,6 +114,8 @@ class Watched(threading.Thread):
             found = LINE.search(line)
             if found:
                 self.lines.append((time.monotonic() - self._begin, *map(float, found.groups())))
+            elif "goes on without" in line:
+                self.said = line.strip()
 
     def run(self) -> None:
         while self._process.poll() is None:
@@ -161,6 +165,9 @@ def report(summary: dict, watched: Watched, options: argparse.Namespace) -> int:
         print(f"{what:52} {figure:7.1f} {unit:5} (goal {sign} {goal:g}: {'reached' if good else 'MISSED'})")
 
     frame, sample = summary["frame_to_pose"], summary["sample_to_pose"]
+    if frame["p50_ms"] is None or sample["p50_ms"] is None:
+        print(f"no picture, or no row of an IMU, reached a pose: {watched.said}")
+        return 1
     print(f"cores {options.cores}, load {os.getloadavg()[0]:.1f} of {os.cpu_count()}, {options.seconds:g} s")
     told("poses", summary["poses_per_s"], POSES, "/s", least=True)
     told("picture arrived -> pose, p50", frame["p50_ms"], FRAME_P50, "ms")

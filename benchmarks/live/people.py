@@ -99,6 +99,7 @@ def tracked(path: Path, net: FusionNet, frames: int) -> tuple[list[tuple[int, li
     for number, (batch, _) in enumerate(footage.batches()):
         if number >= frames:
             break
+        batch.stamps["time"] -= batch.stamps["time"] % 1000  # rounded up, a picture would miss its own tick
         clock = int(batch.stamps["time"][0])
         times.append(clock)
         engine.feed(batch)

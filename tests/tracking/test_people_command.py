@@ -1,0 +1,120 @@
+"""``chorus live --people=N`` as people run it."""
+
+import csv
+import json
+import queue
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "web"))
+
+from two_people import write_two_people
+
+from drivers.base import Batch
+from drivers.bus.messages import Ended
+from drivers.bus.subscriber import Subscriber
+from drivers.errors import ConfigError
+from drivers.rig import load_rig
+from fusion.commands.arguments import UsageError
+from fusion.model.checkpoint import save_net
+from fusion.model.net import FusionNet, NetConfig
+from fusion.tracking.live import main
+from fusion.tracking.options import LiveOptions
+from fusion.tracking.run import run
+from fusion.tracking.sinks import PeopleSink
+
+RIG = """
+vision: markers
+streams:
+  camera: {driver: simulator.camera, width: 320, height: 240, fps: 15}
+  pelvis: {driver: simulator.imu, worn_on: pelvis, rate_hz: 50}
+"""
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("weights") / "net.safetensors"
+    save_net(FusionNet(NetConfig(width=16, layers=1, heads=2, window=8, actions=("stand", "wave"))), path)
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory):
+    return str(write_two_people(tmp_path_factory.mktemp("session") / "two.h5", 4.0))
+
+
+def test_a_recording_of_two_people_gives_each_a_number_and_a_file(session, weights, tmp_path):
+    words = ["--source", session, "--weights", weights, "--people=3", "--motion=[trc]"]
+    tables = []
+    for name in ("a", "b"):
+        out = tmp_path / name
+        assert main([*words, "--output", str(out)]) == 0
+        tables.append((out / "poses.csv").read_bytes())
+    assert tables[0] == tables[1]
+    with (out / "poses.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if int(row["time_ns"]) > 2_500_000_000]
+    assert {row["person"] for row in rows} == {"1", "2"}
+    assert {row["person"] for row in rows if row["wears_sensors"] == "1"} == {"2"}  # who stands on the left
+    files = {path.name for path in out.iterdir()}
+    assert {"overlay.mp4", "motion_person01.trc", "motion_person02.trc"} <= files
+    assert json.loads((out / "summary.json").read_text())["frames"] == 40
+
+
+def test_of_one_person_the_table_and_the_files_are_as_they_were(session, weights, tmp_path):
+    out = tmp_path / "out"
+    assert main(["--source", session, "--weights", weights, "--motion=[trc]", "--output", str(out)]) == 0
+    with (out / "poses.csv").open() as file:
+        assert {(row["person"], row["wears_sensors"]) for row in csv.DictReader(file)} == {("0", "1")}
+    assert (out / "motion.trc").is_file()
+
+
+@pytest.mark.parametrize("people", [0, -1, 17])
+def test_a_number_of_people_that_makes_no_sense_is_refused(session, people):
+    with pytest.raises(UsageError, match=f"--people is {people}"):
+        main(["--source", session, f"--people={people}"])
+
+
+def test_a_front_end_that_sees_one_person_is_refused_for_several(session, weights, tmp_path):
+    words = ["--source", session, "--weights", weights, "--output", str(tmp_path / "out")]
+    with pytest.raises(ConfigError, match="one person only"):
+        main([*words, "--people=2", "--vision=heatmapnet"])
+
+
+def test_a_rig_publishes_everybody_beside_the_wearer(weights, tmp_path):
+    (tmp_path / "rig.yaml").write_text(RIG)
+    said, rows, result = queue.Queue(), [], []
+    options = LiveOptions(
+        weights=weights, output=str(tmp_path / "out"), duration=4.0, people=2, film=False, runtime="torch"
+    )
+
+    def track():
+        try:
+            result.append(run(options, load_rig(tmp_path / "rig.yaml"), said.put))
+        except BaseException as error:
+            result.append(error)
+
+    tracker = threading.Thread(target=track)
+    tracker.start()
+    address = said.get(timeout=60).removeprefix("bus at ")
+    with Subscriber(address, {PeopleSink.STREAM}) as subscriber:
+        ended = None
+        while ended is None and tracker.is_alive():
+            message = subscriber.receive(0.2)
+            if isinstance(message, Batch):
+                rows.append(np.array(message.data)[0])
+            elif isinstance(message, Ended):
+                ended = message
+        info = subscriber.streams[PeopleSink.STREAM]
+    tracker.join(60)
+    assert not isinstance(result[0], BaseException), result[0]
+    assert info.shape == (3, 20, 10)
+    assert len(rows) > 30
+    told = {tuple(row[0, 0, 8:]) for row in rows}  # number, and whether they wear the sensors
+    assert (1.0, 1.0) in told
+    assert {wears for _, wears in told} <= {0.0, 1.0}

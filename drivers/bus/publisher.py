@@ -80,7 +80,7 @@ class Publisher:
         self._outage_s = outage_s
         # Until it was asked for again, it is older than the outage was long.
         kept_on_disk = Spool(spool, outage_s + CATCH_UP_S) if spool is not None else None
-        self._kept = ResendBuffer(resend_bytes, kept_on_disk)
+        self._kept = ResendBuffer(resend_bytes, kept_on_disk, outage_s + CATCH_UP_S)
         self._outgoing = Outgoing(self.stream, self._kept)
         self._announce_now = False
         self._stop = False

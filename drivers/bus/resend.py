@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 
 from drivers.bus.spool import Spool
@@ -17,19 +18,20 @@ class ResendBuffer:
     Args:
         max_bytes: bound on the bytes held in memory; the oldest messages go first.
         spool: where messages go that are let go before anybody can have got them; None: they are gone.
+        keep_s: older ones are let go, too: small rows would take an hour to reach the bound in bytes.
 
     Attributes:
         reached_s: when the hub was last known to be reached, s; what was published before is not spooled.
         hold_s: until when all is spooled nevertheless, s: the hub is back, and asks for what it missed.
     """
 
-    def __init__(self, max_bytes: int, spool: Spool | None = None) -> None:
+    def __init__(self, max_bytes: int, spool: Spool | None = None, keep_s: float = math.inf) -> None:
         if max_bytes < 0:
             raise ValueError(f"max_bytes must not be negative, but is {max_bytes}")
         self.max_bytes = max_bytes
         self.size = 0
         self.reached_s = self.hold_s = 0.0
-        self._spool = spool
+        self._spool, self._keep_s = spool, keep_s
         self._kept: deque[tuple[Frames, int, float]] = deque()
         self._next = 0
 
@@ -49,7 +51,7 @@ class ResendBuffer:
         self._kept.append((frames, size, now_s))
         self._next += 1
         self.size += size
-        while self.size > self.max_bytes:
+        while self._kept and (self.size > self.max_bytes or self._kept[0][2] < now_s - self._keep_s):
             first = self.first
             oldest, size, published_s = self._kept.popleft()
             self.size -= size

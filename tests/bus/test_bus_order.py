@@ -149,3 +149,15 @@ def test_the_resend_buffer_keeps_the_newest_within_its_bound(sizes, limit):
         assert sum(sizes[kept[0] - 1 :]) > limit
     assert buffer.get(len(sizes)) is None
     assert buffer.get(-1) is None
+
+
+def test_small_messages_are_let_go_by_age_long_before_they_fill_the_bound():
+    buffer = ResendBuffer(1 << 20, keep_s=180.0)
+    for number in range(600):
+        buffer.append(number, [b"row"], float(number))
+    assert buffer.first == 599 - 180
+    assert buffer.get(buffer.first) == [b"row"]
+    assert buffer.get(buffer.first - 1) is None
+    tight = ResendBuffer(2, keep_s=180.0)
+    tight.append(0, [b"larger than all that may be kept"], 0.0)
+    assert len(tight) == 0

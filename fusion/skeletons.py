@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.joints import BODY20, KINECT20
+from drivers.joints import BODY20, KINECT20, MPII16, OPENPOSE18, OPENPOSE25
 
 
 def _sides(*names: str) -> tuple[str, ...]:
@@ -55,29 +55,13 @@ HUMAN36M17: tuple[str, ...] = (
 )
 """The usual 17 of Human3.6M's 32 joints; ``neck`` is its thorax, ``nose`` its neck/nose."""
 
-OPENPOSE18: tuple[str, ...] = (
-    *("nose", "neck"),
-    *("right_shoulder", "right_elbow", "right_wrist", "left_shoulder", "left_elbow", "left_wrist"),
-    *("right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle"),
-    *("right_eye", "left_eye", "right_ear", "left_ear"),
-)
-"""OpenPose, COCO body model."""
-
-OPENPOSE25: tuple[str, ...] = (
-    *("nose", "neck"),
-    *("right_shoulder", "right_elbow", "right_wrist", "left_shoulder", "left_elbow", "left_wrist"),
-    *("pelvis", "right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle"),
-    *("right_eye", "left_eye", "right_ear", "left_ear"),
-    *("left_big_toe", "left_small_toe", "left_heel", "right_big_toe", "right_small_toe", "right_heel"),
-)
-"""OpenPose, BODY_25."""
-
 SKELETONS: dict[str, tuple[str, ...]] = {
     "body20": BODY20,
     "coco17": COCO17,
     "blazepose33": BLAZEPOSE33,
     "kinect20": KINECT20,
     "human36m17": HUMAN36M17,
+    "mpii16": MPII16,
     "openpose18": OPENPOSE18,
     "openpose25": OPENPOSE25,
 }
@@ -108,6 +92,7 @@ RECIPES: dict[str, tuple[Recipe, ...]] = {
     "head": (
         {"left_ear": 0.5, "right_ear": 0.5},
         {"nose": 0.5, "head_top": 0.5},
+        {"upper_neck": 0.5, "head_top": 0.5},
         {"nose": 1.0},
     ),
     "nose": ({"head": 1.0},),

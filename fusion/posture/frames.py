@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.virtual.kinematics import JOINT, SEGMENT
+from fusion.segments import JOINT, SEGMENT
 
 Array = NDArray[np.float64]
 

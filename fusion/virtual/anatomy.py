@@ -22,11 +22,11 @@ import numpy as np
 import torch
 
 from drivers.errors import DataError
+from fusion.segments import JOINT, SEGMENT, SEGMENTS
 from fusion.skeletons import BODY20
 from fusion.virtual.bvh import Array, Bvh
 from fusion.virtual.calibrate import about_z, node_of, shortest, toes_of, twist
 from fusion.virtual.contacts import contacts, ground
-from fusion.virtual.kinematics import JOINT, SEGMENT, SEGMENTS
 from fusion.virtual.motion import LEG_OF_STATURE, Label, Motion, Skeleton
 from fusion.virtual.names import Parts
 

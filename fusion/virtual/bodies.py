@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from drivers.simulator.anatomy import BodyShape
+from fusion.segments import JOINT
 from fusion.skeletons import BODY20
-from fusion.virtual.kinematics import JOINT
 from fusion.virtual.motion import LEG_OF_STATURE, Motions, Skeleton, stature_of
 
 _SETTLE_S = 0.3  # averaged over so long, twice

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from fusion.segments import SEGMENT
 from fusion.virtual.anatomy import Points
 from fusion.virtual.bvh import Array
-from fusion.virtual.kinematics import SEGMENT
 from fusion.virtual.resample import low_passed, matrices, quaternions, turns_low_passed
 
 _SIDES = ("left", "right")

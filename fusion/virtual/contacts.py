@@ -1,10 +1,14 @@
-"""When feet stand on the ground, from how high and how fast their soles are."""
+"""When feet stand on the ground, from how high and how fast their soles are.
+
+The ground need not be flat: wherever one foot alone carries the body while the other one swings there is
+ground, as high as that foot, and so there is nearby. A foot held still in the air beside a standing one
+is on none.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import minimum_filter1d
 
 from fusion.virtual.bvh import Array
 
@@ -17,9 +21,10 @@ cm."""
 
 _AT_REST = 0.25  # m/s
 _GROUND_PERCENTILE = 10.0
-_AROUND_S, _HIGHEST_M = 2.0, 0.4
-"""Uneven ground: its height here is that of the lowest foot at rest within so long, and no higher than
-this."""
+_ALONE_S = 0.15
+"""A foot that stays so long while the other one moves stands: that is longer than the top of a jump takes."""
+_NEARBY_M, _AS_HIGH_M = 0.3, 0.06
+"""Ground is as high within so far of where a foot stood."""
 _SHORTEST_S = 0.05
 
 
@@ -49,7 +54,7 @@ def ground(soles: Array, rate_hz: float) -> float:
 
 
 def contacts(soles: Array, rate_hz: float) -> NDArray[np.bool_]:
-    """Return (T, 2), left and right foot on the ground, which is about z = 0.
+    """Return (T, 2), left and right foot on the ground, whose lowest place is about z = 0.
 
     Args:
         soles: (T, 2, 2, 3) m, under heel and toes of the left and the right foot.
@@ -57,16 +62,52 @@ def contacts(soles: Array, rate_hz: float) -> NDArray[np.bool_]:
     """
     if len(soles) < 3:
         return soles[..., 2].min(axis=-1) < HEIGHT_ON_M
-    local = minimum_filter1d(
-        _resting(soles, rate_hz), size=2 * round(_AROUND_S * rate_hz) + 1, mode="nearest"
-    )
-    local = np.clip(np.where(np.isfinite(local), local, 0.0), 0.0, _HIGHEST_M)
-    height, speed = soles[..., 2] - local[:, None, None], _speeds(soles, rate_hz)
-    near = np.any((height < HEIGHT_ON_M) & (speed < SPEED_ON), axis=-1)  # heel or toes
-    far = np.all((height > HEIGHT_OFF_M) | (speed > SPEED_OFF), axis=-1)
+    speed = _speeds(soles, rate_hz)
+    slow, fast = np.any(speed < SPEED_ON, axis=-1), np.all(speed > SPEED_OFF, axis=-1)
+    stays = np.stack([_hysteresis(slow[:, foot], fast[:, foot]) for foot in (0, 1)], axis=1)
     shortest = round(_SHORTEST_S * rate_hz)
-    feet = [_without_short(_hysteresis(near[:, k], far[:, k]), shortest) for k in (0, 1)]
+    feet = []
+    level = _levels(soles, stays, rate_hz)
+    for foot in (0, 1):
+        height = soles[:, foot, :, 2] - level[:, foot, None]
+        near = np.any((height < HEIGHT_ON_M) & (speed[:, foot] < SPEED_ON), axis=-1)  # heel or toes
+        far = np.all((height > HEIGHT_OFF_M) | (speed[:, foot] > SPEED_OFF), axis=-1)
+        feet.append(_without_short(_hysteresis(near, far), shortest))
     return np.stack(feet, axis=1)
+
+
+def _levels(soles: Array, stays: NDArray[np.bool_], rate_hz: float) -> Array:
+    """Return (T, 2), how high the ground is under each foot, m, where it stays (T, 2); 0 where not known."""
+    runs = [(foot, start, stop) for foot in (0, 1) for start, stop in _runs(stays[:, foot])]
+    places = [_place(soles[start:stop, foot]) for foot, start, stop in runs]
+    # A foot of which nothing else is known stands on the lowest ground or on none.
+    known = [places[n] for n in range(len(runs)) if _alone(stays, *runs[n], rate_hz)]
+    stood = np.array(known).reshape(-1, 3)
+    level = np.zeros(stays.shape)
+    for (foot, start, stop), place in zip(runs, places, strict=True):
+        aside = np.linalg.norm(stood[:, :2] - place[:2], axis=-1)
+        above = np.abs(stood[:, 2] - place[2])
+        if bool(np.any((aside < _NEARBY_M) & (above < _AS_HIGH_M))):
+            level[start:stop, foot] = place[2]
+    return level
+
+
+def _place(soles: Array) -> Array:
+    """Return where a foot (T, 2, 3) stands that stays: x, y and its lower end's height, m."""
+    low = np.percentile(soles[..., 2].min(axis=-1), _GROUND_PERCENTILE)
+    return np.array([*np.median(soles.mean(axis=1)[:, :2], axis=0), low])
+
+
+def _alone(stays: NDArray[np.bool_], foot: int, start: int, stop: int, rate_hz: float) -> bool:
+    """Return whether the other foot moves for a while, in one piece, as this one stays."""
+    moves = ~stays[start:stop, 1 - foot]
+    return any(b - a >= _ALONE_S * rate_hz for a, b in _runs(moves))
+
+
+def _runs(state: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """Return first rows and ends of the runs in which a state (T,) holds."""
+    edges = np.flatnonzero(np.diff(np.r_[0, state.astype(np.int8), 0]))
+    return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
 
 
 def _hysteresis(on: NDArray[np.bool_], off: NDArray[np.bool_]) -> NDArray[np.bool_]:

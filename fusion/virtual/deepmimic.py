@@ -15,9 +15,9 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from drivers.errors import DataError
+from fusion.segments import SEGMENT, SEGMENTS
 from fusion.virtual.anatomy import SKULL, Points
 from fusion.virtual.bvh import Array
-from fusion.virtual.kinematics import SEGMENT, SEGMENTS
 from fusion.virtual.motion import LEG_OF_STATURE
 from fusion.virtual.resample import at_times, even_times, matrices, turns_at_times
 

@@ -14,9 +14,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from fusion.segments import GIRDLE, SEGMENT, SEGMENTS
 from fusion.skeletons import BODY20, other_side
 from fusion.virtual.bodies import BodyRanges, exchange, plant, random_bodies
-from fusion.virtual.kinematics import GIRDLE, SEGMENT, SEGMENTS
 from fusion.virtual.library import Library
 from fusion.virtual.limits import changes, perturb, smooth_noise
 from fusion.virtual.motion import Motions

@@ -14,7 +14,7 @@ import dataclasses
 import torch
 from torch import Tensor
 
-from fusion.virtual.kinematics import SEGMENT
+from fusion.segments import SEGMENT
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from drivers.errors import DataError
+from fusion.segments import JOINT
 from fusion.skeletons import BODY20, bones
 from fusion.virtual import sets
-from fusion.virtual.kinematics import JOINT
 from fusion.virtual.motion import Motion
 
 _FASTEST, _USUAL = 20.0, 5.0

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from drivers.errors import DataError
 from drivers.simulator.anatomy import BodyShape
+from fusion.segments import JOINT, SEGMENTS
 from fusion.skeletons import BODY20
-from fusion.virtual.kinematics import JOINT, SEGMENTS, Posed, forward, orientations, soles
+from fusion.virtual.kinematics import Posed, forward, orientations, soles
 
 LEG_OF_STATURE = 0.491
 """Thigh and shin together, of stature (Winter, Biomechanics and Motor Control of Human Movement, fig.

@@ -15,10 +15,11 @@ import torch
 from torch import Tensor
 
 from fusion.data.batches import Batch, empty_features, unknown_targets
+from fusion.segments import SEGMENTS
 from fusion.virtual.camera import CameraRanges, Seen, VirtualCameras
 from fusion.virtual.impacts import impacts
 from fusion.virtual.imu import Felt, VirtualImus
-from fusion.virtual.kinematics import SEGMENTS, orientations
+from fusion.virtual.kinematics import orientations
 from fusion.virtual.microphone import MicrophoneRanges, VirtualMicrophones
 from fusion.virtual.motion import Motions
 from fusion.virtual.parts import ImuRanges, about_z

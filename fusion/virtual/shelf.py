@@ -23,7 +23,7 @@ from fusion.virtual.motion import Label, Motion
 from fusion.virtual.resample import continuous, quaternions
 from fusion.virtual.simulated import simulated
 
-VERSION = 4
+VERSION = 5
 """Of what is kept; another version is prepared anew."""
 
 SIMULATED_CLIPS, SIMULATED_S = 120, 30.0

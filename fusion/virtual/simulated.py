@@ -7,7 +7,7 @@ import torch
 
 from drivers.simulator.anatomy import JOINT, BodyShape
 from drivers.simulator.body import Body
-from fusion.virtual.kinematics import SEGMENTS
+from fusion.segments import SEGMENTS
 from fusion.virtual.motion import Label, Motion, Skeleton
 
 LICENCE = "Apache-2.0"

@@ -10,7 +10,7 @@ from drivers.simulator.wearer import EXACT, Task, Wearer
 from fusion.posture import read
 from fusion.posture.angles import ANGLES, neutral_of
 from fusion.posture.reading import UNITS
-from fusion.virtual.kinematics import JOINT
+from fusion.segments import JOINT
 
 UP = np.array([0.0, 0.0, 1.0])
 

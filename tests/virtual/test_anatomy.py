@@ -11,10 +11,10 @@ from made_bvh import BIOVISION, BIPED, MOTIONBUILDER, UNREAL, moving, stick_body
 from scipy.spatial.transform import Rotation
 
 from drivers.errors import DataError
+from fusion.segments import JOINT, SEGMENT, SEGMENTS
 from fusion.virtual import bvh
 from fusion.virtual.anatomy import build, unit_of
 from fusion.virtual.calibrate import shortest
-from fusion.virtual.kinematics import JOINT, SEGMENT, SEGMENTS
 from fusion.virtual.motion import Motion
 from fusion.virtual.names import parts_of, stem
 from fusion.virtual.rig import body_of

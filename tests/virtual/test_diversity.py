@@ -10,10 +10,10 @@ import torch
 
 from drivers.joints import BODY20
 from drivers.simulator.anatomy import BONES
+from fusion.segments import JOINT, SEGMENT
 from fusion.virtual import shelf
 from fusion.virtual.bodies import BodyRanges, exchange, random_bodies
 from fusion.virtual.diversity import NONE, Diversity, draw, halves, mirrored, placed, tempo, vary, warped
-from fusion.virtual.kinematics import JOINT, SEGMENT
 from fusion.virtual.library import Library
 from fusion.virtual.limits import JOINTS, changes, perturb, within
 from fusion.virtual.motion import Motion, Motions, stature_of

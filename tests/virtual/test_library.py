@@ -16,9 +16,9 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from drivers.errors import ConfigError, DataError
+from fusion.segments import JOINT
+from fusion.segments import SEGMENT as PLACE
 from fusion.virtual import bvh, sets, shelf
-from fusion.virtual.kinematics import JOINT
-from fusion.virtual.kinematics import SEGMENT as PLACE
 from fusion.virtual.library import Library, to_matrices
 from fusion.virtual.resample import matrices
 
@@ -259,7 +259,10 @@ def test_real_sets_are_people_who_stand_on_the_ground(name, wanted, rig, unit, t
         assert 1.5 < motion.skeleton.stature < 1.9
         assert 0.1 < float(motion.contacts.float().mean()) <= 1.0
         stance = motion.soles[..., 2].amin(-1)[motion.contacts]
-        assert -0.03 < float(stance.median()) < 0.06
+        if name == "cmu":  # ground of several heights, one of them 0
+            assert float(stance.abs().quantile(0.1)) < 0.03
+        else:
+            assert -0.03 < float(stance.median()) < 0.06
         # Elbows bend forward and knees backward, about the axis to the left.
         for upper, lower, way in (("upper_arm", "forearm", -1.0), ("thigh", "shin", 1.0)):
             for side in ("left", "right"):

@@ -108,5 +108,5 @@ def test_the_command_refuses_what_is_not_there(tmp_path):
         main(["motion", str(tmp_path / "nothing")], "chorus data")
     with pytest.raises(DataError, match="holds no motion"):
         main(["motion", str(tmp_path)], "chorus data")
-    with pytest.raises(Exception, match="data needs motion"):
+    with pytest.raises(Exception, match="data needs check or list or motion"):
         main(["sound", "x"], "chorus data")

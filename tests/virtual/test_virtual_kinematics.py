@@ -11,7 +11,8 @@ from drivers.joints import BODY20
 from drivers.places import PLACES
 from drivers.simulator.anatomy import BodyShape
 from drivers.simulator.body import Body
-from fusion.virtual.kinematics import JOINT, SEGMENT, SEGMENTS, forward, orientations
+from fusion.segments import JOINT, SEGMENT, SEGMENTS
+from fusion.virtual.kinematics import forward, orientations
 from fusion.virtual.motion import Motion, Motions, Skeleton
 from fusion.virtual.simulated import of_body, simulated
 

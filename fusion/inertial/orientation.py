@@ -16,23 +16,28 @@ _IRREGULAR_RATE_HZ = 200.0
 """The filter's own steps where the stream has no constant rate: finer than any IMU we know sends."""
 
 
+_NO_TURN = np.array([0.0, 0.0, 0.0, 1.0])
+_DIAGONAL = np.array([1.0, 0.0, 0.0, 0.0, 1.0, 0.0])
+_PRODUCTS = (
+    ([1, 0, 0, 0, 0, 1], [1, 1, 2, 1, 0, 2], np.array([-2.0, 2.0, 2.0, 2.0, -2.0, 2.0])),
+    ([2, 2, 1, 2, 2, 0], [2, 3, 3, 3, 2, 3], np.array([-2.0, 2.0, -2.0, -2.0, -2.0, 2.0])),
+)
+"""Of two products of x, y, z, w for each value: which, which, and times what."""
+
+
 def six_d(xyzw: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the first two columns (R, 6) of the rotation matrices of quaternions xyzw (R, 4).
 
     A quaternion of norm zero or NaN (a device that has none yet) gives no rotation: x and y axes.
     """
-    norm = np.linalg.norm(xyzw, axis=1, keepdims=True)
-    good = np.isfinite(norm) & (norm > 1e-6)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        unit = np.where(good, xyzw / norm, np.array([0.0, 0.0, 0.0, 1.0]))
-    x, y, z, w = unit.T
-    return np.stack(
-        [
-            1 - 2 * (y * y + z * z), 2 * (x * y + z * w), 2 * (x * z - y * w),
-            2 * (x * y - z * w), 1 - 2 * (x * x + z * z), 2 * (y * z + x * w),
-        ],
-        axis=1,
-    )  # fmt: skip
+    square = np.einsum("rc,rc->r", xyzw, xyzw)
+    if not (np.isfinite(square) & (square > 1e-12)).all():
+        good = np.isfinite(square) & (square > 1e-12)
+        xyzw = np.where(good[:, None], xyzw, _NO_TURN)
+        square = np.where(good, square, 1.0)
+    q = xyzw / np.sqrt(square)[:, None]
+    first, second = (q[:, a] * q[:, b] * sign for a, b, sign in _PRODUCTS)
+    return _DIAGONAL + (first + second)
 
 
 class OrientationFilter:

@@ -19,8 +19,8 @@ from drivers.simulator.anatomy import BodyShape
 from fusion.model.encoders import masked
 from fusion.model.geometry import from_six_d, heading_between, turn_back
 from fusion.model.heads import NEVER_S, Held
+from fusion.segments import HANGS
 from fusion.skeletons import BODY20
-from fusion.virtual.kinematics import HANGS
 from fusion.virtual.motion import Skeleton
 
 LEVELLED_TO_CAMERA = torch.tensor([[0.0, 1.0, 0.0], [0.0, 0.0, -1.0], [-1.0, 0.0, 0.0]])

@@ -33,8 +33,9 @@ from fusion.model.aligned import (
 )
 from fusion.model.geometry import from_six_d, heading_between, to_six_d, turn_back
 from fusion.model.mounting import MOUNTING, Mounting
+from fusion.segments import SEGMENTS
 from fusion.skeletons import BODY20
-from fusion.virtual.kinematics import SEGMENTS, forward
+from fusion.virtual.kinematics import forward
 
 _PLACES, _SEGMENTS, _JOINTS = len(PLACES), len(SEGMENTS), len(BODY20)
 
@@ -44,6 +45,8 @@ sensors sit."""
 _FAST = 7 * _SEGMENTS + 9 + _JOINTS + 3
 
 _GIRDLE_M = 0.08  # shoulders slide by up to so much
+
+_STATURE_M = SKELETON.stature
 
 
 class Headings(nn.Module):
@@ -209,7 +212,7 @@ class BodyHead(nn.Module):
         camera = from_six_d(to_six_d(self.level) + view)
         stature, measured = features["stature"].float(), features["bones"].float()
         size = torch.exp(bones[..., -1].clamp(-0.7, 0.7))
-        size = torch.where(stature > 0.0, stature / SKELETON.stature, size)[..., None, None]
+        size = torch.where(stature > 0.0, stature / _STATURE_M, size)[..., None, None]
         change = 0.1 * bones[..., :-1].unflatten(-1, (_JOINTS, 3))
         change = change * self.hangs
         offsets = size * (self.skeleton + change)

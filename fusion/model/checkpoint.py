@@ -12,11 +12,7 @@ from drivers.errors import WeightsError
 from fusion.model import container
 from fusion.model.attention import LATER
 from fusion.model.net import FusionNet, NetConfig
-
-PACKAGED = {path.stem: path for path in sorted((Path(__file__).parent / "weights").glob("*.safetensors"))}
-"""Weights that come with the package, each with a card beside it: name to file."""
-DEFAULT = "free"
-"""Name of those that are used where none are named: trained on what may be used for all purposes."""
+from fusion.model.packaged import DEFAULT, PACKAGED
 
 KIND = container.Kind("FusionNet", "chorus-fusion-net", ("1", "2"))
 """Version 1 had networks of form 1 only, and no word of it."""
@@ -62,7 +58,7 @@ def load_net(path: str | Path | None = None) -> FusionNet:
     """Return the network of a ``.safetensors`` or ``.ckpt`` file, in eval mode on the CPU, float32.
 
     Args:
-        path: the file, or a name of :data:`PACKAGED`; None or ``default``: those of :data:`DEFAULT`.
+        path: the file, or a name of those packaged; None or ``default``: free.
 
     Raises:
         WeightsError: no such file, or not weights of a FusionNet.

@@ -21,6 +21,7 @@ from fusion.model.checkpoint import load_net
 from fusion.model.losses import LossWeights, fusion_losses, kept_loss, pooled_logits
 from fusion.model.net import FusionNet, NetConfig
 from fusion.model.optimiser import ACTION_HEAD, OptimiserConfig, one_cycle, optimiser_of
+from fusion.model.wider import widened
 
 
 @dataclasses.dataclass(frozen=True)
@@ -248,13 +249,19 @@ def begin_from(net: FusionNet, source: FusionNet) -> None:
     """Copy the weights of ``source`` into ``net``; the action head only for names that both have.
 
     A network that guesses twice may begin from one that guesses once: its last block does nothing at first.
+    One that is wider begins with saying what the narrow one says (:mod:`fusion.model.wider`).
 
     Raises:
-        ConfigError: the sizes differ.
+        ConfigError: the sizes differ in another way.
     """
     if net.config.reprojected and not source.config.reprojected:
         net.second_guess_at_rest()
     want, have = net.state_dict(), source.state_dict()
+    if net.config.width > source.config.width:
+        try:
+            have = widened(source, net)
+        except ValueError as error:
+            raise _other_sizes(str(error)) from None
     rows = [
         (i, source.config.actions.index(a))
         for i, a in enumerate(net.config.actions)
@@ -267,8 +274,12 @@ def begin_from(net: FusionNet, source: FusionNet) -> None:
         elif name in want and want[name].shape == value.shape:
             want[name] = value
         else:
-            raise ConfigError(
-                f"the weights to begin from have other sizes ({name})",
-                mend="Give model.net the sizes of those weights, or leave model.init_weights out",
-            )
+            raise _other_sizes(name)
     net.load_state_dict(want)
+
+
+def _other_sizes(what: str) -> ConfigError:
+    return ConfigError(
+        f"the weights to begin from have other sizes ({what})",
+        mend="Give model.net the sizes of those weights, or leave model.init_weights out",
+    )

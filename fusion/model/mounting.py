@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from fusion.model.geometry import from_six_d, to_six_d
-from fusion.virtual.kinematics import SEGMENTS
+from fusion.segments import SEGMENTS
 
 MOUNTING = 6 * len(SEGMENTS)
 """Channels of the sums of :class:`Mounting`."""

@@ -40,8 +40,8 @@ from fusion.model.heads import NEVER_S, Held, KeypointHead, LabelHead, PoseHead
 from fusion.model.passes import TAPS, Tick, Window
 from fusion.model.reprojection import Reprojection
 from fusion.model.transformer import CausalBlock, LayerState
+from fusion.segments import SEGMENTS
 from fusion.skeletons import BODY20
-from fusion.virtual.kinematics import SEGMENTS
 
 
 @dataclasses.dataclass(frozen=True)

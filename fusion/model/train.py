@@ -190,7 +190,7 @@ class FusionCLI(LightningCLI):
         )
         keep = [last]
         if best:
-            mode = "max" if "top1" in best or "pck" in best else "min"
+            mode = "max" if any(name in best for name in ("top1", "pck", "oks")) else "min"
             keep.append(ModelCheckpoint(dirpath=folder, filename="best", monitor=best, mode=mode))
         kwargs["default_root_dir"] = str(output)
         if not given["fast_dev_run"]:

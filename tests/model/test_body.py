@@ -31,8 +31,8 @@ from fusion.model.geometry import (
 from fusion.model.losses import LossWeights, fusion_losses
 from fusion.model.mounting import Mounting
 from fusion.model.net import FusionNet, NetConfig
+from fusion.segments import HANGS, JOINT
 from fusion.skeletons import BODY20
-from fusion.virtual.kinematics import HANGS, JOINT
 from fusion.virtual.simulated import simulated
 
 ACTIONS = ("stand", "walk")

@@ -25,9 +25,10 @@ SMALL = (
 )  # fmt: skip
 
 
-def losses(folder: Path, *options: str) -> list[dict[str, float]]:
+def losses(folder: Path, *options: str, launcher: tuple[str, ...] = ()) -> list[dict[str, float]]:
     config = str(ROOT / "configs" / "experiment" / "simulated.yaml")
-    command = [sys.executable, str(ROOT / "train.py"), "fit", "--config", config, f"--output={folder}"]
+    command = [sys.executable, *launcher, str(ROOT / "train.py"), "fit", "--config", config]
+    command.append(f"--output={folder}")
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     done = subprocess.run([*command, *SMALL, *options], capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr[-2000:]
@@ -43,6 +44,16 @@ def test_the_losses_of_two_processes_are_those_of_one(tmp_path: Path) -> None:
     for alone, together in zip(one, two, strict=True):
         assert together == pytest.approx(alone, abs=1e-5, rel=1e-5)
     assert one[-1]["train/loss"] < one[0]["train/loss"]
+
+
+def test_torchrun_gives_the_losses_of_one_process(tmp_path: Path) -> None:
+    one = losses(tmp_path / "one", "--data.batches=1", "--data.joined=2")
+    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
+    words = ("--data.batches=2", "--trainer.devices=2", "--trainer.strategy=ddp", "--trainer.accelerator=cpu")
+    two = losses(tmp_path / "two", *words, launcher=torchrun)
+    assert len(one) == len(two) == 20
+    for alone, together in zip(one, two, strict=True):
+        assert together == pytest.approx(alone, abs=1e-5, rel=1e-5)
 
 
 def test_batches_joined_are_the_batches_one_after_another() -> None:

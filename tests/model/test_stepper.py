@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from drivers.errors import ConfigError
+from drivers.errors import MissingDependency
 from fusion.model import stepper as module
 from fusion.model.contract import shapes
 from fusion.model.net import FusionNet, NetConfig
@@ -55,5 +55,5 @@ def test_the_fastest_that_is_installed_is_taken(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(module, "has_onnx", lambda: False)
     assert stepper(net).runtime == "traced"
     monkeypatch.setitem(__import__("sys").modules, "onnxruntime", None)
-    with pytest.raises(ConfigError, match="ONNX Runtime is not installed"):
+    with pytest.raises(MissingDependency, match="ONNX Runtime is not installed"):
         stepper(net, runtime="onnx")

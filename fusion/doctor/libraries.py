@@ -31,6 +31,9 @@ LIBRARIES: tuple[tuple[str, str], ...] = (
 HEAVY = {"torch", "pytorch_lightning", "librosa"}
 """Looked up, not loaded: loading them takes seconds and tells no more."""
 
+TRAIN = {"torch", "pytorch-lightning"}
+"""Of the extra ``train``; a machine that records and tracks does without."""
+
 EXTRAS: dict[str, tuple[str, str]] = {
     "imu.ble": ("bleak", "ble"),
     "imu.movella_dot": ("bleak", "ble"),
@@ -86,6 +89,9 @@ def _not_loaded(module: str, distribution: str, error: OSError) -> Finding:
 def _not_there(distribution: str, error: ImportError) -> Finding:
     if "libGL" in str(error):
         return Finding("OpenCV needs libGL, which is missing", "sudo apt install libgl1")
+    if distribution in TRAIN:
+        mend = "pip install 'chorus-fusion[train]'"
+        return Finding(f"{distribution}, which training needs, is not installed", mend, note=True)
     if isinstance(error, ModuleNotFoundError | metadata.PackageNotFoundError):
         return Finding(f"{distribution} is not installed", f"pip install {distribution}")
     return Finding(

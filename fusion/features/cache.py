@@ -28,16 +28,17 @@ class KeypointCache:
         folder: where the files lie; made when needed.
         recording: the open session.
         camera: name of the stream.
-        network: name of the front end.
+        network: what tells the front end and its weights apart from others.
     """
 
     def __init__(self, folder: Path, recording: Recording, camera: str, network: str) -> None:
         source = Path(recording.path).resolve()
         state = source.stat()
         key = f"{_VERSION}|{source}|{state.st_size}|{state.st_mtime_ns}|{camera}|{network}"
+        kind = network.partition(":")[0]
         self.path = (
             Path(folder)
-            / f"{source.stem}-{camera}-{network}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz"
+            / f"{source.stem}-{camera}-{kind}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz"
         )
 
     def load(self) -> dict[int, Seen] | None:

@@ -61,7 +61,7 @@ def features_of(
         lookers = lookers_of(builder, eyes)
         stored = {}
         for looker in lookers.values() if cache is not None else ():
-            stored[looker] = KeypointCache(Path(cache or ""), recording, looker.camera.name, eyes.name)
+            stored[looker] = KeypointCache(Path(cache or ""), recording, looker.camera.name, eyes.told)
             looker.replay = stored[looker].load()
         count, total = 0, max(1, sum(len(recording.all_streams[name].stamps) for name in builder.used))
         for batch, done in batches_in_order(recording, builder):

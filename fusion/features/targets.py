@@ -33,9 +33,9 @@ def targets_of(
 ) -> dict[str, NDArray[Any]]:
     """Return the targets at the ticks of ``features_of`` this recording.
 
-    Joints come from the stream ``truth`` (rows (20, 3) m, world frame z up) through the camera's
-    properties "intrinsics" and "extrinsics". Without such a stream the front end's own joints in metres
-    are taken as labels, where it has any.
+    Joints come from the stream ``truth`` (rows (20, 3) m, or channels such as ``pelvis.x``; world frame, z
+    up) through the camera's properties "intrinsics" and "extrinsics"; those that it lacks stay unknown.
+    Without such a stream the front end's own joints in metres are taken as labels, where it has any.
 
     Args:
         recording: an open session.
@@ -49,7 +49,7 @@ def targets_of(
         right foot, ``contact_known`` (T,), all float32, and ``action`` (T,) int64, -1 where unknown.
 
     Raises:
-        DataError: the truth stream has other joints, or the camera does not say where it stands.
+        DataError: the truth stream has no pelvis, or the camera does not say where it stands.
     """
     out = _unknown(len(features["time"]))
     out["action"] = _actions(recording, features["time"], actions)
@@ -87,18 +87,21 @@ def _actions(recording: Recording, ticks: NDArray[np.int64], actions: Sequence[s
 def _from_truth(recording: Recording, name: str, features: Features, out: dict[str, NDArray[Any]]) -> None:
     reader = recording.streams[name]
     rows = np.asarray(reader.data[0 : len(reader)], np.float64).reshape(len(reader), -1)
-    world = rows[:, _columns(reader.info)].reshape(len(reader), len(BODY20), 3)
+    world = _body20(reader.info, rows)
     times = np.asarray(reader.stamps["time"])
     joints, known = interpolate(times, world, features["time"], _MAX_GAP_S)
     camera = _camera(recording)
     rotation, translation, (fx, fy, cx, cy) = pinhole(camera)
     seen = joints @ rotation.T + translation  # camera axes, m
+    there = np.asarray(np.isfinite(seen).all(axis=-1))  # not all who measured did so for every joint
+    seen = np.where(there[..., None], seen, seen[:, :1])
     out["joints3d"][known] = (seen - seen[:, :1])[known]
-    out["joints3d_known"][known] = 1.0
+    out["joints3d_known"][known] = there[known]
     depth = np.maximum(seen[..., 2], 1e-3)
     pixel = np.stack([fx * seen[..., 0] / depth + cx, fy * seen[..., 1] / depth + cy], axis=-1)
     height, width = camera.shape[:2]
     inside = (pixel >= 0).all(-1) & (pixel <= [width - 1, height - 1]).all(-1) & (seen[..., 2] > 0.05)
+    inside &= there
     box = features["box"].astype(np.float64)
     boxed = known & (box[:, 2] > 0)
     relative = (pixel - [width / 2, height / 2]) / width - box[:, None, :2]
@@ -107,23 +110,29 @@ def _from_truth(recording: Recording, name: str, features: Features, out: dict[s
     out["contact"], out["contact_known"] = _contact(times, world, features["time"], known)
 
 
-def _columns(info: StreamInfo) -> list[int]:
-    """Return where x, y, z of each BODY20 joint stand among the flattened channels."""
-    wanted = [f"{joint}.{axis}" for joint in BODY20 for axis in "xyz"]
+def _body20(info: StreamInfo, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the joints (N, 20, 3) of BODY20 of flattened rows (N, C), NaN for those that are not in them."""
     channels = list(info.channels)
     if not channels and tuple(info.shape) == (len(BODY20), 3):
-        return list(range(len(wanted)))
-    if not all(name in channels for name in wanted):
+        return rows.reshape(len(rows), len(BODY20), 3)
+    out = np.full((len(rows), len(BODY20), 3), np.nan)
+    for number, joint in enumerate(BODY20):
+        names = [f"{joint}.{axis}" for axis in "xyz"]
+        if all(name in channels for name in names):
+            out[:, number] = rows[:, [channels.index(name) for name in names]]
+    if not np.isfinite(out[:, BODY20.index("pelvis")]).all():
         raise DataError(
-            f"{info.name}: the truth does not have all joints of BODY20",
+            f"{info.name}: the truth does not say where the pelvis is",
             mend="Name its channels pelvis.x, pelvis.y, pelvis.z, spine.x ...",
         )
-    return [channels.index(name) for name in wanted]
+    return out
 
 
 def _camera(recording: Recording) -> StreamInfo:
-    for _, reader in sorted(recording.streams.items()):
-        if reader.info.kind == "camera" and "extrinsics" in reader.info.properties:
+    looked = {reader.info.properties.get("camera") for reader in recording.features.values()}
+    for name, reader in sorted(recording.streams.items()):
+        seen = not reader.withheld or name in looked  # others take no part in the features
+        if reader.info.kind == "camera" and "extrinsics" in reader.info.properties and seen:
             return reader.info
     raise DataError(
         "the recording has true joints but no camera that says where it stands",
@@ -157,7 +166,7 @@ def _contact(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return foot contact (T, 2), from how high and how fast the true feet are, and where known (T,)."""
     feet = world[:, [BODY20.index("left_foot"), BODY20.index("right_foot")]]
-    if len(times) < 3:
+    if len(times) < 3 or not np.isfinite(feet).all():
         return np.zeros((len(ticks), 2), np.float32), np.zeros(len(ticks), np.float32)
     seconds = (times - times[0]) / 1e9
     speed = np.linalg.norm(np.gradient(feet, seconds, axis=0), axis=-1)

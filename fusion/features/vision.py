@@ -11,15 +11,11 @@ from numpy.typing import NDArray
 
 from drivers.base import StreamInfo
 from drivers.errors import ConfigError
+from drivers.joints import KEYPOINT_COLUMNS
 from fusion.features.box import BoxFilter, box_of
 from fusion.features.spec import SHAPES, FeatureSpec
 from fusion.skeletons import BODY20, to_body20
 from fusion.vision.base import Person
-
-KEYPOINT_COLUMNS: tuple[str, ...] = (
-    "x", "y", "score", "var_x", "cov_xy", "var_y", "world_x", "world_y", "world_z", "known",
-)  # fmt: skip
-"""Columns of one joint in a recorded stream of key points."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,14 +7,16 @@ it; names are ``features.NAME``, ``state.N`` and ``NAME``, ``after.N``, N as in 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from drivers.errors import ConfigError
+from drivers.errors import ConfigError, MissingDependency
 from fusion.model.contract import shapes
+from fusion.model.exported import FORMAT, VERSION
 from fusion.model.net import FusionNet, NetState
 from fusion.model.transformer import LayerState
 
@@ -52,16 +54,18 @@ class Step(nn.Module):
         return (*outputs.values(), *flat(after))
 
 
-def export_step(net: FusionNet, path: str | Path, cameras: int = 1) -> None:
+def export_step(net: FusionNet, path: str | Path, cameras: int = 1, *, folded: bool = True) -> None:
     """Write one step of ``net``, for one stream, to a new file ``path``.
 
     Args:
         net: the network.
         path: of the graph.
         cameras: that it looks through; with more than one it takes :data:`fusion.model.contract.OTHERS` too.
+        folded: work out what is constant; else each weight stays as it is in the network.
 
     Raises:
-        ConfigError: the extra is not installed, or the file exists.
+        ConfigError: the file exists.
+        MissingDependency: the extra is not installed.
     """
     path = Path(path)
     if path.exists():
@@ -70,17 +74,66 @@ def export_step(net: FusionNet, path: str | Path, cameras: int = 1) -> None:
     state, features = flat(net.init_state(1)), first_tick(1, cameras)
     outputs, after = net.step(features, net.init_state(1))
     numbers = range(len(flat(after)))
+    names = (
+        [*(f"features.{name}" for name in features), *(f"state.{n}" for n in numbers)],
+        [*outputs, *(f"after.{n}" for n in numbers)],
+    )
+    example = (*features.values(), *state)
+    write_onnx(Step(net, list(features)).eval(), example, names, about(net, cameras), path, folded=folded)
+
+
+def write_onnx(
+    net: nn.Module,
+    example: tuple[Tensor, ...],
+    names: tuple[Sequence[str], Sequence[str]],
+    told: Mapping[str, str],
+    path: Path,
+    *,
+    folded: bool = True,
+) -> None:
+    """Write a module as an ONNX graph.
+
+    Args:
+        net: takes and gives tensors, one after the other.
+        example: what it is given.
+        names: of what it takes and of what it gives.
+        told: what the graph says of itself.
+        path: of the graph.
+        folded: as of :func:`export_step`.
+
+    Raises:
+        MissingDependency: the extra is not installed.
+    """
     try:
+        import onnx
+
         torch.onnx.export(
-            Step(net, list(features)).eval(),
-            (*features.values(), *state),
+            net,
+            example,
             str(path),
-            input_names=[*(f"features.{name}" for name in features), *(f"state.{n}" for n in numbers)],
-            output_names=[*outputs, *(f"after.{n}" for n in numbers)],
+            input_names=list(names[0]),
+            output_names=list(names[1]),
             dynamo=False,
             opset_version=17,
+            do_constant_folding=folded,
         )
     except ImportError as error:
-        raise ConfigError(
+        raise MissingDependency(
             f"ONNX is not installed ({error.name})", mend="pip install 'chorus-fusion[onnx]'"
         ) from None
+    model = onnx.load(str(path))
+    onnx.helper.set_model_props(model, dict(told))
+    onnx.save(model, str(path))
+
+
+def about(net: FusionNet, cameras: int = 1) -> dict[str, str]:
+    """Return what the graph of a step says of itself, read by :mod:`fusion.model.exported`."""
+    others = net.config.form == 2 and net.sensors.knows_others
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "actions": json.dumps(net.config.actions),
+        "cameras": str(cameras),
+        "others": "yes" if others else "no",
+        "window": str(net.config.window),
+    }

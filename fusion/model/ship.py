@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import sys
 
-from drivers.errors import ChorusError
+from drivers.errors import ChorusError, WeightsError
+from fusion.heatmapnet.checkpoint import load_heatmapnet, save_heatmapnet
 from fusion.model.checkpoint import load_net, save_net
 
 
@@ -17,11 +18,29 @@ def main(argv: list[str]) -> int:
         print("usage: python -m fusion.model.ship FILE.ckpt FILE.safetensors [NOTE]", file=sys.stderr)
         return 2
     try:
-        save_net(load_net(argv[0]), argv[1], half=True, notes={"trained_on": argv[2]} if argv[2:] else None)
+        ship(argv[0], argv[1], {"trained_on": argv[2]} if argv[2:] else None)
     except ChorusError as error:
         print(f"ship: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def ship(source: str, target: str, notes: dict[str, str] | None = None) -> None:
+    """Write the fusion network, or the HeatmapNet, of ``source`` to a new file ``target``.
+
+    Raises:
+        WeightsError: it has neither, or ``target`` exists.
+    """
+    try:
+        net = load_net(source)
+    except WeightsError as error:
+        try:
+            eyes = load_heatmapnet(source)
+        except WeightsError:
+            raise error from None
+        save_heatmapnet(eyes, target, half=True, notes=notes)
+        return
+    save_net(net, target, half=True, notes=notes)
 
 
 if __name__ == "__main__":

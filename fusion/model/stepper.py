@@ -1,7 +1,9 @@
 """A network stepped through the ticks of one stream, as fast as this machine can.
 
 ONNX Runtime takes about half the time of traced torch, and that half the time of torch as it is
-(``python -m benchmarks.fusion.step``); all give the same numbers.
+(``python -m benchmarks.fusion.step``); all give the same numbers. Nothing here needs torch: what does is
+imported for networks that are torch's own (:mod:`fusion.model.torchsteps`), and an exported graph
+(:mod:`fusion.model.exported`) is stepped without.
 """
 
 from __future__ import annotations
@@ -10,19 +12,21 @@ import abc
 import copy
 import functools
 import importlib.util
-import tempfile
-import warnings
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from drivers.errors import ConfigError
-from fusion.model.net import FusionNet
-from fusion.model.onnx import Step, export_step, first_tick, flat
+from fusion.model.exported import ExportedNet
+from fusion.model.graphs import Graph, initial_state
+
+if TYPE_CHECKING:
+    from fusion.model.net import FusionNet
+
+Network: TypeAlias = "FusionNet | ExportedNet"
+"""What live tracking steps: ``config.actions`` names its actions, :func:`stepper` steps it."""
 
 Runtime = Literal["auto", "onnx", "traced", "torch"]
 
@@ -30,19 +34,9 @@ Values = Mapping[str, NDArray[Any]]
 
 
 class Stepper(abc.ABC):
-    """Steps one stream.
-
-    Args:
-        net: the network; it is put into evaluation.
-        cameras: that it looks through.
-    """
+    """Steps one stream."""
 
     runtime: str
-
-    def __init__(self, net: FusionNet, cameras: int = 1) -> None:
-        self.net = net.eval()
-        self.features = first_tick(1, cameras)
-        self._first = flat(net.init_state(1))
 
     @abc.abstractmethod
     def __call__(self, features: Values) -> dict[str, NDArray[Any]]:
@@ -67,93 +61,44 @@ class Stepper(abc.ABC):
         return copy.copy(self)  # a state is replaced at each step, never changed
 
 
-class TorchStepper(Stepper):
-    """Torch as it is: nothing to prepare."""
+class GraphStepper(Stepper):
+    """A graph of one step, see :mod:`fusion.model.onnx` for the names of what it takes and tells.
 
-    runtime = "torch"
+    A graph for several cameras is given fewer as well: those that are not there see nobody.
 
-    def __init__(self, net: FusionNet, cameras: int = 1) -> None:
-        super().__init__(net, cameras)
-        self.reset()
-        net.step(self.features, self._state)  # torch prepares itself at the first step; the state stays
+    Args:
+        graph: the graph.
+    """
 
-    def reset(self) -> None:
-        self._state = self.net.init_state(1)
-
-    def __call__(self, features: Values) -> dict[str, NDArray[Any]]:
-        inputs = {name: torch.from_numpy(np.array(features[name]))[None] for name in self.features}
-        outputs, self._state = self.net.step(inputs, self._state)
-        return {name: value[0].numpy() for name, value in outputs.items()}
-
-
-class TracedStepper(Stepper):
-    """A step recorded by torch and run without Python."""
-
-    runtime = "traced"
-
-    def __init__(self, net: FusionNet, cameras: int = 1) -> None:
-        super().__init__(net, cameras)
-        step = Step(net, list(self.features)).eval()
-        example = (*self.features.values(), *self._first)
-        with torch.no_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of sizes that the recording takes for constant: they are
-            self._names = list(net.step(self.features, net.init_state(1))[0])
-            self._run = torch.jit.freeze(torch.jit.trace(step, example, check_trace=False))  # type: ignore[arg-type]
-            for _ in range(3):  # it makes itself faster while it runs first
-                self._run(*example)
+    def __init__(self, graph: Graph) -> None:
+        self.runtime = graph.runtime
+        self._graph = graph
+        self._first = initial_state(graph)
+        self._features = {
+            name.removeprefix("features."): value.shape
+            for name, value in graph.inputs.items()
+            if name.startswith("features.")
+        }
         self.reset()
 
     def reset(self) -> None:
         self._state = self._first
 
-    @torch.inference_mode()
     def __call__(self, features: Values) -> dict[str, NDArray[Any]]:
-        inputs = [torch.from_numpy(np.array(features[name]))[None] for name in self.features]
-        values = self._run(*inputs, *self._state)
-        self._state = list(values[len(self._names) :])
-        return {name: v[0].numpy() for name, v in zip(self._names, values, strict=False)}
+        given = {
+            f"features.{name}": self._given(features, name, shape) for name, shape in self._features.items()
+        }
+        told = self._graph.run({**self._state, **given})
+        self._state = {name: told.pop(name.replace("state", "after")) for name in self._first}
+        return {name: value[0] for name, value in told.items() if not name.startswith("after.")}
 
-
-class OnnxStepper(Stepper):
-    """ONNX Runtime on one thread; needs the extra ``onnx``.
-
-    Raises:
-        ConfigError: the extra is not installed.
-    """
-
-    runtime = "onnx"
-
-    def __init__(self, net: FusionNet, cameras: int = 1) -> None:
-        super().__init__(net, cameras)
-        try:
-            import onnxruntime
-        except ImportError:
-            raise ConfigError(
-                "ONNX Runtime is not installed", mend="pip install 'chorus-fusion[onnx]'"
-            ) from None
-        with tempfile.TemporaryDirectory(prefix="chorus-step-") as folder, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of the exporter about itself
-            path = Path(folder) / "step.onnx"
-            export_step(net, path, cameras)
-            options = onnxruntime.SessionOptions()
-            options.intra_op_num_threads = options.inter_op_num_threads = 1
-            options.log_severity_level = 3
-            self._session = onnxruntime.InferenceSession(
-                path.read_bytes(), options, providers=["CPUExecutionProvider"]
-            )
-        self._wanted = [value.name for value in self._session.get_inputs()]
-        self._told = [value.name for value in self._session.get_outputs()]
-        self.reset()
-
-    def reset(self) -> None:
-        self._state = {f"state.{n}": value.numpy() for n, value in enumerate(self._first)}
-
-    def __call__(self, features: Values) -> dict[str, NDArray[Any]]:
-        given = self._state | {f"features.{name}": np.asarray(features[name])[None] for name in self.features}
-        values = self._session.run(self._told, {name: given[name] for name in self._wanted})
-        told: dict[str, Any] = dict(zip(self._told, values, strict=True))
-        self._state = {name: told.pop(name.replace("state", "after")) for name in self._state}
-        return {name: value[0] for name, value in told.items()}
+    def _given(self, features: Values, name: str, shape: tuple[int, ...]) -> NDArray[Any]:
+        if not name.startswith("others"):
+            return np.asarray(features[name])[None]
+        out = np.zeros(shape, np.float32)
+        if name in features:
+            out[0, : len(features[name])] = features[name]
+        return out
 
 
 @functools.cache
@@ -162,17 +107,28 @@ def has_onnx() -> bool:
     return all(importlib.util.find_spec(name) is not None for name in ("onnx", "onnxruntime"))
 
 
-def stepper(net: FusionNet, cameras: int = 1, runtime: Runtime = "auto") -> Stepper:
+def stepper(net: Network, cameras: int = 1, runtime: Runtime = "auto") -> Stepper:
     """Return what steps a network through one stream.
 
     Args:
         net: the network.
         cameras: that it looks through.
-        runtime: ``auto``: ONNX Runtime where it is installed, else traced torch.
+        runtime: ``auto``: ONNX Runtime where it is installed, else traced torch. A graph has its own.
 
     Raises:
-        ConfigError: ONNX is asked for and not installed.
+        ConfigError: ONNX is asked for and not installed; or a graph is to be run by torch, or was not
+            exported for so many cameras.
     """
+    if isinstance(net, ExportedNet):
+        if runtime not in ("auto", net.graph.runtime):
+            raise ConfigError(
+                f"{net.path.name} is an exported graph, which '{runtime}' does not run",
+                mend="Leave --runtime away, or name a .safetensors file",
+            )
+        net.check_cameras(cameras)
+        return GraphStepper(net.graph)
+    from fusion.model.torchsteps import TorchStepper, TracedStepper, onnx_stepper
+
     chosen = ("onnx" if has_onnx() else "traced") if runtime == "auto" else runtime
-    kinds = {"onnx": OnnxStepper, "traced": TracedStepper, "torch": TorchStepper}
+    kinds = {"onnx": onnx_stepper, "traced": TracedStepper, "torch": TorchStepper}
     return kinds[chosen](net, cameras)

@@ -1,0 +1,87 @@
+"""``chorus extract FOLDER --vision blazepose``: key points of many sessions, by many processes."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Literal
+
+from drivers.errors import DataError
+from fusion.commands.arguments import UsageError, call
+
+
+def main(argv: list[str], program: str) -> int:
+    return call(extract, argv, program)
+
+
+def extract(
+    folder: str,
+    vision: str = "blazepose",
+    output: str = "",
+    workers: int = 2,
+    engine: Literal["local", "ray"] = "local",
+    pictures: bool = False,
+) -> int:
+    """Run a vision front end over all sessions of a folder: sessions with key points in place of pictures.
+
+    What is there already is not made again: after a stop, the same command goes on.
+
+    Args:
+        folder: of sessions (.h5).
+        vision: name of the front end.
+        output: folder of the new sessions; FOLDER-VISION by default.
+        workers: processes at a time.
+        engine: local processes, or Ray Data (extra `ray`).
+        pictures: keep the pictures as well.
+    """
+    from fusion.vision.base import FRONT_ENDS
+
+    if not 1 <= workers <= 256:
+        raise UsageError(f"--workers is {workers}", mend="Give 1 to 256")
+    if vision not in FRONT_ENDS:
+        raise UsageError(f"--vision is '{vision}'", mend=f"Choose one of: {', '.join(sorted(FRONT_ENDS))}")
+    source = Path(folder)
+    if not source.is_dir():
+        raise DataError(f"there is no folder {folder}", mend="Give a folder of sessions (.h5)")
+    sessions = sorted(source.glob("*.h5"))
+    if not sessions:
+        raise DataError(f"{folder} holds no session", mend="Give a folder of sessions (.h5)")
+    made = Path(output) if output else source.with_name(f"{source.resolve().name}-{vision}")
+    if made.resolve() == source.resolve():
+        raise UsageError(f"--output is {made}, where the sessions are", mend="Name another folder")
+    made.mkdir(parents=True, exist_ok=True)
+    jobs = [(path, made / path.name) for path in sessions]
+    todo = [job for job in jobs if not job[1].exists()]
+    if len(todo) < len(jobs):
+        print(f"{len(jobs) - len(todo)} of {len(jobs)} sessions are there already")
+    failed = _run(todo, vision, pictures, min(workers, max(1, len(todo))), engine) if todo else {}
+    for path, error in sorted(failed.items()):
+        print(f"{path.name}: {error}")
+    print(f"{len(todo) - len(failed)} of {len(todo)} sessions into {made}")
+    return 1 if failed else 0
+
+
+def _run(
+    jobs: list[tuple[Path, Path]], vision: str, pictures: bool, workers: int, engine: str
+) -> dict[Path, str]:
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from fusion.commands.view import plain_console
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    with contextlib.ExitStack() as stack:
+        bar = stack.enter_context(Progress(*columns, console=plain_console(), transient=True))
+        task = bar.add_task(f"{len(jobs)} sessions", total=float(len(jobs)))
+        fractions: dict[Path, float] = {}
+
+        def told(path: Path, fraction: float) -> None:
+            fractions[path] = fraction
+            bar.update(task, completed=sum(fractions.values()))
+
+        if engine == "ray":
+            from fusion.extract.cluster import run_on_ray
+
+            return run_on_ray(jobs, vision, pictures, workers, told)
+        from fusion.extract.local import LocalProcesses
+
+        return LocalProcesses(vision, pictures, workers, told).run(jobs)

@@ -1,0 +1,1 @@
+"""A vision front end over many recordings: ``chorus extract``."""

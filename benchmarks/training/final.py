@@ -11,7 +11,8 @@ same ``--output``; one more with ``--resume`` then prints all.
 
 | row | goal |
 |---|---|
-| skeleton + inertial | 98.8 % |
+| skeleton + inertial, the network run once | 98.8 % |
+| the same weights run thrice: both, each alone, their scores added | 98.8 % |
 | inertial only, trained for it | 92 % |
 | skeleton only, trained for it | 97.5 % |
 | skeleton missing / inertial missing, weights of the first | 88 % / 96 % |
@@ -36,6 +37,7 @@ from recordings.importers.utd_mhad import find_root
 
 GOALS: dict[str, float] = {
     "skeleton + inertial": 98.8,
+    "skeleton + inertial, thrice": 98.8,
     "inertial only": 92.0,
     "skeleton only": 97.5,
     "skeleton missing": 88.0,
@@ -101,6 +103,7 @@ def one_seed(
         last, tops = trained(FUSED, seed, output, options, resume)
         rows |= {
             "skeleton + inertial": tops["all sensors"],
+            "skeleton + inertial, thrice": tops["council of three"],
             "skeleton missing": tops["inertial alone"],
             "inertial missing": tops["vision alone"],
         }
@@ -144,7 +147,7 @@ def main(argv: list[str] | None = None) -> int:
         spread = statistics.stdev(values) if len(values) > 1 else 0.0
         mean = statistics.mean(values)
         print(
-            f"{name:<26} {mean:5.1f} +- {spread:4.1f} %   goal {goal:g} {'met' if mean >= goal else 'MISSED'}"
+            f"{name:<28} {mean:5.1f} +- {spread:4.1f} %   goal {goal:g} {'met' if mean >= goal else 'MISSED'}"
         )
     return 0
 

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from drivers.simulator.anatomy import BodyShape
 from fusion.data.batches import Batch
+from fusion.segments import JOINT
 from fusion.skeletons import BODY20
-from fusion.virtual.kinematics import JOINT
 from fusion.virtual.motion import Skeleton
 
 _ENDS = [

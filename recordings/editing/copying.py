@@ -132,6 +132,14 @@ class Copy:
             found.write(made.group, stream.latency)
         return rows
 
+    def begin(self, info: StreamInfo) -> None:
+        """Add a stream that no session had; :meth:`append` fills it."""
+        self._writer.add_stream(info, required=False)
+
+    def append(self, batch: Batch) -> None:
+        """Add rows to such a stream."""
+        self._writer.append(batch)
+
     def events(self, events: Iterable[Event], labels: Iterable[Label], *, shift_ns: int = 0) -> None:
         """Add events and labels."""
         for event in events:

@@ -9,50 +9,24 @@ import h5py
 import numpy as np
 import pytest
 import torch
+from made_human36m import FRAMES, make
 
+from drivers.camera.model import model_of
 from drivers.errors import DataError
 from fusion.cli import main
 from fusion.data import human36m
+from fusion.features import features_of, targets_of
 from fusion.model.checkpoint import save_net
 from fusion.model.net import FEATURES, FusionNet, NetConfig
 from fusion.skeletons import BODY20
-
-FRAMES = 150
-# A camera 4 m in front of the body, 1 m up, that looks along world y; z is up.
-WORLD_TO_CAMERA = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
-PLACE_MM = np.array([0.0, -4000.0, 1000.0])
+from recordings.check import examine
+from recordings.importers.human36m_sessions import import_human36m
+from recordings.reader import open_recording
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("h36m")
-    with h5py.File(root / "cameras.h5", "w") as file:
-        for subject in (9, 11):
-            for number in range(1, 5):
-                group = file.create_group(f"subject{subject}/camera{number}")
-                group["R"] = WORLD_TO_CAMERA.T  # stored transposed
-                group["T"] = PLACE_MM[:, None]
-                group["f"] = np.array([[1145.0], [1143.0]])
-                group["c"] = np.array([[512.0], [515.0]])
-                group["k"] = np.array([[-0.2], [0.24], [-0.002]])
-                group["p"] = np.array([[-0.001], [-0.003]])
-                group["Name"] = np.array([[ord(c)] for c in f"6013845{number}"], np.uint16)
-    rng = np.random.default_rng(0)
-    body = rng.uniform([-300, -200, 100], [300, 200, 1700], (32, 3))
-    body[0] = (0, 0, 900)
-    walk = np.zeros((FRAMES, 1, 3))
-    walk[:, 0, 0] = np.linspace(0, 600, FRAMES)  # x, to the right of the picture
-    positions = body + walk
-    for subject in (9, 11):
-        folder = root / f"S{subject}" / "MyPoses" / "3D_positions"
-        folder.mkdir(parents=True)
-        with h5py.File(folder / "Walking 1.h5", "w") as file:
-            file["3D_positions"] = positions.reshape(FRAMES, 96).T
-    seen = root / "S9" / "StackedHourglass"
-    seen.mkdir()
-    with h5py.File(seen / "Walking_1.60138451.h5", "w") as file:
-        file["poses"] = rng.uniform(300, 700, (FRAMES, 16, 2))
-    return root
+    return make(tmp_path_factory.mktemp("h36m"))
 
 
 def test_axes_units_and_the_order_of_joints(made: Path) -> None:
@@ -122,3 +96,43 @@ def test_malformed_files_are_named(
     (tmp_path / "cameras.h5").unlink()
     with pytest.raises(DataError, match=r"cameras.h5 is missing"):
         human36m.sequences(tmp_path, (9,))
+
+
+def test_a_session_has_the_cameras_their_key_points_and_the_truth(made: Path, tmp_path: Path) -> None:
+    report = import_human36m(made, tmp_path, (9,))
+    assert [path.name for path in report.files] == ["S9_walking_1.h5"]
+    assert report.detected == (1,)
+    assert examine(report.files[0]).ok
+    with open_recording(report.files[0]) as recording:
+        camera = recording.streams["camera_60138451"]
+        assert camera.withheld
+        model = model_of(camera.info.properties, (1000, 1000))
+        assert model is not None
+        found = recording.features["camera_60138451_hourglass"].data[:]
+        joints, poses = human36m.read(human36m.sequences(made)[0])
+        assert poses is not None
+        np.testing.assert_allclose(found[..., :2], poses, atol=1e-3)
+        truth = recording.streams["truth"].data[:].reshape(FRAMES, 17, 3)
+        assert model.pose is not None
+        np.testing.assert_allclose(truth @ model.pose.rotation.T + model.pose.translation, joints, atol=1e-4)
+        features = features_of(recording)
+        targets = targets_of(recording, features)
+    known = targets["joints3d_known"][10]
+    assert known[BODY20.index("left_wrist")] == 1.0
+    assert known[BODY20.index("left_hand")] == 0.0
+    assert np.isfinite(targets["joints3d"]).all()
+    assert targets["contact_known"].max() == 0.0
+
+
+def test_sessions_by_the_command_and_what_it_refuses(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["import", "human36m", str(made), f"--output={tmp_path}"]
+    assert main([*asked, "--only=Walking 1"]) == 0
+    assert "2 sessions" in capsys.readouterr().out
+    assert main(asked) == 1
+    assert "not overwritten" in capsys.readouterr().err
+    assert main([*asked, "--only=Flying"]) == 1
+    assert "no action 'Flying'" in capsys.readouterr().err
+    assert main([*asked, "--subjects=one"]) == 2
+    assert main(["import", "human36m", str(tmp_path / "none")]) == 1

@@ -1,0 +1,37 @@
+"""Data sets in small, made once."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from made_sets import make_coco, make_mpii, make_openpose
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def coco(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_coco(tmp_path_factory.mktemp("coco"))
+
+
+@pytest.fixture(scope="session")
+def mpii(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_mpii(tmp_path_factory.mktemp("mpii"))
+
+
+@pytest.fixture(scope="session")
+def openpose(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_openpose(tmp_path_factory.mktemp("openpose"))

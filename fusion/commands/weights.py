@@ -17,16 +17,24 @@ def main(argv: list[str], program: str) -> int:
 
 
 def show() -> int:
-    """List the weights that Chorus knows: source, licence, and whether they are here."""
-    from rich.table import Table
+    """List the weights of every front end: source, licence, SHA-256, and how to get them."""
+    from fusion.commands.view import plain_console, table
+    from fusion.vision.sources import brought
+    from fusion.weights import WEIGHTS, list_weights
 
-    from fusion.commands.view import plain_console
-    from fusion.weights import list_weights
-
-    table = Table("name", "licence", "here", "from", box=None, header_style="bold")
+    console = plain_console()
+    console.print("[bold]fetched once, and checked:[/] chorus weights get NAME")
+    fetched = table("name", "licence", "here", "from", "SHA-256")
     for entry in list_weights():
-        table.add_row(entry.name, entry.licence, "yes" if entry.cached else "no", entry.source)
-    plain_console().print(table)
+        sums = ", ".join(file.sha256[:16] for file in WEIGHTS[entry.name].files.values())
+        fetched.add_row(entry.name, entry.licence, "yes" if entry.cached else "no", entry.source, sums)
+    console.print(fetched)
+    console.print("\n[bold]yours to bring:[/] give the file with --vision, as the line says")
+    for entry in brought():
+        console.print(f"[bold]{entry.name}[/]  {entry.about}", highlight=False)
+        console.print(f"    {entry.licence}; {entry.source}", highlight=False)
+        if entry.sha256:
+            console.print(f"    SHA-256 of the file that was tried: {entry.sha256}", highlight=False)
     return 0
 
 

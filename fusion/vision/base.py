@@ -13,6 +13,8 @@ from __future__ import annotations
 import abc
 import dataclasses
 import importlib
+import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -70,10 +72,12 @@ class FrontEnd(abc.ABC):
     Attributes:
         name: as in the registry; names the recorded features.
         skeleton: (J) joint names.
+        still_looks: a picture that stands alone is looked at so often, until somebody is found.
     """
 
     name: str
     skeleton: tuple[str, ...]
+    still_looks: int = 1
 
     @abc.abstractmethod
     def __call__(self, image: NDArray[Any], time_ns: int) -> list[Person]:
@@ -103,37 +107,103 @@ FRONT_ENDS: dict[str, str] = {
     "blazepose": "fusion.vision.blazepose:BlazePose",
     "heatmapnet": "fusion.vision.heatmapnet:HeatmapNetEnd",
     "markers": "fusion.vision.markers:Markers",
+    "onnx": "fusion.vision.topdown:OnnxPose",
+    "opencv-dnn": "fusion.vision.topdown:OpenCVPose",
+    "openpose": "fusion.vision.openpose:OpenPose",
+    "posenet": "fusion.vision.posenet:PoseNet",
 }
 """Names to ``module:class``, imported late: a front end may need a large library or weights."""
 
 
-SEVERAL: tuple[str, ...] = ("blazepose", "markers")
+SEVERAL: tuple[str, ...] = ("blazepose", "markers", "onnx", "opencv-dnn", "openpose", "posenet")
 """Front ends that look for several people."""
+
+_OPTION = re.compile(r"[a-z][a-z0-9_]*=")
+
+
+def parse_front_end(text: str) -> tuple[str, dict[str, Any]]:
+    """Return the name and the options that ``NAME[:FILE][:key=value]...`` stands for.
+
+    FILE is the option ``weights``. Values are numbers, ``true`` and ``false``, or text.
+
+    Raises:
+        ConfigError: an option is told twice.
+    """
+    name, *parts = text.split(":")
+    file: list[str] = []
+    options: dict[str, Any] = {}
+    for part in parts:
+        if not _OPTION.match(part):
+            if options:  # a colon within a value
+                last = next(reversed(options))
+                options[last] = f"{options[last]}:{part}"
+            else:
+                file.append(part)
+            continue
+        key, _, value = part.partition("=")
+        if key in options:
+            raise ConfigError(f"the vision front end '{text}' tells {key} twice", mend="Tell it once")
+        options[key] = value
+    read: dict[str, Any] = {key: _value(value) for key, value in options.items()}
+    if file:
+        if "weights" in read:
+            raise ConfigError(f"the vision front end '{text}' names two files", mend="Name one")
+        read["weights"] = ":".join(file)
+    return name, read
+
+
+def _value(text: str) -> Any:
+    if text in ("true", "false"):
+        return text == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def identity(name: str) -> str:
+    """Return a text that differs where key points may: the front end's, and the state of its files."""
+    states = []
+    for value in parse_front_end(name)[1].values():
+        path = Path(str(value))
+        if path.is_file():
+            state = path.stat()
+            states.append(f"{state.st_size}-{state.st_mtime_ns}")
+    return ":".join([name, *states])
 
 
 def front_end_of(name: str, people: int) -> FrontEnd:
     """Return a new front end that looks for so many people.
 
+    Args:
+        name: as :func:`front_end` takes it.
+        people: how many at most.
+
     Raises:
         ConfigError: the name is unknown, or it looks for one person only.
         WeightsError: its network could not be obtained.
     """
-    if people == 1 or name not in FRONT_ENDS:
+    kind, options = parse_front_end(name)
+    if people == 1 or kind not in FRONT_ENDS:
         return front_end(name)
-    if name not in SEVERAL:
+    if kind not in SEVERAL:
         raise ConfigError(
-            f"the vision front end '{name}' looks for one person only",
+            f"the vision front end '{kind}' looks for one person only",
             mend=f"Choose one of {', '.join(SEVERAL)} with --vision, or --people=1",
         )
-    return front_end(name, max_people=people)
+    return front_end(kind, **{"max_people": people, **options})
 
 
 def front_end(name: str, **options: Any) -> FrontEnd:
     """Return a new front end by its name.
 
     Args:
-        name: one of :data:`FRONT_ENDS`.
-        options: of the front end's own constructor.
+        name: one of :data:`FRONT_ENDS`, with a file and options where it takes some:
+            ``NAME[:FILE][:key=value]...``, such as ``onnx:rtmpose.yaml`` or ``blazepose:light=gamma``.
+        options: of the front end's own constructor; and ``light``, how dark pictures are made brighter
+            for any of them (see :mod:`fusion.vision.light`). They outdo those within the name.
 
     Raises:
         ConfigError: the name or an option is unknown.
@@ -141,18 +211,26 @@ def front_end(name: str, **options: Any) -> FrontEnd:
     """
     from drivers.errors import ChorusError
 
-    if name not in FRONT_ENDS:
+    kind, told = parse_front_end(name)
+    if kind not in FRONT_ENDS:
         raise ConfigError(
-            f"no vision front end is called '{name}'", mend=f"Choose one of: {', '.join(sorted(FRONT_ENDS))}"
+            f"no vision front end is called '{kind}'", mend=f"Choose one of: {', '.join(sorted(FRONT_ENDS))}"
         )
-    module, _, cls = FRONT_ENDS[name].partition(":")
+    options = {**told, **options}
+    light = options.pop("light", None)
+    module, _, cls = FRONT_ENDS[kind].partition(":")
     factory = getattr(importlib.import_module(module), cls)
     try:
-        return factory(**options)
+        made: FrontEnd = factory(**options)
     except ChorusError:
         raise
     except TypeError as error:
         raise ConfigError(
-            f"vision front end '{name}' was given a wrong option: {error}",
-            mend=f"See the constructor of {FRONT_ENDS[name].replace(':', '.')} for its options",
+            f"vision front end '{kind}' was given a wrong option: {error}",
+            mend=f"See the constructor of {FRONT_ENDS[kind].replace(':', '.')} for its options",
         ) from error
+    if light is None:
+        return made
+    from fusion.vision.light import Brightened
+
+    return Brightened(made, str(light))

@@ -79,6 +79,7 @@ class BlazePose(FrontEnd):
 
     name = "blazepose"
     skeleton = BLAZEPOSE33
+    still_looks = 9  # the whole picture, and closer up in one of up to nine parts in turn
 
     def __init__(
         self,

@@ -4,7 +4,7 @@
 
     picture -> region -> crop -> network -> heatmaps -> key points
                  ^                                          |
-                 +------- region of the next picture -------+     the whole picture, where nobody is followed
+                 +------- region of the next picture -------+     all of the picture, where nobody is followed
 
 Depth maps are (H, W) uint16 mm, 0 where unknown.
 """
@@ -60,7 +60,7 @@ class HeatmapNetEnd(FrontEnd):
         if not weights:
             raise ConfigError(
                 "heatmapnet: no weights are named",
-                mend="Train some (configs/experiment/heatmap_utd_depth.yaml) and give `weights: FILE`",
+                mend="Train some (configs/experiment/heatmap_coco.yaml) and give `weights: FILE`",
             )
         if threads < 1 or not 0 < confident < 1 or not 0 <= near_m < far_m:
             raise ConfigError(
@@ -97,14 +97,31 @@ class HeatmapNetEnd(FrontEnd):
             if person is not None:
                 return [person]
         self._followed = None
-        return []
+        return [] if self._depth else self._anywhere(image)
+
+    def _anywhere(self, image: NDArray[np.uint8]) -> list[Person]:
+        """Look for somebody in the whole picture and in its parts: crops of training show a person each."""
+        height, width = image.shape[:2]
+        found = []
+        for place in (region.whole(width, height), *region.tiles(width, height)):
+            person = self._look(image, place, 0.0)
+            if person is not None:
+                found.append((float(person.score.mean()), person, self._followed))
+        if not found:
+            self._followed = None
+            return []
+        _, person, around = max(found, key=lambda one: one[0])
+        # Once more, now that it is known where: a part may have shown no more than half of somebody.
+        again = None if around is None else self._look(image, around, 0.0)
+        if again is None:
+            self._followed = around
+        return [again or person]
 
     def _places(self, image: NDArray) -> list[tuple[region.Region, float]]:
         """Return where to look, and the depth of the person there: who is followed first, then anybody."""
         places = [] if self._followed is None else [(self._followed, self._middle_m)]
-        height, width = image.shape[:2]
         if not self._depth:
-            return [*places, (region.whole(width, height), 0.0)]
+            return places
         return [*places, *((around, middle) for around, middle in _blobs(image))]
 
     def _look(self, image: NDArray, place: region.Region, middle_m: float) -> Person | None:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.errors import MissingDependency, WeightsError
+from drivers.quiet import quiet_stderr
 from fusion.vision.pruned import pruned
 
 
@@ -41,10 +42,11 @@ class Network:
                 mend="Run `python -m pip install ai-edge-litert`",
             ) from error
         try:
-            self._interpreter: Any = Interpreter(model_content=graph, num_threads=threads)
-            if wanted is not None and (less := pruned(graph, wanted.__contains__)) is not graph:
-                self._interpreter = Interpreter(model_content=less, num_threads=threads)
-            self._interpreter.allocate_tensors()
+            with quiet_stderr():  # it tells which delegate it makes
+                self._interpreter: Any = Interpreter(model_content=graph, num_threads=threads)
+                if wanted is not None and (less := pruned(graph, wanted.__contains__)) is not graph:
+                    self._interpreter = Interpreter(model_content=less, num_threads=threads)
+                self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise WeightsError(
                 f"{name} is not a network that LiteRT can run: {error}",

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Sequence
 from types import TracebackType
 
-from fusion.vision.base import FrontEnd, front_end_of
+from fusion.vision.base import FrontEnd, front_end_of, identity
 
 
 class FrontEnds:
@@ -34,6 +34,11 @@ class FrontEnds:
     def name(self) -> str:
         """As in the registry."""
         return self._all[0].name
+
+    @property
+    def told(self) -> str:
+        """What tells them apart from others: the text they were made of, and their file's state."""
+        return identity(self._name) if self._name else self.name
 
     @property
     def skeleton(self) -> tuple[str, ...]:

@@ -33,17 +33,16 @@ from drivers.bus import Publisher, Subscriber
 from drivers.bus.messages import Announcement, Ended, Failed
 from drivers.camera.pictures import decoded
 from drivers.errors import ChorusError, ConfigError
+from drivers.joints import KEYPOINT_COLUMNS, KEYPOINT_UNITS
 from drivers.private import forbid_dumps
 from drivers.rig import Rig, load_rig
 from fusion.commands.arguments import split_overrides
-from fusion.features.vision import KEYPOINT_COLUMNS, best_person, keypoints_of, picture_size
+from fusion.features.vision import best_person, keypoints_of, picture_size
 from fusion.vision.base import FrontEnd, Person, front_end
 
 CALIBRATION = ("intrinsics", "distortion", "extrinsics", "calibration")
 """Properties of a camera that its key points keep, see :mod:`drivers.camera.model`."""
 
-UNITS: tuple[str, ...] = ("px", "px", "1", "px^2", "px^2", "px^2", "m", "m", "m", "1")
-"""Units of :data:`fusion.features.vision.KEYPOINT_COLUMNS`."""
 WAIT_S = 0.25
 """How long the worker waits for a message before it looks whether it should end."""
 QUIET_S = 2.0
@@ -57,7 +56,7 @@ ERROR = "error: "
 
 def keypoint_stream_name(camera: str, network: str) -> str:
     """Return the name of the stream of key points that a front end finds in a camera's pictures."""
-    return f"{camera}_{network}"
+    return f"{camera}_{network.replace('-', '_')}"
 
 
 def keypoint_stream(camera: StreamInfo, network: FrontEnd) -> StreamInfo:
@@ -69,7 +68,7 @@ def keypoint_stream(camera: StreamInfo, network: FrontEnd) -> StreamInfo:
         kind="features",
         shape=(len(network.skeleton), len(KEYPOINT_COLUMNS)),
         channels=KEYPOINT_COLUMNS,
-        units=UNITS,
+        units=KEYPOINT_UNITS,
         device=f"{network.name} on {camera.device or camera.name}",
         host=camera.host,
         properties={

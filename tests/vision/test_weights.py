@@ -110,7 +110,10 @@ def test_a_missing_member_is_named(tmp_path):
 def test_unknown_names_and_options_are_refused_with_what_there_is():
     with pytest.raises(WeightsError, match="blazepose"):
         get_weights("blazeprose")
-    with pytest.raises(ConfigError, match="Choose one of: blazepose, heatmapnet, markers"):
+    with pytest.raises(
+        ConfigError,
+        match="Choose one of: blazepose, heatmapnet, markers, onnx, opencv-dnn",
+    ):
         front_end("blazeprose")
     with pytest.raises(ConfigError, match="wrong option"):
         front_end("blazepose", colour="blue")

@@ -1,0 +1,54 @@
+"""A front end is named by one text: NAME[:FILE][:key=value]..."""
+
+import numpy as np
+import pytest
+
+from drivers.errors import ConfigError
+from fusion.vision import light
+from fusion.vision.base import front_end, front_end_of, parse_front_end
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "options"),
+    [
+        ("blazepose", "blazepose", {}),
+        ("onnx:a/b.yaml", "onnx", {"weights": "a/b.yaml"}),
+        ("onnx:hrnet_coco17:file=a.onnx", "onnx", {"weights": "hrnet_coco17", "file": "a.onnx"}),
+        ("blazepose:threads=2:heatmaps=false", "blazepose", {"threads": 2, "heatmaps": False}),
+        (
+            "posenet:C:\\nets\\p.tflite:threshold=0.3",
+            "posenet",
+            {"weights": "C:\\nets\\p.tflite", "threshold": 0.3},
+        ),
+        ("onnx:x.yaml:file=C:\\a.onnx", "onnx", {"weights": "x.yaml", "file": "C:\\a.onnx"}),
+    ],
+)
+def test_names_hold_a_file_and_options(text, name, options):
+    assert parse_front_end(text) == (name, options)
+
+
+def test_options_are_given_to_the_front_end():
+    with pytest.raises(ConfigError, match="wrong option"):
+        front_end("markers:colour=blue")
+    with pytest.raises(ConfigError, match="tells threads twice"):
+        front_end("blazepose:threads=1:threads=2")
+    with pytest.raises(ConfigError, match="one person only"):
+        front_end_of("heatmapnet:mine.safetensors", 2)
+
+
+def test_dark_pictures_are_brightened_for_any_front_end():
+    generator = np.random.default_rng(0)
+    dark = generator.integers(0, 25, (64, 64, 3)).astype(np.uint8)
+    bright = generator.integers(60, 255, (64, 64, 3)).astype(np.uint8)
+    for remedy in light.REMEDIES.values():
+        assert light.lightness(remedy(dark)) > 2 * light.lightness(dark)
+    seen = []
+    with front_end("markers:light=gamma") as eyes:
+        eyes._eyes = lambda image, time_ns: seen.append(image) or []
+        eyes(dark, 0)
+        eyes(bright, 1)
+        eyes._eyes = type("Nothing", (), {"close": lambda self: None})()
+    assert light.lightness(seen[0]) == pytest.approx(light.MIDDLE, abs=0.1)
+    assert seen[1] is bright
+    with pytest.raises(ConfigError, match="Choose one of: clahe, gain, gamma"):
+        front_end("markers:light=torch")

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from drivers.errors import ConfigError
 from fusion.geometry.people import Person3D
+from fusion.geometry.trc import Units, trc
 
-Units = Literal["mm", "m"]
 Up = Literal["z", "y"]
 
 
@@ -61,22 +61,7 @@ def _csv(person: Person3D, path: Path, places: NDArray[np.float64]) -> None:
 
 
 def _trc(person: Person3D, path: Path, places: NDArray[np.float64], units: Units, up: Up) -> None:
-    seconds = person.times * 1e-9
-    rate = 1.0 / float(np.median(np.diff(seconds)))
-    places = places * (1000.0 if units == "mm" else 1.0)
     if up == "y":
         places = places[..., [0, 2, 1]] * [1.0, 1.0, -1.0]  # turned by -90 degrees about x
-    frames, joints = places.shape[:2]
-    names = "".join(f"\t{joint}\t\t" for joint in person.skeleton)
-    axes = "".join(f"\tX{j}\tY{j}\tZ{j}" for j in range(1, joints + 1))
-    head = (
-        f"PathFileType\t4\t(X/Y/Z)\t{path.name}\n"
-        "DataRate\tCameraRate\tNumFrames\tNumMarkers\tUnits\tOrigDataRate\tOrigDataStartFrame\tOrigNumFrames\n"
-        f"{rate:.6g}\t{rate:.6g}\t{frames}\t{joints}\t{units}\t{rate:.6g}\t1\t{frames}\n"
-        f"Frame#\tTime{names}\n\t{axes}\n\n"
-    )
     with path.open("w", encoding="utf-8", newline="") as file:
-        file.write(head)
-        for t in range(frames):
-            cells = ["" if np.isnan(value) else f"{value:.6g}" for value in places[t].ravel()]
-            file.write("\t".join([f"{t + 1}", f"{seconds[t]:.6f}", *cells]) + "\n")
+        file.write(trc(path.name, person.skeleton, person.times, places, units))

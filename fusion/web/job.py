@@ -57,19 +57,17 @@ def track(spec: dict[str, Any]) -> dict[str, Any]:
         DataError: it can't be read to its end.
     """
     import numpy as np
-    import torch
 
-    from fusion.model.checkpoint import load_net
+    from fusion.model.exported import load_live
     from fusion.tracking.footage import open_footage
     from fusion.tracking.options import LiveOptions
     from fusion.tracking.outputs import Outputs
     from fusion.tracking.pose import Pose
     from fusion.tracking.tracked import track_footage
 
-    torch.set_num_threads(1)
     seconds = open_footage(Path(spec["source"])).seconds  # is it one at all: before anything is loaded
     options = LiveOptions(source=spec["source"], output=spec["output"], weights=spec["weights"], events=False)
-    net = load_net(options.weights)
+    net = load_live(options.weights)
     seen = poses = 0
     last = 0.0
 

@@ -25,8 +25,8 @@ from typing import Any
 
 import msgspec
 
+from fusion.tracking.sniff import HEAD, KINDS, shown_name, suffix_of
 from fusion.web.config import PageConfig
-from fusion.web.sniff import HEAD, KINDS, shown_name, suffix_of
 from fusion.web.upload import DRAIN, Made, Refused, Upload, drain, lively
 
 ABOUT = "about.json"

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from drivers.simulator.anatomy import BodyShape
-from fusion.virtual.kinematics import SEGMENTS
+from fusion.segments import SEGMENTS
 from fusion.virtual.motion import Motion, Skeleton
 
 Array = NDArray[np.float64]

@@ -17,12 +17,7 @@ missing.
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
-import json
-import os
-import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -30,95 +25,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.live.beside import streams, with_sensors
+from benchmarks.mediapipe.turns import main
 from drivers.base import Batch
 
 GOAL = 1.25
 VIDEOS = ("video/sports2d/demo.mp4", "video/pose2sim/single_person/cam01.mp4")
-WANTED = "mediapipe==0.10.21"
-THEIRS = Path(__file__).with_name("mediapipe_alone.py")
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--data", type=Path, default=Path(os.environ.get("CHORUS_DATA", "data")))
-    parser.add_argument("--videos", nargs="+", default=list(VIDEOS), help="below --data")
-    parser.add_argument("--cores", default="0,1", help="which, by number")
-    parser.add_argument("--rounds", type=int, default=4)
-    parser.add_argument("--mediapipe", help="a Python that has it")
-    parser.add_argument("--install", action="store_true", help="make an environment with it")
-    parser.add_argument("--one", type=Path, help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.one:
-        print(json.dumps(ours(options.one)))
-        return 0
-    cores = {int(core) for core in options.cores.split(",")}
-    python = options.mediapipe or environment(options.install)
-    if python is None:
-        print(f"{WANTED} is not there: name a Python that has it with --mediapipe, or give --install")
-        return 2
-    print(f"cores {options.cores}, load {os.getloadavg()[0]:.1f} of {os.cpu_count()}")
-    reached = True
-    for name in options.videos:
-        video = options.data / name
-        if not video.is_file():
-            print(f"{video} is not there; name the folder of the data with --data")
-            return 2
-        rounds = []
-        for _ in range(options.rounds):
-            rounds.append(
-                (
-                    run([sys.executable, "-m", "benchmarks.live.rate", "--one", str(video)], cores),
-                    run([python, str(THEIRS), str(video), "1"], cores),
-                )
-            )
-        reached &= told(name, rounds)
-    return 0 if reached else 1
-
-
-def told(name: str, rounds: list[tuple[dict[str, float], dict[str, float]]]) -> bool:
-    """Print what the rounds came to; return whether the goal is reached."""
-    rates = [[each["frames"] / each["seconds"] for each in pair] for pair in rounds]
-    ratios = sorted(mine / theirs for mine, theirs in rates)
-    middle = statistics.median(ratios)
-    mine, theirs = (statistics.median(rate[side] for rate in rates) for side in (0, 1))
-    cpu = [
-        statistics.median(1e3 * pair[side]["cpu"] / pair[side]["frames"] for pair in rounds)
-        for side in (0, 1)
-    ]
-    poses = statistics.median(pair[0]["poses"] / pair[0]["seconds"] for pair in rounds)
-    print(f"{name}: {rounds[0][0]['frames']:.0f} pictures, {len(rounds)} rounds")
-    print(
-        f"  chorus, fused      {mine:5.1f} pictures/s, {poses:5.1f} poses/s, {cpu[0]:.1f} ms of CPU a picture"
-    )
-    print(f"  MediaPipe alone    {theirs:5.1f} pictures/s, {cpu[1]:.1f} ms of CPU a picture")
-    print(
-        f"  ratio              {middle:.2f}, rounds {ratios[0]:.2f} to {ratios[-1]:.2f} "
-        f"(goal >= {GOAL}: {'reached' if middle >= GOAL else 'NOT reached'})"
-    )
-    return middle >= GOAL
-
-
-def run(command: list[str], cores: set[int]) -> dict[str, float]:
-    """Run a side on some cores and return what it says."""
-    done = subprocess.run(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        check=True,
-        preexec_fn=lambda: os.sched_setaffinity(0, cores),
-    )
-    return json.loads(done.stdout.splitlines()[-1])
-
-
-def environment(install: bool) -> str | None:
-    """Return the Python of an environment that has MediaPipe."""
-    folder = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "chorus" / "mediapipe-0.10.21"
-    python = folder / "bin" / "python"
-    if not python.is_file() and install:
-        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-        subprocess.run([str(python), "-m", "pip", "install", "-q", WANTED], check=True)
-    return str(python) if python.is_file() else None
 
 
 def ours(video: Path) -> dict[str, float]:
@@ -158,4 +69,4 @@ def ours(video: Path) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main("benchmarks.live.rate", __doc__ or "", VIDEOS, GOAL, ours, "chorus, fused"))

@@ -15,8 +15,8 @@ from scipy.spatial.transform import Rotation, Slerp
 
 from drivers.simulator.anatomy import BodyShape
 from drivers.simulator.body import Body
+from fusion.segments import SEGMENT
 from fusion.virtual.contacts import contacts, ground
-from fusion.virtual.kinematics import SEGMENT
 from fusion.virtual.library import Library
 from fusion.virtual.motion import Motion
 from fusion.virtual.simulated import of_body

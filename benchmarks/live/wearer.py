@@ -8,7 +8,8 @@ Each round draws three bodies that do random actions before one camera (:mod:`be
 sensors (with errors of mounting and heading, and of consumer parts) are those of one of them for half of the
 time and of another for the rest. Scored: the share of ticks in which the right person is said to wear them,
 from 3 s after the start and after the change; how far everybody's joints are off; and how far they jump, in
-the tick in which the sensors come or go, beside what they move in other ticks.
+the tick in which the sensors come or go, beside what they move in other ticks. The sensors are on another
+body from one tick to the next, as no sensors can be: what joints move in that tick itself is not counted.
 """
 
 from __future__ import annotations
@@ -70,7 +71,8 @@ class Score:
                     continue
                 truth = stage.joints[pose.person - 1, row]
                 self.off[pose.wears].append(float(np.linalg.norm(pose.joints - truth, axis=1).mean()))
-                if (last := before.get(pose.person)) is not None:
+                last = before.get(pose.person)
+                if last is not None and abs(seconds - change_s) > 1.5 / RATE_HZ:
                     step = float(np.linalg.norm(pose.joints - last.joints, axis=1).max())
                     (self.jumps if last.wears != pose.wears else self.steps).append(step)
             before = {pose.person: pose for pose in poses}

@@ -10,7 +10,7 @@ import numpy as np
 from drivers.base import StreamInfo
 from fusion.features import FeatureBuilder
 from fusion.features.vision import picture_size
-from fusion.model.net import FusionNet
+from fusion.model.stepper import Network
 from fusion.tracking.console import LiveConsole
 from fusion.tracking.engine import LiveEngine, Timing
 from fusion.tracking.meter import Meter
@@ -22,7 +22,7 @@ from fusion.vision.several import FrontEnds
 
 def engine_of(
     infos: Sequence[StreamInfo],
-    net: FusionNet,
+    net: Network,
     eyes: FrontEnds | None,
     sinks: Sequence[Sink],
     options: LiveOptions,

@@ -22,8 +22,7 @@ from numpy.typing import NDArray
 
 from fusion.features.everybody import Everybody, Found, Record, Seen
 from fusion.features.spec import FeatureSpec
-from fusion.model.net import FusionNet
-from fusion.model.stepper import Runtime, Stepper, stepper
+from fusion.model.stepper import Network, Runtime, Stepper, stepper
 from fusion.tracking.eased import Easing
 from fusion.tracking.people import LOST_S, PeopleTracker
 from fusion.tracking.pose import LEVEL_UP, Pose, pose_of
@@ -78,7 +77,7 @@ class Crowd:
     """
 
     def __init__(
-        self, net: FusionNet, skeleton: Sequence[str], spec: FeatureSpec, runtime: Runtime = "auto"
+        self, net: Network, skeleton: Sequence[str], spec: FeatureSpec, runtime: Runtime = "auto"
     ) -> None:
         self.wearer: int | None = None
         self.chosen: int | None = None

@@ -35,6 +35,7 @@ class Footage:
         seconds: how long it says it is, 0 where it does not say.
         frames: (time from the first frame in ns, BGR pixels), rising.
         sound: its stream and its blocks, rising; None: there is none.
+        promised: how long its header says it is, s, where it is longer than what there is: it was cut off.
     """
 
     info: StreamInfo
@@ -42,6 +43,7 @@ class Footage:
     seconds: float
     frames: Iterator[tuple[int, NDArray[np.uint8]]]
     sound: tuple[StreamInfo, Iterator[Batch]] | None = None
+    promised: float = 0.0
 
     @property
     def infos(self) -> list[StreamInfo]:
@@ -89,14 +91,32 @@ def open_footage(path: Path) -> Footage:
         DataError: it is neither, it is damaged or cut off, or its pictures are too large. While frames are
             taken, too.
     """
-    return _picture(path) if path.suffix.lower() in PICTURES else _video(path)
+    if path.suffix.lower() in PICTURES:
+        return _picture(path)
+    footage = open_video(path)
+    if footage.promised:
+        raise cut_off(path, footage)
+    return footage
+
+
+def cut_off(path: Path, footage: Footage) -> DataError:
+    """Return the error that a video ends before its header says."""
+    return DataError(
+        f"{path.name} ends after {footage.seconds:.1f} s of {footage.promised:.1f} s: it is cut off",
+        mend="Give the whole file",
+    )
 
 
 def _context() -> DriverContext:
     return DriverContext(STREAM, store="raw")
 
 
-def _picture(path: Path) -> Footage:
+def read_picture(path: Path) -> NDArray[np.uint8]:
+    """Return a picture (H, W, 3) BGR, upright as its camera says.
+
+    Raises:
+        DataError: it cannot be read, or it is too large.
+    """
     import PIL.Image
     import PIL.ImageOps
 
@@ -105,7 +125,7 @@ def _picture(path: Path) -> Footage:
             if opened.width * opened.height > MAX_PIXELS:
                 raise _too_large(path, opened.width, opened.height)
             upright = PIL.ImageOps.exif_transpose(opened).convert("RGB")
-            image = np.ascontiguousarray(np.asarray(upright)[:, :, ::-1])
+            return np.ascontiguousarray(np.asarray(upright)[:, :, ::-1])
     except (
         OSError,
         ValueError,
@@ -117,26 +137,38 @@ def _picture(path: Path) -> Footage:
             f"{path.name} is not a picture that can be read, or it is damaged",
             mend="Give a whole JPEG, PNG, WebP or BMP file",
         ) from None
+
+
+def _picture(path: Path) -> Footage:
+    image = read_picture(path)
     info = camera_info(_context(), (image.shape[0], image.shape[1]), rate_hz=STILL_HZ, device=path.name)
     frames = ((round(n * 1e9 / STILL_HZ), image) for n in range(round(STILL_S * STILL_HZ)))
     return Footage(info, True, STILL_S, frames)
 
 
-def _video(path: Path) -> Footage:
-    seconds = _length(path)
+def open_video(path: Path) -> Footage:
+    """Open a video, one that was cut off as well: ``promised`` says so then.
+
+    Raises:
+        DataError: it is none, or its pictures are too large; while frames are taken, that it is damaged.
+    """
+    seconds, promised = _length(path)
     driver = VideoFileDriver(VideoFileConfig(str(path.resolve())), _context())
     try:
         info, frames = driver.film()
     except DeviceError as error:
         raise _in_words(path, error) from None
-    return Footage(info, False, seconds, _whole(path, frames), sound_of(path))
+    sound = sound_of(path)
+    return Footage(info, False, seconds, _whole(path, frames), sound, promised)
 
 
-def _length(path: Path) -> float:
-    """Return how long a video is, s, by the times of its packets: nothing is decoded.
+def _length(path: Path) -> tuple[float, float]:
+    """Return how long a video is, s, by the times of its packets, and what its header promises beyond, or 0.
+
+    Nothing is decoded.
 
     Raises:
-        DataError: it is none, or ends before its header says; its pictures are too large.
+        DataError: it is none, or its pictures are too large.
     """
     import av
     import av.error
@@ -150,31 +182,33 @@ def _length(path: Path) -> float:
             if width * height > MAX_PIXELS:
                 raise _too_large(path, width, height)
             first = end = None
-            count = 0
-            for packet in container.demux(stream):
-                if packet.pts is not None:
+            count, latest = 0, 0.0
+            base = float(stream.time_base or 0)
+            for packet in container.demux():
+                if packet.pts is None or packet.time_base is None:
+                    continue
+                after = packet.pts + (packet.duration or 0)
+                latest = max(latest, float(after * packet.time_base))
+                if packet.stream.index == stream.index:
                     count += 1
                     first = packet.pts if first is None else min(first, packet.pts)
-                    end = max(end or 0, packet.pts + (packet.duration or 0))
-            base = float(stream.time_base or 0)
+                    end = max(end or 0, after)
             seconds = 0.0 if first is None or end is None else (end - first) * base
             # An edit list shows less than the stream holds, so the shorter of the two is what is promised.
             told = [stream.duration * base] if stream.duration else []
             told += [container.duration / av.time_base] if container.duration else []
             promised = min(told, default=0.0)
+            # Where only the whole file's length is told, its sound may last longer than its pictures.
+            there = seconds if stream.duration else max(seconds, latest)
             if "avi" in container.format.name and stream.frames and count:  # told by its frames alone
-                promised = seconds * stream.frames / count
+                there, promised = seconds, seconds * stream.frames / count
     except (av.error.FFmpegError, ValueError):
         raise DataError(
             f"{path.name} is not a video that can be read, or it is cut off",
             mend="Give a file that a player shows to its end",
         ) from None
-    if seconds < CUT_OFF * promised and seconds < promised - 1.0:
-        raise DataError(
-            f"{path.name} ends after {seconds:.1f} s of {promised:.1f} s: it is cut off",
-            mend="Give the whole file",
-        )
-    return seconds
+    short = there < CUT_OFF * promised and there < promised - 1.0
+    return seconds, promised if short else 0.0
 
 
 def _whole(

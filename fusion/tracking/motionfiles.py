@@ -16,11 +16,11 @@ from scipy.spatial.transform import Rotation
 
 from fusion.posture.angles import ANGLES, of_joints, of_rotations
 from fusion.posture.frames import segment, trunk
+from fusion.segments import JOINT, SEGMENT
 from fusion.skeletons import BODY20
 from fusion.tracking.levelled import Array, Levelled, Leveller
 from fusion.tracking.pose import Pose
 from fusion.tracking.sinks import Sink
-from fusion.virtual.kinematics import JOINT, SEGMENT
 
 _DIGITS = 9
 _LONGEST_S = 60.0

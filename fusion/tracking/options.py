@@ -15,7 +15,8 @@ class LiveOptions:
     Attributes:
         source: session file to replay instead of running the rig's devices; or a video or a picture.
         duration: stop after so many seconds; by default at Ctrl-C or the end of the source.
-        weights: file of the fused network, or a name of those that come with the package (free, base).
+        weights: file of the fused network (.safetensors, .ckpt; .onnx and .tflite of chorus export-model need
+            no torch), or a name of those that come with the package (free, base).
         output: folder for the table, the film and the summary; by default sessions/live-<time>.
         vision: vision front end; by default the one that the rig or the recording names.
         people: how many are followed, through one camera where several are; who of them wears the sensors is

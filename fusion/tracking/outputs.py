@@ -7,10 +7,11 @@ import datetime
 from collections.abc import Sequence
 from pathlib import Path
 
-from drivers.errors import ChorusError, ConfigError, RecordingError, RecordingExists
+from drivers.errors import ChorusError, ConfigError, RecordingError
 from fusion.posture.rules import load_rules
 from fusion.tracking.eachperson import EachPerson
 from fusion.tracking.film import FilmSink
+from fusion.tracking.folder import refuse_taken
 from fusion.tracking.listeners import Listeners
 from fusion.tracking.meter import Meter, Summary
 from fusion.tracking.motionfiles import FILES
@@ -53,12 +54,7 @@ class Outputs:
         if options.rerun is not None:
             check_target(options.rerun)
         self._rules = load_rules(options.posture) if options.posture else None
-        taken = self.folder.is_dir() and any(self.folder.iterdir())
-        if taken or (self.folder.exists() and not self.folder.is_dir()):
-            raise RecordingExists(
-                f"{self.folder} exists already and is not overwritten",
-                mend="Give another folder with --output",
-            )
+        refuse_taken(self.folder)
 
     def open(self, actions: Sequence[str], *, pictures: bool, threaded: bool) -> list[Sink]:
         """Make the folder and the sinks.

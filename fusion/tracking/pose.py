@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from drivers.places import PLACES
 from fusion.features import Features
-from fusion.model.net import FusionNet
-from fusion.model.stepper import Runtime, stepper
+from fusion.model.stepper import Network, Runtime, stepper
 
 _HALF_SD = 0.05
 """A joint whose standard deviation is 5 % of the person's box has the score 0.5."""
@@ -81,7 +80,7 @@ class Fuser:
 
     def __init__(
         self,
-        net: FusionNet,
+        net: Network,
         sizes: tuple[int, int] | Sequence[tuple[int, int]],
         runtime: Runtime = "auto",
     ) -> None:

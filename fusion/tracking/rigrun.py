@@ -16,7 +16,7 @@ from drivers.bus.subscriber import Subscriber
 from drivers.errors import BusError
 from drivers.rig import Rig, hub_options
 from fusion.features import stature_of
-from fusion.model.net import FusionNet
+from fusion.model.stepper import Network
 from fusion.tracking.assembly import engine_of
 from fusion.tracking.console import LiveConsole
 from fusion.tracking.engine import LiveEngine
@@ -42,7 +42,7 @@ Say = Callable[[str], None]
 
 
 def run_rig(
-    rig: Rig, net: FusionNet, options: LiveOptions, outputs: Outputs, stop: threading.Event, say: Say
+    rig: Rig, net: Network, options: LiveOptions, outputs: Outputs, stop: threading.Event, say: Say
 ) -> Summary:
     """Track a rig's devices until they end, or it is time to stop; return the summary.
 

@@ -16,8 +16,6 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import torch
-
 from drivers.base import StreamInfo
 from drivers.bus.messages import Ended
 from drivers.errors import ConfigError, DataError
@@ -25,8 +23,8 @@ from drivers.interrupt import orderly_interrupt
 from drivers.rig import Rig
 from fusion.features import stature_of, vision_of
 from fusion.features.offline import usable_streams
-from fusion.model.checkpoint import load_net
-from fusion.model.net import FusionNet
+from fusion.model.exported import load_live
+from fusion.model.stepper import Network
 from fusion.tracking.assembly import engine_of
 from fusion.tracking.console import LiveConsole
 from fusion.tracking.footage import is_footage
@@ -61,13 +59,12 @@ def run(options: LiveOptions, rig: Rig | None, say: Say = print) -> tuple[Summar
     Raises:
         ChorusError: of every kind; nothing that existed was overwritten.
     """
-    torch.set_num_threads(max(1, options.threads))
     outputs = Outputs(options)
     if options.source is None and rig is None:
         raise ConfigError(
             "there is nothing to track", mend="Give a rig, or a recording with --source FILE.h5"
         )
-    net = load_net(options.weights)
+    net = load_live(options.weights, max(1, options.threads))
     with orderly_interrupt() as stop:
         if options.source is not None and is_footage(Path(options.source)):
             name = options.vision or (rig.vision if rig is not None else "blazepose")
@@ -91,7 +88,7 @@ def run(options: LiveOptions, rig: Rig | None, say: Say = print) -> tuple[Summar
 
 def _run_source(
     recording: Recording,
-    net: FusionNet,
+    net: Network,
     options: LiveOptions,
     rig: Rig | None,
     outputs: Outputs,
@@ -135,7 +132,7 @@ def _run_source(
 def _replay_in_time(
     recording: Recording,
     infos: Sequence[StreamInfo],
-    net: FusionNet,
+    net: Network,
     eyes: FrontEnds | None,
     sinks: Sequence[Sink],
     told: Listeners,

@@ -24,8 +24,7 @@ from fusion.features.offline import (
     usable_streams,
 )
 from fusion.features.vision import picture_size
-from fusion.model.net import FusionNet
-from fusion.model.stepper import Runtime
+from fusion.model.stepper import Network, Runtime
 from fusion.tracking.ahead import ahead
 from fusion.tracking.crowd import Crowd
 from fusion.tracking.meter import Meter
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
 
 def run_recording(
     recording: Recording,
-    net: FusionNet,
+    net: Network,
     eyes: FrontEnd | FrontEnds | None,
     sinks: Sequence[Sink],
     *,
@@ -103,7 +102,7 @@ def one_camera(spec: FeatureSpec | None, people: int) -> FeatureSpec:
 
 def fuser_of(
     builder: FeatureBuilder,
-    net: FusionNet,
+    net: Network,
     eyes: FrontEnds | None,
     people: int,
     runtime: Runtime = "auto",
@@ -119,7 +118,7 @@ def fuser_of(
 def run_batches(
     batches: Iterable[tuple[Batch, bool]],
     builder: FeatureBuilder,
-    net: FusionNet,
+    net: Network,
     eyes: FrontEnd | FrontEnds | None,
     sinks: Sequence[Sink],
     *,

@@ -6,13 +6,9 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import cv2
-import numpy as np
-
 from drivers.base import Batch
-from drivers.errors import RecordingError
 from fusion.features import FeatureBuilder
-from fusion.model.net import FusionNet
+from fusion.model.stepper import Network
 from fusion.skeletons import BODY20
 from fusion.tracking.footage import open_footage
 from fusion.tracking.meter import Meter, Summary
@@ -23,6 +19,7 @@ from fusion.tracking.sequential import run_batches
 from fusion.tracking.sinks import Picture, Sink
 from fusion.vision.base import front_end_of
 from fusion.vision.overlay import draw_name, draw_skeleton
+from fusion.vision.screenshots import Screenshots
 
 _SAME_NS = 2_000
 """Ages are float32 seconds: the time of a frame is known to a fraction of 2 us."""
@@ -30,28 +27,24 @@ _MIN_SCORE = 0.05
 
 
 class ScreenshotSink(Sink):
-    """Writes a picture with its skeleton now and then: ``000012.50s.jpg``.
+    """Writes a picture with its skeleton now and then; see :class:`fusion.vision.screenshots.Screenshots`.
 
     Args:
         folder: that is made.
         every_s: seconds from one to the next; 0: only the last picture is kept.
         width: larger pictures are made so wide, px.
-        most: when there are so many, every other one goes and the interval doubles.
     """
 
     name = "screenshots"
     wants_pictures = True
 
-    def __init__(self, folder: Path, every_s: float, width: int = 1280, most: int = 60) -> None:
-        self._folder, self._every_ns, self._width, self._most = folder, round(every_s * 1e9), width, most
+    def __init__(self, folder: Path, every_s: float, width: int = 1280) -> None:
+        self._shots = Screenshots(folder, every_s, width)
         self._waiting: tuple[int, Picture] | None = None
-        self._due = 0
-        self.files: list[Path] = []
-        folder.mkdir(parents=True, exist_ok=False)
 
     def picture(self, time: int, image: Picture) -> None:
         """Keep a picture until its pose comes."""
-        if time >= self._due:
+        if self._shots.due(time):
             self._waiting = (time, image)
 
     def pose(self, pose: Pose) -> None:
@@ -67,34 +60,18 @@ class ScreenshotSink(Sink):
         if abs(time - pose.frame_time) > _SAME_NS:
             return
         self._waiting = None
-        self._due = time + self._every_ns
-        if not self._every_ns and self.files:
-            self.files.pop().unlink()
-        self._write(self._folder / f"{time / 1e9:09.2f}s.jpg", image, poses)
-        if len(self.files) > self._most:
-            for path in self.files[1::2]:
-                path.unlink()
-            self.files = self.files[::2]
-            self._every_ns *= 2
-
-    def _write(self, path: Path, image: Picture, poses: Sequence[Pose]) -> None:
-        scale = min(1.0, self._width / image.shape[1])
-        size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
-        canvas = cv2.resize(image, size, interpolation=cv2.INTER_AREA) if scale < 1 else image.copy()
-        canvas = np.ascontiguousarray(canvas, np.uint8)
+        canvas, scale = self._shots.canvas(image)
         for pose in drawn(poses):
             points = (pose.keypoints + 0.5) * scale - 0.5
             draw_skeleton(canvas, points, BODY20, score=pose.score, threshold=_MIN_SCORE)
             if pose.person:
                 draw_name(canvas, points, pose.person, wears=pose.wears)
-        if not cv2.imwrite(str(path), canvas, [cv2.IMWRITE_JPEG_QUALITY, 88]):
-            raise RecordingError(f"{path} cannot be written", mend="Free some space, or give another folder")
-        self.files.append(path)
+        self._shots.write(time, canvas)
 
 
 def track_footage(
     options: LiveOptions,
-    net: FusionNet,
+    net: Network,
     vision: str,
     outputs: Outputs,
     stop: Callable[[], bool] = lambda: False,

@@ -15,11 +15,11 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from drivers.errors import ConfigError
+from fusion.segments import JOINT, SEGMENT
 from fusion.tracking.levelled import Array, Leveller
 from fusion.tracking.motionfiles import BONES
 from fusion.tracking.pose import Pose
 from fusion.tracking.sinks import Sink
-from fusion.virtual.kinematics import JOINT, SEGMENT
 
 PORT = 39539
 """What receivers of the protocol listen on by default."""

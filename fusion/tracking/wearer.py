@@ -5,9 +5,9 @@ it is from the vertical, and by what angle it has turned since :data:`SPAN_S` ag
 whose orientation an IMU tells, and of the line between two joints. Differences give a log-likelihood for each
 person; it is added up with forgetting, as neighbouring pictures err alike, and the wearer may change.
 
-Beside it there is how well each person fits at all, as the wearer may be out of view while others are in it.
-Stillness and limbs that hang tell nothing there: a picture on the wall does both. So who sits still goes on
-to be taken for what they were.
+Beside it there is whether a person moves as the sensors do at all (:mod:`fusion.tracking.likeness`), as the
+wearer may be out of view while others are in it. Stillness tells nothing there: a picture on the wall is
+still, too. So who sits still goes on to be taken for what they were.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from drivers.places import PLACES
 from fusion.skeletons import BODY20
+from fusion.tracking.likeness import Likeness, Verdict
 
 SPAN_S = 0.3
 """Turns are compared over so long, s."""
@@ -37,13 +38,9 @@ _WORST = 4.0
 """One difference counts as no more than so many variances: a joint seen wrongly decides nothing."""
 SURE, SWITCH = 1.0, 2.0
 """Nats by which somebody must lead to be taken as the wearer, and to replace another."""
-FITS, AWAY = 1.0, -6.0
-"""Nats of fit from which somebody is the wearer who comes into view, and below which nobody is."""
-_TURNED, _LEANT = (1.5, math.radians(35.0)), (1.8, math.radians(45.0))
-"""What a difference costs that is no better than chance, in variances: of a turn and of a lean, as it grows
-with the angle that the sensor feels. Between those of the wearer and of others in simulated actions."""
-_EITHER = 0.8
-"""So much more than that tells neither for nor against."""
+FITS, STRANGE, AWAY = 8.0, 7.0, 10.0
+"""Nats from which somebody moves as the sensors do; from which nobody is taken for the wearer only because
+others are less alike; from which somebody moves otherwise."""
 
 _LINES: dict[str, tuple[str, str]] = {
     "pelvis": ("neck", "pelvis"),
@@ -70,6 +67,8 @@ _STIFF = np.array([2.0 if place in ("pelvis", "chest", "head") else 1.0 for plac
 
 Array = NDArray[np.float64]
 
+_UP: Array = np.array([0.0, 0.0, 1.0])
+
 
 @dataclasses.dataclass(frozen=True)
 class Belief:
@@ -91,7 +90,10 @@ class Belief:
 @dataclasses.dataclass
 class _Candidate:
     evidence: float = 0.0
-    fit: float = 0.0
+    turned: collections.deque[tuple[Array, Array]] = dataclasses.field(default_factory=collections.deque)
+    leans: Likeness = dataclasses.field(default_factory=lambda: Likeness(len(_SLOTS)))
+    turns: Likeness = dataclasses.field(default_factory=lambda: Likeness(len(_SLOTS)))
+    verdict: Verdict = dataclasses.field(default_factory=Verdict)
     seen: int = 0
     lines: collections.deque[tuple[int, Array]] = dataclasses.field(default_factory=collections.deque)
 
@@ -157,7 +159,6 @@ class WearerFinder:
         for number in list(self._people):
             candidate = self._people[number]
             candidate.evidence *= math.exp(-passed / FORGET_S)
-            candidate.fit *= math.exp(-passed / FORGET_S)
             if number not in people and time - candidate.seen > 4 * FORGET_S * 1e9:
                 del self._people[number]
         scores: dict[int, float] = {}
@@ -172,8 +173,9 @@ class WearerFinder:
             while len(candidate.lines) > 2 and candidate.lines[1][0] <= time - round(SPAN_S * 1e9):
                 candidate.lines.popleft()
             if axes is not None:
-                scores[number], fit = self._score(candidate, line, axes, before, vertical, time)
-                candidate.fit = 0.0 if flat else candidate.fit + share * fit
+                scores[number] = self._score(candidate, line, axes, before, vertical, time)
+                if before is not None and not flat:
+                    self._liken(candidate, line, axes, before, vertical, min(passed, ALIKE_S))
         if scores:
             # What all of them share tells nothing of who it is.
             mean = float(np.mean(list(scores.values())))
@@ -190,18 +192,32 @@ class WearerFinder:
     @staticmethod
     def _score(
         candidate: _Candidate, line: Array, axes: Array, before: Array | None, up: Array, time: int
-    ) -> tuple[float, float]:
-        """Return the log-likelihood that a person's limbs are those of the sensors, and against chance."""
-        leant = _angle(axes, np.array([0.0, 0.0, 1.0]))
-        cost = np.minimum(((_angle(line, up) - leant) / (LEAN_SD * _STIFF)) ** 2, _WORST)
-        total, fit = float(np.nansum(cost)), _fit(cost, leant, *_LEANT)
+    ) -> float:
+        """Return the log-likelihood that a person's limbs are those of the sensors."""
+        lean = _angle(line, up) - _angle(axes, _UP)
+        cost = np.minimum((lean / (LEAN_SD * _STIFF)) ** 2, _WORST)
+        total = float(np.nansum(cost))
         then, old = candidate.lines[0]
         if before is not None and time - then > 0.5 * SPAN_S * 1e9:
             seen, felt = _angle(line, old), _angle(axes, before)
             spread = np.hypot(TURN_SD * _STIFF, TURN_SHARE * felt)
-            cost = np.minimum(((seen - felt) / spread) ** 2, _WORST)
-            total, fit = total + float(np.nansum(cost)), fit + _fit(cost, felt, *_TURNED)
-        return -0.5 * total, 0.5 * fit
+            total += float(np.nansum(np.minimum(((seen - felt) / spread) ** 2, _WORST)))
+        return -0.5 * total
+
+    @staticmethod
+    def _liken(
+        candidate: _Candidate, line: Array, axes: Array, before: Array, up: Array, passed_s: float
+    ) -> None:
+        """Take note of how alike a person's limbs and the sensors moved: up and down, and ever faster."""
+        _, old = candidate.lines[0]
+        felt, seen = _angle(axes, before), _angle(line, old)
+        candidate.turned.append((felt, seen))
+        then_felt, then_seen = candidate.turned[0]
+        told = candidate.leans.add((axes - before) @ _UP, (line - old) @ up, passed_s)
+        told += candidate.turns.add(felt - then_felt, seen - then_seen, passed_s)
+        candidate.verdict.add(told, passed_s)
+        while len(candidate.turned) >= len(candidate.lines):
+            candidate.turned.popleft()
 
     def _belief(self, time: int, people: Mapping[int, Any], flat: bool) -> Belief:
         evidence = {number: self._people[number].evidence for number in people}
@@ -215,25 +231,30 @@ class WearerFinder:
         best = max(evidence, key=lambda number: evidence[number])
         others = [value for number, value in evidence.items() if number != best]
         lead = math.inf if not others else evidence[best] - max(others)
-        fit = self._people[best].fit
+        newly = None if flat else self._newly(people)
         away = False
         if self.wearer is not None and self.wearer in people:
-            if best != self.wearer:
-                if evidence[best] - evidence[self.wearer] >= SWITCH and fit > AWAY:
-                    self.wearer = best
-            elif fit < AWAY:
-                self.wearer, away = None, True
-        elif lead >= SURE and fit > (FITS if self._named and not flat else AWAY):
+            mine, other = self._people[self.wearer], self._people[best]
+            if other is not mine and other.evidence - mine.evidence >= SWITCH and other.verdict.alien < AWAY:
+                self.wearer = best
+            elif mine.verdict.alien >= AWAY:
+                self.wearer, away = newly, newly is None
+        elif self._named and not flat:
+            leads = self.wearer is None and bool(others) and lead >= SWITCH
+            if newly is None and leads and self._people[best].verdict.alien < STRANGE:
+                newly = best
+            self.wearer = newly if newly is not None else self.wearer
+        elif lead >= SURE and self._people[best].verdict.alien < AWAY:
             self.wearer = best
         self._named |= self.wearer is not None
         return Belief(time, self.wearer, {number: w / whole for number, w in weights.items()}, away)
 
-
-def _fit(cost: Array, angle: Array, most: float, scale: float) -> float:
-    """Return by how much costs (S,) of differences are less than by chance, given the angles (S,) felt."""
-    credit = most * (1.0 - np.exp(-((angle / scale) ** 2)))
-    worse = np.minimum(credit + _EITHER - cost, 0.0)
-    return float(np.nansum(np.where(cost < credit, credit - cost, worse)))
+    def _newly(self, people: Mapping[int, Any]) -> int | None:
+        """Return who of the people moves as the sensors do, and more so than all others."""
+        fits = {number: self._people[number].verdict.fits for number in people}
+        best = max(fits, key=lambda number: fits[number])
+        others = [value for number, value in fits.items() if number != best]
+        return best if fits[best] >= FITS and all(fits[best] - value >= SURE for value in others) else None
 
 
 def _angle(a: Array, b: Array) -> Array:

@@ -10,15 +10,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "web"))
 
 from page_runs import VIDEOS, pictures, write_film
 
 from drivers.errors import DataError
-from fusion.model.checkpoint import save_net
-from fusion.model.net import FusionNet, NetConfig
 from fusion.tracking.footage import open_footage
 from fusion.tracking.live import main
 
@@ -26,14 +23,6 @@ from fusion.tracking.live import main
 @pytest.fixture(scope="module")
 def frames():
     return pictures(20)
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("weights") / "net.safetensors"
-    save_net(FusionNet(NetConfig(width=16, layers=1, heads=2, window=8, actions=("stand", "wave"))), path)
-    return str(path)
 
 
 def test_every_frame_of_a_film_is_tracked_and_each_time_alike(frames, weights, tmp_path):

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.live import latency, rate
+from benchmarks.live import latency
 from benchmarks.live.beside import streams, with_sensors
+from benchmarks.mediapipe import turns
 from fusion.tracking.footage import open_footage
 
 FILM = "video/pose2sim/single_person/cam01.mp4"
@@ -40,9 +41,9 @@ def rounds(mine, theirs):
 
 
 def test_the_middle_round_tells_whether_the_goal_is_reached(capsys):
-    assert rate.told("film", [rounds(60, 40), rounds(52, 40), rounds(20, 40)])
+    assert turns.told("film", [rounds(60, 40), rounds(52, 40), rounds(20, 40)], 1.25, "chorus, fused")
     assert "1.30, rounds 0.50 to 1.50" in capsys.readouterr().out
-    assert not rate.told("film", [rounds(60, 40), rounds(49, 40), rounds(49, 40)])
+    assert not turns.told("film", [rounds(60, 40), rounds(49, 40), rounds(49, 40)], 1.25, "chorus, fused")
 
 
 class Watched:

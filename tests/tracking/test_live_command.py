@@ -9,15 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from session_features import write_session
 
 from drivers.bus.messages import Batch, Ended
 from drivers.bus.subscriber import Subscriber
 from drivers.errors import BusError, ConfigError, RecordingExists, RecordingUnreadable, WeightsError
 from drivers.rig import load_rig
-from fusion.model.checkpoint import save_net
-from fusion.model.net import FusionNet, NetConfig
 from fusion.skeletons import BODY20
 from fusion.tracking.live import main, parse
 from fusion.tracking.options import LiveOptions
@@ -32,14 +29,6 @@ streams:
   camera: {driver: simulator.camera, width: 320, height: 240, fps: 30}
   pelvis: {driver: simulator.imu, worn_on: pelvis, rate_hz: 100}
 """
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("weights") / "net.safetensors"
-    save_net(FusionNet(NetConfig(width=16, layers=1, heads=2, window=8, actions=("stand", "wave"))), path)
-    return str(path)
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from scipy.spatial.transform import Rotation
 from benchmarks.live.posed import body_of, squats
 from drivers.errors import ConfigError
 from drivers.simulator.anatomy import BodyShape
+from fusion.segments import JOINT
 from fusion.skeletons import BODY20
 from fusion.tracking.levelled import Leveller, world_of
 from fusion.tracking.motionfiles import BvhSink, MotSink, TrcSink
@@ -17,7 +18,6 @@ from fusion.tracking.outputs import Outputs
 from fusion.tracking.pose import Pose
 from fusion.tracking.vmc import VmcSink, bones_of
 from fusion.virtual import bvh
-from fusion.virtual.kinematics import JOINT
 
 CAMERA = Rotation.from_euler("yx", [25.0, -12.0], degrees=True).as_matrix() @ np.array(
     [[0.0, -1.0, 0.0], [0.0, 0.0, -1.0], [1.0, 0.0, 0.0]]

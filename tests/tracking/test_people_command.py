@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "web"))
 
@@ -21,8 +20,6 @@ from drivers.bus.subscriber import Subscriber
 from drivers.errors import ConfigError
 from drivers.rig import load_rig
 from fusion.commands.arguments import UsageError
-from fusion.model.checkpoint import save_net
-from fusion.model.net import FusionNet, NetConfig
 from fusion.tracking.live import main
 from fusion.tracking.options import LiveOptions
 from fusion.tracking.run import run
@@ -34,14 +31,6 @@ streams:
   camera: {driver: simulator.camera, width: 320, height: 240, fps: 15}
   pelvis: {driver: simulator.imu, worn_on: pelvis, rate_hz: 50}
 """
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("weights") / "net.safetensors"
-    save_net(FusionNet(NetConfig(width=16, layers=1, heads=2, window=8, actions=("stand", "wave"))), path)
-    return str(path)
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ import av
 import numpy as np
 import pytest
 
+from drivers.errors import DataError
 from fusion.tracking.footage import open_footage
 from fusion.tracking.soundtrack import sound_of
 
@@ -78,3 +79,15 @@ def test_pictures_and_sound_come_in_the_order_of_time_and_end_together(tmp_path,
         assert sum(last for batch, last in batches if batch.stream == stream) == 1
     assert batches[-1][0].stream == "camera"
     assert sum(batch.stream == "camera" for batch, _ in batches) == 60
+
+
+@pytest.mark.parametrize("name", ["film.mkv", "film.mp4", "film.avi", "film.mov"])
+def test_sound_may_last_much_longer_than_the_pictures_and_a_cut_is_told_all_the_same(tmp_path, name):
+    codec = "aac" if name.endswith("mp4") else "pcm_s16le"
+    path = write(tmp_path / name, sound_s=(0.0, 9.0), codec=codec)
+    assert open_footage(path).seconds == pytest.approx(2.0, abs=0.1)
+    if name == "film.avi":
+        return  # all its pictures stand before its sound
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 8])
+    with pytest.raises(DataError, match="cut off"):
+        open_footage(path)

@@ -26,28 +26,38 @@ VERBS: dict[str, tuple[str, str]] = {
     "anonymise": ("fusion.commands.anonymise", "copy a session without what tells who was recorded"),
     "resync": ("fusion.commands.resync", "estimate a recording's times again, better, into a new file"),
     "export": ("fusion.commands.export", "write a session as CSV, MCAP, WAV or MP4"),
-    "import": ("fusion.commands.importing", "turn an XDF file or a public data set into sessions"),
+    "import": ("fusion.commands.importing", "turn XDF, OpenPose or a public data set into sessions"),
     "calibrate": ("fusion.commands.calibrate", "calibrate devices: calibrate --help lists what"),
     "triangulate": ("fusion.commands.triangulate", "find a person in 3D from several calibrated cameras"),
     "board": ("fusion.commands.board", "write the board that cameras are calibrated with, as a PDF"),
     "drive": ("fusion.commands.drive", "run one device of a rig on another host"),
     "keys": ("fusion.commands.keys", "the keys of this machine, and those its bus lets in"),
-    "data": ("fusion.commands.data", "say what data sets hold: data motion FOLDER"),
+    "data": ("fusion.commands.data", "say what data sets hold, and what they lack: data check FOLDER"),
     "replay": ("fusion.commands.replay", "put a recording back onto a bus at its own pace"),
     "train": ("fusion.commands.train", "train the fusion network (same as train.py)"),
     "evaluate": ("fusion.commands.evaluate", "say what weights are worth on data, baselines beside them"),
+    "pose": ("fusion.commands.pose", "poses of pictures, videos and cameras as CSV, JSON, TRC and film"),
+    "extract": ("fusion.commands.extract", "run a vision front end over a folder of sessions"),
+    "export-model": ("fusion.commands.export_model", "write a trained network for ONNX Runtime or LiteRT"),
     "live": ("fusion.commands.live", "track a rig, or a recording, live (same as live.py)"),
     "serve": ("fusion.commands.serve", "the page alone: track videos and pictures uploaded in a browser"),
+    "compare": (
+        "fusion.commands.compare",
+        "front ends side by side: agreement, speed, and against the truth",
+    ),
     "weights": ("fusion.commands.weights", "list and fetch the weights of pose networks"),
     "demo": ("fusion.commands.demo", "record a simulated rig, train briefly, track, open a report"),
 }
 
 USAGE_ERROR = 2
 
+TRAIN = ("torch", "pytorch_lightning", "torchmetrics", "roma")
+"""Modules that the extra ``train`` brings."""
+
 
 def usage() -> str:
     """Return the text of ``chorus --help``."""
-    verbs = "\n".join(f"  {verb:<11} {what}" for verb, (_, what) in VERBS.items())
+    verbs = "\n".join(f"  {verb:<12} {what}" for verb, (_, what) in VERBS.items())
     return (
         "usage: chorus VERB [...]\n\n"
         "Record camera, wearable IMUs and microphone in one time; fuse them into pose and action.\n\n"
@@ -85,6 +95,12 @@ def run(module: str, argv: list[str], program: str) -> int:
     except ChorusError as error:
         print(f"{program}: {error}", file=sys.stderr)
         return getattr(error, "exit_status", 1)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in TRAIN:
+            raise
+        mend = "pip install 'chorus-fusion[train]'"
+        print(f"{program}: {error.name} is not installed. {mend}", file=sys.stderr)
+        return 1
     except BrokenPipeError:
         sys.stderr.close()
         return 1

@@ -43,9 +43,9 @@ def serve(
     check_positive("--max_mb", max_mb, "MB")
     check_positive("--max_minutes", max_minutes, "minutes")
     check_positive("--keep_hours", keep_hours, "hours")
-    from fusion.vision.base import FRONT_ENDS
+    from fusion.vision.base import FRONT_ENDS, parse_front_end
 
-    if vision not in FRONT_ENDS:
+    if parse_front_end(vision)[0] not in FRONT_ENDS:
         raise UsageError(f"--vision is '{vision}'", mend=f"Choose one of: {', '.join(sorted(FRONT_ENDS))}")
     config = PageConfig(
         host=host,

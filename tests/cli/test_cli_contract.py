@@ -41,7 +41,9 @@ def test_help_names_every_verb_and_loads_next_to_nothing(chorus: Chorus) -> None
     assert not loaded_by("--help") & {"torch", "numpy", "cv2", "h5py", "zmq", "rich", "jsonargparse", "yaml"}
 
 
-@pytest.mark.parametrize("verb", ["record", "info", "check", "drive", "replay", "doctor", "weights", "live"])
+@pytest.mark.parametrize(
+    "verb", ["record", "info", "check", "drive", "replay", "doctor", "weights", "live", "pose"]
+)
 def test_help_of_a_verb_loads_no_torch(verb: str) -> None:
     assert "torch" not in loaded_by(verb, "--help")
 

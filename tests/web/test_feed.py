@@ -12,11 +12,11 @@ import pytest
 
 from drivers.base import STAMP, Batch, StreamInfo
 from drivers.bus.messages import Announcement, Ended, Event, Failed, Missed
+from fusion.tracking.sniff import shown_name, suffix_of
 from fusion.vision.base import Heatmaps, Person
 from fusion.web.frames import read_frame, write_frame
 from fusion.web.gathered import IMU_CHANNELS, Gathered
 from fusion.web.messages import heat_message
-from fusion.web.sniff import shown_name, suffix_of
 from fusion.web.state import LiveState, Ring
 from fusion.web.viewer import IN_FLIGHT, Viewer
 

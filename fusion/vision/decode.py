@@ -100,6 +100,21 @@ def of_heatmaps(values: NDArray[np.float32], how: str, blur: int = 11) -> Joints
     return Joints(cell.astype(np.float64), peak)
 
 
+def vertex(
+    before: NDArray[np.floating], at: NDArray[np.floating], after: NDArray[np.floating]
+) -> NDArray[np.float64]:
+    """Return how far from the middle one the tops of parabolas through three cells beside one another lie.
+
+    Args:
+        before, at, after: (N,) values of the cells; logarithms, for the top of a Gaussian.
+
+    Returns:
+        (N,) cells, half a cell at most; 0 where the three curve upwards.
+    """
+    curve = before - 2 * at + after
+    return np.where(curve < 0, 0.5 * (before - after) / np.minimum(curve, -1e-9), 0).clip(-0.5, 0.5)
+
+
 def of_simcc(x: NDArray[np.float32], y: NDArray[np.float32], how: str) -> Joints:
     """Return the joints of SimCC.
 
@@ -125,11 +140,7 @@ def _peaks(values: NDArray[np.float32], refine: bool) -> tuple[NDArray[np.float6
     if refine and inner.any():
         row, at = rows[inner], bins[inner]
         three = np.stack([values[row, at + k] for k in (-1, 0, 1)]).astype(np.float64)
-        left, middle, right = np.log(np.maximum(three, _FLOOR * np.abs(three[1]) + 1e-12))
-        curve = left - 2 * middle + right
-        place[inner] += np.where(curve < 0, 0.5 * (left - right) / np.minimum(curve, -1e-9), 0).clip(
-            -0.5, 0.5
-        )
+        place[inner] += vertex(*np.log(np.maximum(three, _FLOOR * np.abs(three[1]) + 1e-12)))
     return place, peak
 
 

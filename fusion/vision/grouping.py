@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion.skeletons import OPENPOSE18, OPENPOSE25
+from fusion.vision.decode import vertex
 
 SAMPLES = 16
 """Points on a line between two peaks where the field is looked at."""
@@ -150,11 +151,7 @@ def peaks(values: NDArray[np.float32], threshold: float) -> _Peaks:
         inner = (places > 0) & (places < length - 1)
         r, c = rows[inner], columns[inner]
         down, right = (0, 1) if axis == 0 else (1, 0)
-        before, after = log[r - down, c - right], log[r + down, c + right]
-        curve = before - 2 * log[r, c] + after
-        points[inner, axis] += np.where(curve < 0, (before - after) / 2 / np.minimum(curve, -1e-9), 0).clip(
-            -0.5, 0.5
-        )
+        points[inner, axis] += vertex(log[r - down, c - right], log[r, c], log[r + down, c + right])
     return _Peaks(points, highest[rows, columns].astype(np.float64).clip(0, 1))
 
 

@@ -38,35 +38,56 @@ def main(
     Returns:
         The exit status: 1: not reached; 2: something is missing.
     """
-    parser = argparse.ArgumentParser(description=doc.split("\n")[0])
-    parser.add_argument("--data", type=Path, default=Path(os.environ.get("CHORUS_DATA", "data")))
-    parser.add_argument("--videos", nargs="+", default=list(videos), help="below --data")
+    parser = arguments(doc, videos)
     parser.add_argument("--cores", default="0,1", help="which, by number")
     parser.add_argument("--rounds", type=int, default=4)
-    parser.add_argument("--mediapipe", help="a Python that has it")
-    parser.add_argument("--install", action="store_true", help="make an environment with it")
     parser.add_argument("--one", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
         print(json.dumps(ours(options.one)))
         return 0
-    python = options.mediapipe or environment(options.install)
+    python = wanted(options)
     if python is None:
-        print(f"{WANTED} is not there: name a Python that has it with --mediapipe, or give --install")
         return 2
     cores = {int(core) for core in options.cores.split(",")}
     print(f"cores {options.cores}, load {os.getloadavg()[0]:.1f} of {os.cpu_count()}")
     reached = True
     for file in options.videos:
-        video = options.data / file
-        if not video.is_file():
-            print(f"{video} is not there; name the folder of the data with --data")
+        video = video_of(options, file)
+        if video is None:
             return 2
         mine = [sys.executable, "-m", module, "--one", str(video)]
         theirs = [python, str(THEIRS), str(video), "1"]
         rounds = [(_run(mine, cores), _run(theirs, cores)) for _ in range(options.rounds)]
         reached &= told(file, rounds, goal, name)
     return 0 if reached else 1
+
+
+def arguments(doc: str, videos: tuple[str, ...]) -> argparse.ArgumentParser:
+    """Return what every benchmark against MediaPipe takes: the data, the videos, and where MediaPipe is."""
+    parser = argparse.ArgumentParser(description=doc.split("\n")[0])
+    parser.add_argument("--data", type=Path, default=Path(os.environ.get("CHORUS_DATA", "data")))
+    parser.add_argument("--videos", nargs="+", default=list(videos), help="below --data")
+    parser.add_argument("--mediapipe", help="a Python that has it")
+    parser.add_argument("--install", action="store_true", help="make an environment with it")
+    return parser
+
+
+def wanted(options: argparse.Namespace) -> str | None:
+    """Return the Python that has MediaPipe; None, and say so, where there is none."""
+    python = options.mediapipe or environment(options.install)
+    if python is None:
+        print(f"{WANTED} is not there: name a Python that has it with --mediapipe, or give --install")
+    return python
+
+
+def video_of(options: argparse.Namespace, name: str) -> Path | None:
+    """Return a video of the data; None, and say so, where it is not there."""
+    video = options.data / name
+    if video.is_file():
+        return video
+    print(f"{video} is not there; name the folder of the data with --data")
+    return None
 
 
 def told(file: str, rounds: list[tuple[Side, Side]], goal: float, name: str) -> bool:

@@ -16,8 +16,6 @@ pictures. Exit status 1: not reached; 2: something is missing.
 
 from __future__ import annotations
 
-import argparse
-import os
 import subprocess
 import sys
 import tempfile
@@ -27,7 +25,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.mediapipe.turns import WANTED, environment
+from benchmarks.mediapipe import turns
+from benchmarks.mediapipe.turns import arguments, video_of, wanted
 
 GOAL = 1.5
 """Per cent of the box."""
@@ -37,28 +36,22 @@ VIDEOS = (
     "video/pose2sim/single_person/cam01.mp4",
     "video/pose2sim/single_person/cam03.mp4",
 )
-THEIRS = Path(__file__).with_name("mediapipe_points.py")
+THEIRS = Path(turns.__file__).with_name("points.py")
 
 Points = NDArray[np.float64]
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--data", type=Path, default=Path(os.environ.get("CHORUS_DATA", "data")))
-    parser.add_argument("--videos", nargs="+", default=list(VIDEOS), help="below --data")
+    parser = arguments(__doc__ or "", VIDEOS)
     parser.add_argument("--frames", type=int, default=300, help="of each, at most")
-    parser.add_argument("--mediapipe", help="a Python that has it")
-    parser.add_argument("--install", action="store_true", help="make an environment with it")
     options = parser.parse_args()
-    python = options.mediapipe or environment(options.install)
+    python = wanted(options)
     if python is None:
-        print(f"{WANTED} is not there: name a Python that has it with --mediapipe, or give --install")
         return 2
     reached = True
     for name in options.videos:
-        video = options.data / name
-        if not video.is_file():
-            print(f"{video} is not there; name the folder of the data with --data")
+        video = video_of(options, name)
+        if video is None:
             return 2
         raw, calm = ours(video, options.frames)
         smooth, plain = (theirs(python, video, options.frames, how) for how in ("smooth", "plain"))

@@ -1,6 +1,10 @@
 """Helpers of the vision tests."""
 
 import numpy as np
+import pytest
+
+from drivers.errors import ChorusError
+from fusion.vision.base import front_end
 
 
 def mirrored(skeleton, keypoints, width):
@@ -16,3 +20,11 @@ def mirrored(skeleton, keypoints, width):
     found = keypoints[order].astype(np.float64)
     found[:, 0] = width - 1 - found[:, 0]
     return found
+
+
+def refused(name, error=ChorusError, words=None):
+    """Return the error, of one line, with which a front end of this name is refused."""
+    with pytest.raises(error, match=words) as caught:
+        front_end(name)
+    assert "\n" not in str(caught.value)
+    return caught.value

@@ -6,8 +6,9 @@ import cv2
 import numpy as np
 import pytest
 import yaml
+from conftest_vision import refused
 
-from drivers.errors import ChorusError, ConfigError, MissingDependency, WeightsError
+from drivers.errors import ConfigError, MissingDependency, WeightsError
 from fusion.vision import decode
 from fusion.vision.base import front_end, front_end_of
 from fusion.vision.boxes import Box
@@ -98,13 +99,6 @@ def test_every_description_that_comes_along_is_sound():
         about = read_description(name)
         assert about.source
         assert about.licence
-
-
-def refused(name):
-    with pytest.raises(ChorusError) as caught:
-        front_end(name)
-    assert "\n" not in str(caught.value)
-    return caught.value
 
 
 def test_bad_descriptions_and_weights_are_refused_in_one_line(tmp_path):

@@ -24,6 +24,8 @@ from bumble.link import LocalLink
 from bumble.transport.common import AsyncPipeSink
 
 HERE, SENSOR = "F0:F0:F0:F0:F0:F0", "D4:22:CD:00:12:34"
+DATA, COMMAND = "6e400003-b5a3-f393-e0a9-e50e24dcca9e", "6e400002-b5a3-f393-e0a9-e50e24dcca9e"
+"""UUIDs of a board's data and of what it is told."""
 FLAGS = ("read", "write", "notify", "write-without-response")
 
 
@@ -117,6 +119,34 @@ class Air:
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join()
         self.loop.close()
+
+
+class Sending:
+    """A sensor that notifies on its own clock once it was subscribed to and, if it has commands, started."""
+
+    def __init__(
+        self, air: Air, packets: Callable[[int], bytes], period_s: float, lost: tuple[int, ...] = ()
+    ) -> None:
+        self.air, self.packets, self.period_s, self.lost = air, packets, period_s, lost
+        self.sent = 0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self.air.subscribed.wait(0.05):
+            if self._stop.is_set():
+                return
+        for n in range(10_000):
+            self.sent = n
+            if self._stop.wait(self.period_s):
+                return
+            if n not in self.lost:
+                self.air.notify(self.packets(n))
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join()
 
 
 async def over(air: Air, work: Coroutine[Any, Any, Any]) -> Any:

@@ -4,24 +4,27 @@
 
     confidence maps -> peaks ----------+
     affinity fields -> line integrals -+-> limbs, the surest first, each peak once a limb -> people
+                                           exchanges between them, joints that they share   <-+
 
 Cao et al., "Realtime Multi-Person 2D Pose Estimation using Part Affinity Fields", 2017. A limb's score is the
 mean of the field along the line between two peaks. The paper assigns peaks limb by limb and joins limbs
 afterwards; here the surest limb of all goes first and one that would give a person a part twice is passed
-over, so that its peaks are free for the next best: people who overlap pull one another apart less.
+over, so that its peaks are free for the next best: people who overlap pull one another apart less. What is
+mixed up between two of them all the same is exchanged (:mod:`fusion.vision.exchange`).
 """
 
 from __future__ import annotations
 
-import dataclasses
+import itertools
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.skeletons import OPENPOSE18, OPENPOSE25
 from fusion.vision.decode import vertex
+from fusion.vision.exchange import Limb, Parts, exchanged
+from fusion.vision.part_layout import PartLayout
 
 SAMPLES = 16
 """Points on a line between two peaks where the field is looked at."""
@@ -39,52 +42,6 @@ SHARED = 0.35
 """Smallest score of a limb that gives a joint to two people: their joints may lie on one another."""
 FEWEST = 4
 """Joints; fewer are nobody (OpenPose has 3 and a score)."""
-
-
-@dataclasses.dataclass(frozen=True)
-class PartLayout:
-    """Which channels a network gives.
-
-    Attributes:
-        name: of the layout.
-        skeleton: (J) names of the parts, in the maps' order; a map of the background follows them.
-        limbs: (L) pairs of parts.
-        fields: (L) number k of each limb's field: its x is channel ``2 k`` of the fields, its y ``2 k + 1``.
-    """
-
-    name: str
-    skeleton: tuple[str, ...]
-    limbs: tuple[tuple[int, int], ...]
-    fields: tuple[int, ...]
-
-
-def _pairs(text: str) -> tuple[tuple[int, int], ...]:
-    return tuple((int(a), int(b)) for a, b in (pair.split("-") for pair in text.split()))
-
-
-COCO18 = PartLayout(
-    "coco18",
-    OPENPOSE18,
-    _pairs(
-        "1-2 1-5 2-3 3-4 5-6 6-7 1-8 8-9 9-10 1-11 11-12 12-13 1-0 0-14 14-16 0-15 15-17 2-16 5-17",
-    ),
-    (6, 10, 7, 8, 11, 12, 0, 1, 2, 3, 4, 5, 14, 15, 17, 16, 18, 9, 13),
-)
-"""OpenPose's COCO model: 19 maps, 19 fields."""
-
-BODY25 = PartLayout(
-    "body25",
-    OPENPOSE25,
-    _pairs(
-        "1-8 1-2 1-5 2-3 3-4 5-6 6-7 8-9 9-10 10-11 8-12 12-13 13-14 1-0 0-15 15-17 0-16 16-18 2-17 5-18 "
-        "14-19 19-20 14-21 11-22 22-23 11-24",
-    ),
-    (0, 7, 11, 8, 9, 12, 13, 3, 1, 2, 4, 5, 6, 15, 16, 18, 17, 19, 10, 14, 20, 21, 22, 23, 24, 25),
-)
-"""OpenPose's BODY_25: 26 maps, 26 fields."""
-
-LAYOUTS: tuple[PartLayout, ...] = (BODY25, COCO18)
-"""Layouts that are told apart by their numbers of channels; both as in OpenPose's poseParameters.cpp."""
 
 
 class Grouped(NamedTuple):
@@ -116,13 +73,16 @@ def group(
         threshold: smallest value of a peak.
         fewest: joints of a person.
     """
-    found = [peaks(one, threshold) for one in maps]
+    found = peaks(maps, threshold)
     lines = [
         line_scores(found[a].points, found[b].points, fields[2 * field], fields[2 * field + 1])
         for (a, b), field in zip(layout.limbs, layout.fields, strict=True)
     ]
+    limbs = _limbs(lines)
+    places = [one.points for one in found]
+    people = exchanged(_joined(limbs, found, layout), limbs, lines, places, fields, layout)
     grouped = []
-    for parts in _share(_joined(lines, found, layout), lines, layout, fewest):
+    for parts in _share(people, lines, layout, fewest):
         points = np.full((len(layout.skeleton), 2), np.nan)
         score = np.zeros(len(layout.skeleton))
         for part, peak in parts.items():
@@ -131,28 +91,35 @@ def group(
     return sorted(grouped, key=lambda one: -float(one.score.sum()))
 
 
-def peaks(values: NDArray[np.float32], threshold: float) -> _Peaks:
-    """Return the places and heights of the peaks of a (h, w) map: tops of parabolas through the maxima.
+def peaks(maps: NDArray[np.float32], threshold: float) -> list[_Peaks]:
+    """Return the places and heights of the peaks of (J, h, w) maps: tops of parabolas through the maxima.
 
     Most of a map is empty: what is there is its noise. Maps that have some are smoothed; others are not, as
     two joints near one another would become one peak.
     """
-    noise = 1.4826 * float(np.median(np.abs(values)))
-    smooth = cv2.GaussianBlur(values, (0, 0), SMOOTH) if noise > NOISE else values
-    low = LOWERED * threshold if noise > NOISE else threshold
+    count, height, width = maps.shape
+    noisy = 1.4826 * np.median(np.abs(maps[:, ::2, ::2]).reshape(count, -1), 1) > NOISE
+    low = np.where(noisy, LOWERED * threshold, threshold).astype(np.float32)[:, None, None]
     kernel = np.ones((3, 3), np.uint8)
-    highest = cv2.dilate(values, kernel)
-    rows, columns = np.nonzero(
-        (smooth == cv2.dilate(smooth, kernel)) & (smooth > low) & (highest > threshold)
-    )
-    points = np.stack([columns, rows], 1).astype(np.float64)
-    log = np.log(np.maximum(smooth, 0.1 * low))
-    for axis, (places, length) in enumerate(((columns, values.shape[1]), (rows, values.shape[0]))):
-        inner = (places > 0) & (places < length - 1)
-        r, c = rows[inner], columns[inner]
-        down, right = (0, 1) if axis == 0 else (1, 0)
-        points[inner, axis] += vertex(log[r - down, c - right], log[r, c], log[r + down, c + right])
-    return _Peaks(points, highest[rows, columns].astype(np.float64).clip(0, 1))
+    smooth = maps.copy()
+    for number in np.flatnonzero(noisy):
+        smooth[number] = cv2.GaussianBlur(maps[number], (0, 0), SMOOTH)
+    top = (smooth > low) & (smooth == np.stack([cv2.dilate(one, kernel) for one in smooth]))
+    part, row, column = np.nonzero(top)
+    around = np.pad(maps, ((0, 0), (1, 1), (1, 1)), constant_values=-np.inf)
+    highest = np.max([around[part, row + v, column + u] for v in range(3) for u in range(3)], 0)
+    keep = highest > threshold
+    part, row, column, highest = part[keep], row[keep], column[keep], highest[keep]
+    points = np.stack([column, row], 1).astype(np.float64)
+    at = smooth[part, row, column]
+    for axis, (place, length, down, right) in enumerate(((column, width, 0, 1), (row, height, 1, 0))):
+        inner = (place > 0) & (place < length - 1)
+        p, r, c = part[inner], row[inner], column[inner]
+        three = np.stack([smooth[p, r - down, c - right], at[inner], smooth[p, r + down, c + right]])
+        points[inner, axis] += vertex(*np.log(np.maximum(three, 0.1 * low[p, 0, 0])))
+    first = np.searchsorted(part, np.arange(count + 1))
+    heights = highest.astype(np.float64).clip(0, 1)
+    return [_Peaks(points[i:j], heights[i:j]) for i, j in itertools.pairwise(first)]
 
 
 def line_scores(
@@ -180,15 +147,22 @@ def line_scores(
     # Joints that lie on one another have no direction: the field's strength at the place stands in.
     near = length < 1.0
     part = np.where(near[..., None], np.hypot(at_x, at_y).reshape(shape), part)
-    enough = (part > ALONG).mean(2) >= MOST
+    speaking = (part > ALONG).mean(2)
     prior = np.minimum(0.5 * max(x.shape) / np.maximum(length, 1e-6) - 1, 0)
-    return np.where(enough, np.maximum((part.mean(2) + prior) * (part > ALONG).mean(2), 0), 0)
+    return np.where(speaking >= MOST, np.maximum((part.mean(2) + prior) * speaking, 0), 0)
 
 
-def _joined(
-    lines: list[NDArray[np.float64]], found: list[_Peaks], layout: PartLayout
-) -> list[dict[int, int]]:
-    """Return parts of people as part -> number of its peak: limbs are joined, the surest first.
+def _limbs(lines: list[NDArray[np.float64]]) -> list[Limb]:
+    """Return every limb that the fields speak for, the surest first."""
+    every = []
+    for number, scores in enumerate(lines):
+        a, b = np.nonzero(scores)
+        every += map(Limb, scores[a, b].tolist(), itertools.repeat(number), a.tolist(), b.tolist())
+    return sorted(every, reverse=True)
+
+
+def _joined(limbs: list[Limb], found: list[_Peaks], layout: PartLayout) -> list[Parts]:
+    """Return parts of people: limbs are joined, the surest first.
 
     A limb is left out if one of its peaks has such a limb already, or if a person would get a part twice;
     the next best limb of those peaks has its turn then.
@@ -197,7 +171,7 @@ def _joined(
         (part, peak): {part: peak} for part in range(len(found)) for peak in range(len(found[part].points))
     }
     taken: set[tuple[int, int, int]] = set()
-    for _, limb, peak_a, peak_b in _candidates(lines):
+    for _, limb, peak_a, peak_b in limbs:
         a, b = layout.limbs[limb]
         if (limb, 0, peak_a) in taken or (limb, 1, peak_b) in taken:
             continue
@@ -212,27 +186,21 @@ def _joined(
     return list({id(parts): parts for parts in owner.values()}.values())
 
 
-def _candidates(lines: list[NDArray[np.float64]]) -> list[tuple[float, int, int, int]]:
-    """Return (score, limb, peak a, peak b) of every limb that the fields speak for, the surest first."""
-    every = [
-        (float(scores[a, b]), limb, int(a), int(b))
-        for limb, scores in enumerate(lines)
-        for a, b in np.argwhere(scores > 0)
-    ]
-    return sorted(every, reverse=True)
-
-
 def _share(
-    people: list[dict[int, int]], lines: list[NDArray[np.float64]], layout: PartLayout, fewest: int
-) -> list[dict[int, int]]:
-    """Return people, who may have a joint in common: two joints that lie on one another make one peak.
+    people: list[Parts], lines: list[NDArray[np.float64]], layout: PartLayout, fewest: int
+) -> list[Parts]:
+    """Return people, who may have joints in common: two that coincide make one peak.
 
     One person has that peak; the other one may be in pieces, and a sure limb leads from each of them to it.
-    Pieces with such a peak in common, and no part twice, are one person.
+    Pieces with such a peak in common, and no part twice, are one person. From a peak in common sure limbs
+    may lead on to others.
     """
-    whole: list[tuple[dict[int, int], dict[int, int]]] = []
+    reach = _reach(lines, layout)
+    whole: list[tuple[Parts, Parts]] = []
     for parts in sorted(people, key=len, reverse=True):
-        lent = _lent(parts, lines, layout)
+        lent = _lent(parts, reach)
+        if not lent and len(parts) < fewest:
+            continue
         for other, borrowed in whole:
             if not parts.keys() & other.keys() and lent.items() & borrowed.items():
                 other.update(parts)
@@ -240,17 +208,31 @@ def _share(
                 break
         else:
             whole.append((parts, lent))
-    return [borrowed | parts for parts, borrowed in whole if len(parts) >= fewest]
+    full = [borrowed | parts for parts, borrowed in whole if len(parts) >= fewest]
+    for parts in full:
+        while lent := _lent(parts, reach):
+            parts.update(lent)
+    return full
 
 
-def _lent(parts: dict[int, int], lines: list[NDArray[np.float64]], layout: PartLayout) -> dict[int, int]:
-    """Return the peaks of others that sure limbs lead to, for parts that a person does not have."""
-    best: dict[int, tuple[float, int]] = {}
+_Reach = list[list[tuple[int, list[int], list[float]]]]
+"""Of each part the parts that limbs lead to, and of each of its peaks the best one there and its score."""
+
+
+def _reach(lines: list[NDArray[np.float64]], layout: PartLayout) -> _Reach:
+    reach: _Reach = [[] for _ in layout.skeleton]
     for limb, (a, b) in enumerate(layout.limbs):
-        for known, missing, scores in ((a, b, lines[limb]), (b, a, lines[limb].T)):
-            if known in parts and missing not in parts and scores.size:
-                line = scores[parts[known]]
-                peak = int(line.argmax())
-                if line[peak] >= max(SHARED, best.get(missing, (0.0, 0))[0]):
-                    best[missing] = (float(line[peak]), peak)
+        for here, there, scores in ((a, b, lines[limb]), (b, a, lines[limb].T)):
+            if scores.size:
+                reach[here].append((there, scores.argmax(1).tolist(), scores.max(1).tolist()))
+    return reach
+
+
+def _lent(parts: Parts, reach: _Reach) -> Parts:
+    """Return the peaks that sure limbs lead to, for parts that a person does not have."""
+    best: dict[int, tuple[float, int]] = {}
+    for part, peak in parts.items():
+        for there, peaks_there, scores in reach[part]:
+            if there not in parts and scores[peak] >= max(SHARED, best.get(there, (0.0, 0))[0]):
+                best[there] = (scores[peak], peaks_there[peak])
     return {part: peak for part, (_, peak) in best.items()}

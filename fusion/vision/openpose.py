@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from drivers.errors import ConfigError, WeightsError
 from fusion.vision import heatmaps, region
 from fusion.vision.base import FrontEnd, Heatmaps, Person
-from fusion.vision.grouping import LAYOUTS, Grouped, PartLayout, group
+from fusion.vision.grouping import Grouped, group
+from fusion.vision.part_layout import LAYOUTS, PartLayout
 from fusion.vision.runtimes import OpenCVRuntime
 
 GRID = 16

@@ -8,8 +8,10 @@ from benchmarks.vision.grouping import crowd, drawn, main, measured, right
 from drivers.errors import ConfigError, WeightsError
 from fusion.skeletons import OPENPOSE18, OPENPOSE25
 from fusion.vision.base import front_end_of
-from fusion.vision.grouping import BODY25, COCO18, group, line_scores, peaks
+from fusion.vision.exchange import Limb, cuts, exchanged
+from fusion.vision.grouping import group, line_scores, peaks
 from fusion.vision.openpose import input_size, split_channels
+from fusion.vision.part_layout import BODY25, COCO18
 from tests.vision.graphs import constant_maps
 
 
@@ -30,10 +32,10 @@ def test_the_layouts_are_openposes():
 def test_a_peak_is_found_between_cells():
     y, x = np.mgrid[:20, :30]
     values = np.exp(-((x - 12.3) ** 2 + (y - 7.6) ** 2) / (2 * 0.9**2)).astype(np.float32)
-    found = peaks(values, 0.15)
+    found = peaks(values[None], 0.15)[0]
     assert found.points == pytest.approx(np.array([[12.3, 7.6]]), abs=0.02)
     noisy = values + np.random.default_rng(0).normal(0, 0.1, values.shape).astype(np.float32)
-    near = peaks(noisy, 0.15)
+    near = peaks(noisy[None], 0.15)[0]
     assert np.linalg.norm(near.points - (12.3, 7.6), axis=1).min() < 0.5
 
 
@@ -69,6 +71,68 @@ def test_a_joint_that_two_people_share_is_given_to_both():
     found = group(*drawn(two, COCO18, None), COCO18)
     assert len(found) == 2
     assert right(two, np.array([person.points for person in found])).all()
+
+
+def test_a_foot_that_two_people_share_is_given_to_both():
+    one = crowd(1, BODY25, np.random.default_rng(5))[0]
+    one = (one - one.mean(0)) * 0.8 + (30, 23)
+    other = one * (-1, 1) + (2 * one[:, 0].max() + 12, 0)
+    two = np.stack([one, other])
+    foot = [OPENPOSE25.index(f"left_{name}") for name in ("ankle", "heel", "big_toe", "small_toe")]
+    knees = two[:, OPENPOSE25.index("left_knee")]
+    two[:, foot] = one[foot] - one[foot[0]] + knees.mean(0) + np.array([0, 5])
+    found = group(*drawn(two, BODY25, None), BODY25)
+    assert len(found) == 2
+    assert right(two, np.array([person.points for person in found])).all()
+
+
+@pytest.mark.parametrize("layout", [BODY25, COCO18])
+def test_what_was_mixed_up_between_two_people_is_exchanged(layout):
+    two = crowd(2, layout, np.random.default_rng(12))
+    maps, fields = drawn(two, layout, None)
+    found = peaks(maps, 0.15)
+    points = [one.points for one in found]
+    lines = [
+        line_scores(points[a], points[b], fields[2 * field], fields[2 * field + 1])
+        for (a, b), field in zip(layout.limbs, layout.fields, strict=True)
+    ]
+    known = [
+        {
+            part: int(np.linalg.norm(places - person[part], axis=1).argmin())
+            for part, places in enumerate(points)
+        }
+        for person in two
+    ]
+    assert not set(known[0].items()) & set(known[1].items())
+    limbs = sorted(
+        (
+            Limb(float(scores[a, b]), number, a, b)
+            for number, scores in enumerate(lines)
+            for a, b in np.ndindex(scores.shape)
+        ),
+        reverse=True,
+    )
+    for near, far in (("shoulder", "elbow"), ("elbow", "wrist"), ("hip", "knee"), ("knee", "ankle")):
+        limb = layout.limbs.index(tuple(layout.skeleton.index(f"left_{part}") for part in (near, far)))
+        (cut,) = cuts(layout)[limb]
+        mixed = [
+            {part: person[part] if part in cut.parts else other[part] for part in person}
+            for person, other in (known, known[::-1])
+        ]
+        done = exchanged(mixed, limbs, lines, points, fields, layout, loss=np.inf)
+        assert done in (known, known[::-1])
+
+
+def test_a_cut_tells_which_parts_lie_beyond_it():
+    limb = BODY25.limbs.index((OPENPOSE25.index("right_knee"), OPENPOSE25.index("right_ankle")))
+    (cut,) = cuts(BODY25)[limb]
+    assert {OPENPOSE25[part] for part in cut.parts} == {
+        "right_ankle", "right_heel", "right_big_toe", "right_small_toe"
+    }  # fmt: skip
+    assert cut.limbs == (limb,)
+    # A circle of neck, nose, eye, ear and shoulder is cut through two of its limbs.
+    nose = BODY25.limbs.index((OPENPOSE25.index("neck"), OPENPOSE25.index("nose")))
+    assert len(cuts(BODY25)[nose][0].limbs) == 3
 
 
 def test_an_empty_picture_holds_nobody():
@@ -139,6 +203,7 @@ def test_what_is_no_openpose_is_refused_in_one_line(tmp_path):
 def test_the_benchmark_prints_its_goals(capsys):
     assert main(["--people", "2", "--pictures", "2"]) in (0, 1)
     printed = capsys.readouterr().out
-    assert "body25, clean" in printed
+    assert "body25, clean, 0.3 apart" in printed
+    assert "coco18, noise, 0.1 apart" in printed
     assert "goal 99%" in printed
     assert "goal 95%" in printed

@@ -15,7 +15,6 @@ from torch import Tensor, nn
 
 from drivers.places import PLACES
 from fusion.model.encoders import AGES_S, AudioEncoder, LockedDropout, VisionEncoder, age_code, masked
-from fusion.model.geometry import from_six_d
 from fusion.skeletons import BODY20
 
 TOKENS: tuple[str, ...] = ("vision", *PLACES, "audio")
@@ -49,10 +48,14 @@ class PlaceTokens(nn.Module):
         self.to_key = nn.Linear(inner, key)
         self.to_value = nn.Parameter(torch.randn(places, inner, width) * inner**-0.5)
 
-    def forward(self, inertial: Tensor, present: Tensor, age: Tensor) -> tuple[Tensor, Tensor]:
-        """Return keys (..., 16, K) and values (..., 16, D) of the inertial features."""
+    def forward(self, inertial: Tensor, present: Tensor, age: Tensor, up: Tensor) -> tuple[Tensor, Tensor]:
+        """Return keys (..., 16, K) and values (..., 16, D) of the inertial features.
+
+        Args:
+            inertial, present, age: as in :func:`fusion.model.contract.shapes`.
+            up: (..., 16, 1) how far z axes of the sensors point upwards.
+        """
         force, rate, orientation = masked(inertial, present).split([3, 3, 6], dim=-1)
-        up = from_six_d(orientation)[..., 2, 2:]
         values = torch.cat([force.clamp(-16, 16), 0.25 * rate, orientation, up, age_code(age)], dim=-1)
         known = present[..., None] > 0.5
         token = nn.functional.gelu(torch.where(known, self.value(values) + self.slot, self.missing))
@@ -91,15 +94,16 @@ class ModalityAttention(nn.Module):
         self.other = nn.Parameter(torch.zeros(heads))
         self.bearing = nn.Parameter(torch.zeros(width, 3))
 
-    def forward(self, f: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+    def forward(self, f: Mapping[str, Tensor], up: Tensor) -> tuple[Tensor, Tensor]:
         """Return (..., D) and the weights (..., M) of the tokens, mean of the heads.
 
         Args:
             f: as in :func:`fusion.model.contract.shapes`, of one camera or more.
+            up: (..., 16, 1) how far z axes of the inertial sensors point upwards.
         """
         seen = self.vision(f["vision"], f["vision_present"], f["vision_age"], f["box"])[..., None, :]
         heard = self.audio(f["audio"], f["audio_present"], f["audio_age"])[..., None, :]
-        worn = self.places(f["inertial"], f["inertial_present"], f["inertial_age"])
+        worn = self.places(f["inertial"], f["inertial_present"], f["inertial_age"], up)
         seen_key, seen_value = self._of(seen)
         heard_key, heard_value = self.audio_out(heard).split([self.key, heard.shape[-1]], dim=-1)
         keys = torch.cat([seen_key, worn[0], heard_key], dim=-2)

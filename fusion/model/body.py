@@ -29,9 +29,8 @@ from fusion.model.aligned import (
     OF_WEARER,
     SKELETON,
     Worn,
-    turned_to,
 )
-from fusion.model.geometry import from_six_d, heading_between, to_six_d, turn_back
+from fusion.model.geometry import about_vertical, from_six_d, heading_between, times, to_six_d, unit
 from fusion.model.mounting import MOUNTING, Mounting
 from fusion.segments import SEGMENTS
 from fusion.skeletons import BODY20
@@ -79,9 +78,10 @@ class Headings(nn.Module):
         self.corrected = nn.Sequential(nn.Linear(told, width), nn.GELU(), nn.Linear(width, width))
 
     def forward(self, x: Tensor, sensors: Worn) -> tuple[Tensor, Tensor]:
-        """Return this tick's evidence (..., 32), to be summed, and guessed rotations (..., 16, 6)."""
+        """Return this tick's evidence (..., 32), to be summed, and guessed rotations (..., 16, 3, 3)."""
         rough, sure, direct = self.guess(x).float().unflatten(-1, (_PLACES, 9)).split([6, 1, 2], dim=-1)
-        seen = heading_between(sensors.told, rough) * nn.functional.softplus(sure)
+        rough = from_six_d(rough)
+        seen = heading_between(sensors.axes, rough) * nn.functional.softplus(sure)
         evidence = (seen + 0.2 * direct) * (sensors.present[..., None] > 0.5)
         return evidence.flatten(-2), rough
 
@@ -90,10 +90,10 @@ class Headings(nn.Module):
 
         Args:
             hidden: of :meth:`BodyHead.encode`.
-            own: (..., 15, 6) rotations to the levelled world of :meth:`BodyHead.own`.
+            own: (..., 15, 3, 3) rotations to the levelled world that the network alone tells.
             sensors: what they tell.
         """
-        seen = heading_between(sensors.told[..., :_SEGMENTS, :], own)
+        seen = heading_between(sensors.axes[..., :_SEGMENTS, :, :], own)
         sure = nn.functional.softplus(self.sure(hidden).float()) * (sensors.present[..., :_SEGMENTS] > 0.5)
         return (seen * sure[..., None]).flatten(-2)
 
@@ -110,8 +110,8 @@ class Headings(nn.Module):
         return total / (1.0 + total.norm(dim=-1, keepdim=True) * torch.exp(-self.limit))
 
     def turned(self, sensors: Worn, heading: Tensor) -> Tensor:
-        """Return (..., 16, 6): orientations without heading error, 0 where missing."""
-        return turn_back(sensors.told, nn.functional.normalize(heading, dim=-1))
+        """Return (..., 16, 3, 3): orientations without heading error, 0 where missing."""
+        return times(about_vertical(unit(heading)).transpose(-1, -2), sensors.axes)
 
     def summand(self, aligned: Tensor, sensors: Worn, heading: Tensor) -> Tensor:
         """Return (..., D), what the later blocks learn of what the sensors tell.
@@ -161,16 +161,24 @@ class BodyHead(nn.Module):
         """
         return nn.functional.gelu(self.into(torch.cat([x, aligned, sensors.present], dim=-1)))
 
-    def own(self, hidden: Tensor, heading: Tensor) -> tuple[Tensor, Tensor]:
+    def own(self, hidden: Tensor, faces: Tensor) -> tuple[Tensor, Tensor]:
         """Return rotations to the levelled world (..., 15, 6) as the network alone tells, and all else."""
         own, other = self.fast(hidden).float().split([6 * _SEGMENTS, _FAST - 6 * _SEGMENTS], dim=-1)
-        return turned_to(heading[..., None, :], own.unflatten(-1, (_SEGMENTS, 6))), other
+        columns = times(own.unflatten(-1, (2 * _SEGMENTS, 3)), faces.transpose(-1, -2))
+        return columns.flatten(-2).unflatten(-1, (_SEGMENTS, 6)), other
 
     def guesses(self, hidden: Tensor, own: Tensor, sensors: Worn, turned: Tensor) -> Tensor:
-        """Return (..., SLOW), to be summed: guesses times their weights, and the weights."""
+        """Return (..., SLOW), to be summed: guesses times their weights, and the weights.
+
+        Args:
+            hidden: of :meth:`encode`.
+            own: (..., 15, 3, 3) rotations to the levelled world that the network alone tells.
+            sensors: what they tell.
+            turned: (..., 16, 3, 3) without heading error.
+        """
         bones, sure, view, level = self.slow(hidden).float().split([3 * _JOINTS + 1, 1, 6, 1], dim=-1)
         sure, level = (nn.functional.softplus(w) + 1e-3 for w in (sure, level))
-        told, present = turned[..., :_SEGMENTS, :], sensors.present[..., :_SEGMENTS]
+        told, present = turned[..., :_SEGMENTS, :, :], sensors.present[..., :_SEGMENTS]
         mounting = self.mounting.evidence(hidden, own, told, present)
         return torch.cat([bones * sure, sure, view * level, level, mounting], dim=-1)
 
@@ -181,7 +189,7 @@ class BodyHead(nn.Module):
         total: Tensor,
         sensors: Worn,
         turned: Tensor,
-        heading: Tensor,
+        faces: Tensor,
         features: Mapping[str, Tensor],
         smooth: Callable[[Tensor], Tensor] | None = None,
     ) -> dict[str, Tensor]:
@@ -191,8 +199,8 @@ class BodyHead(nn.Module):
             own, other: of :meth:`own`.
             total: (..., SLOW) summed guesses.
             sensors: what they tell.
-            turned: (..., 16, 6) without heading error.
-            heading: (..., 2), where the wearer faces: rotations and velocity are told from there.
+            turned: (..., 16, 3, 3) without heading error.
+            faces: (..., 3, 3), where the wearer faces: rotations and velocity are told from there.
             features: of which ``stature`` and ``bones``, what is told of the body, stand over any guess.
             smooth: makes rotations (..., 15, 6) to the levelled world steady; None: they stay as they are.
 
@@ -204,12 +212,14 @@ class BodyHead(nn.Module):
         known = (sensors.present[..., :_SEGMENTS] > 0.5).to(own.dtype)
         trust = (torch.sigmoid(trust + 1.0) * known)[..., None]
         bones, sure, view, level, mounting = total.split([3 * _JOINTS + 1, 1, 6, 1, MOUNTING], dim=-1)
-        told = self.mounting.taken_off(mounting, turned[..., :_SEGMENTS, :])
+        told = self.mounting.taken_off(mounting, turned[..., :_SEGMENTS, :, :])
         mixed = (1.0 - trust) * own + trust * told
         if smooth is not None:
             mixed = smooth(mixed)
         bones, view = bones / sure, view / level
-        camera = from_six_d(to_six_d(self.level) + view)
+        view = to_six_d(self.level) + view
+        axes = from_six_d(torch.cat([mixed, view[..., None, :]], dim=-2))
+        camera = axes[..., -1, :, :]
         stature, measured = features["stature"].float(), features["bones"].float()
         size = torch.exp(bones[..., -1].clamp(-0.7, 0.7))
         size = torch.where(stature > 0.0, stature / _STATURE_M, size)[..., None, None]
@@ -219,9 +229,9 @@ class BodyHead(nn.Module):
         offsets = torch.where((measured != 0.0).any(dim=-1, keepdim=True), measured, offsets)
         slide = _GIRDLE_M * torch.tanh(girdle.unflatten(-1, (3, 3)))
         with torch.autocast(own.device.type, enabled=False):  # places need more than 8 bits
-            rotations = camera[..., None, :, :] @ from_six_d(mixed)
+            rotations = camera[..., None, :, :] @ axes[..., :-1, :, :]
             joints = forward(rotations, offsets, torch.zeros_like(velocity), slide).joints
-            velocity = (camera @ turned_to(heading, velocity)[..., None])[..., 0]
+            velocity = (camera @ (faces @ velocity[..., None]))[..., 0]
         return {
             "joints3d": joints,
             "joints3d_logvar": logvar.clamp(-6.0, 6.0) - 4.0,
@@ -233,6 +243,5 @@ class BodyHead(nn.Module):
 
     @staticmethod
     def seen(rough: Tensor, view: Tensor) -> Tensor:
-        """Return guessed rotations (..., 16, 6) in camera axes (..., 15, 3, 3); they don't teach the view."""
-        with torch.autocast(rough.device.type, enabled=False):
-            return view.detach()[..., None, :, :] @ from_six_d(rough[..., :_SEGMENTS, :])
+        """Return guesses (..., 16, 3, 3) in camera axes (..., 15, 3, 3); they don't teach the view."""
+        return times(view.detach()[..., None, :, :], rough[..., :_SEGMENTS, :, :])

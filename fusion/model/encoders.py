@@ -26,31 +26,27 @@ TRUNK = tuple(
 )
 
 
-def about_trunk(x: Tensor, y: Tensor, present: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def about_trunk(points: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
     """Free key points of their box, which moves and grows as the arms do.
 
     Args:
-        x: (..., 20), y: (..., 20), box-normalised, 0 where not present.
+        points: (..., 20, 2), box-normalised, 0 where not present.
         present: (..., 20).
 
     Returns:
-        x and y (..., 20) from the trunk's centre in units of twice its spread; (..., 3) centre and spread.
+        Points (..., 20, 2) from the trunk's centre in units of twice its spread; (..., 3) centre and spread.
         Without at least three joints of the trunk the box is kept: centre 0, spread 0.16.
     """
-    weight = (present[..., TRUNK] > 0.5).to(x.dtype)
-    count = weight.sum(dim=-1, keepdim=True)
+    trunk = points[..., TRUNK, :]
+    weight = (present[..., TRUNK] > 0.5).to(points.dtype)[..., None]
+    count = weight.sum(dim=-2, keepdim=True)
     enough = count >= 3
-    centre_x = (x[..., TRUNK] * weight).sum(dim=-1, keepdim=True) / count.clamp(min=1.0)
-    centre_y = (y[..., TRUNK] * weight).sum(dim=-1, keepdim=True) / count.clamp(min=1.0)
-    square = (x[..., TRUNK] - centre_x).square() + (y[..., TRUNK] - centre_y).square()
-    spread = (
-        ((square * weight).sum(dim=-1, keepdim=True) / count.clamp(min=1.0) + 1e-6).sqrt().clamp(min=0.04)
-    )
-    centre_x = torch.where(enough, centre_x, torch.zeros_like(centre_x))
-    centre_y = torch.where(enough, centre_y, torch.zeros_like(centre_y))
-    spread = torch.where(enough, spread, torch.full_like(spread, 0.16))
-    trunk = torch.cat([centre_x, centre_y, spread], dim=-1)
-    return 0.5 * (x - centre_x) / spread, 0.5 * (y - centre_y) / spread, trunk
+    share = weight / count.clamp(min=1.0)
+    centre = (trunk * share).sum(dim=-2, keepdim=True)
+    square = ((trunk - centre).square() * share).sum(dim=(-1, -2), keepdim=True)
+    spread = torch.where(enough, (square + 1e-6).sqrt().clamp(min=0.04), torch.full_like(square, 0.16))
+    centre = torch.where(enough, centre, torch.zeros_like(centre))
+    return 0.5 * (points - centre) / spread, torch.cat([centre, spread], dim=-1).squeeze(-2)
 
 
 def masked(x: Tensor, present: Tensor) -> Tensor:
@@ -131,13 +127,13 @@ class VisionEncoder(nn.Module):
     ) -> Tensor:
         """Return the token (..., D)."""
         vision = masked(vision, present)
-        x, y, peak, var_x, cov_xy, var_y, visible, depth, depth_known = vision.unbind(-1)
+        points, peak, var_x, cov_xy, var_y, visible, depth, known = vision.split([2, *[1] * 7], dim=-1)
         sd_x, sd_y = var_x.clamp(1e-8, 1.0).sqrt(), var_y.clamp(1e-8, 1.0).sqrt()
         correlation = (cov_xy / (sd_x * sd_y)).clamp(-1.0, 1.0)
         spread = [10.0 * sd_x.clamp(max=0.3), correlation, 10.0 * sd_y.clamp(max=0.3)]
-        depth = 2.0 * depth * depth_known.clamp(max=1.0)
-        x, y, trunk = about_trunk(x, y, present)
-        values = torch.stack([x, y, peak, *spread, visible, depth, depth_known], dim=-1)
+        depth = 2.0 * depth * known.clamp(max=1.0)
+        points, trunk = about_trunk(points, present)
+        values = torch.cat([points, peak, *spread, visible, depth, known], dim=-1)
         return self.slots(values, present, torch.cat([age_code(age), box, trunk], dim=-1), told)
 
 

@@ -1,6 +1,8 @@
 """Rotations, headings and sums that forget: the small mathematics of the heads.
 
-All in float32 at least; none of it is learned.
+All in float32 at least; none of it is learned. A streamed tick calls each of these on some tens of numbers,
+so that what it costs is how many operations there are: rotations are made of their columns once, and handed
+on as matrices.
 """
 
 from __future__ import annotations
@@ -9,7 +11,17 @@ import math
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
+
+_ABOUT_VERTICAL = torch.tensor([[1.0, 0, 0, 0, 1.0, 0, 0, 0, 0], [0, -1.0, 0, 1.0, 0, 0, 0, 0, 0]])
+_SKEW = torch.tensor(
+    [[0.0, 0, 0, 0, 0, -1, 0, 1, 0], [0, 0, 1, 0, 0, 0, -1, 0, 0], [0, -1, 0, 1, 0, 0, 0, 0, 0]]
+)
+_VERTICAL = torch.tensor([0, 0, 0, 0, 0, 0, 0, 0, 1.0])
+
+
+def unit(x: Tensor, least: float = 1e-12) -> Tensor:
+    """Return vectors (..., C) made of length 1, those shorter than ``least`` as many times longer."""
+    return x / x.norm(dim=-1, keepdim=True).clamp(min=least)
 
 
 def from_six_d(x: Tensor) -> Tensor:
@@ -17,10 +29,17 @@ def from_six_d(x: Tensor) -> Tensor:
 
     Zhou et al., "On the Continuity of Rotation Representations in Neural Networks", CVPR 2019.
     """
-    first = F.normalize(x[..., :3], dim=-1)
-    second = x[..., 3:]
-    second = F.normalize(second - (first * second).sum(dim=-1, keepdim=True) * first, dim=-1)
-    return torch.stack([first, second, torch.linalg.cross(first, second)], dim=-1)
+    first, second = x.split(3, dim=-1)
+    first = unit(first)
+    second = unit(second - (first * second).sum(dim=-1, keepdim=True) * first)
+    third = times(skew(first), second[..., None])[..., 0]
+    columns = torch.cat([first, second, third], dim=-1)
+    return columns.unflatten(-1, (3, 3)).transpose(-1, -2)
+
+
+def skew(x: Tensor) -> Tensor:
+    """Return matrices (..., 3, 3) that times a vector are the cross product of x (..., 3) and that vector."""
+    return times(x, _SKEW.to(x)).unflatten(-1, (3, 3))
 
 
 def to_six_d(rotations: Tensor) -> Tensor:
@@ -28,32 +47,35 @@ def to_six_d(rotations: Tensor) -> Tensor:
     return rotations[..., :2].transpose(-1, -2).flatten(-2)
 
 
-def turn_back(six_d: Tensor, heading: Tensor) -> Tensor:
-    """Turn orientations (..., 6) about the world's vertical, clockwise from above, by a heading.
+def about_vertical(heading: Tensor) -> Tensor:
+    """Return rotations (..., 3, 3) about the vertical, counter-clockwise from above.
 
     Args:
-        six_d: sensor to world, first two columns.
-        heading: (..., 2) its cosine and sine.
+        heading: (..., 2) cosine and sine of the angle.
     """
-    x, y = six_d[..., 0::3], six_d[..., 1::3]
-    cos, sin = heading[..., :1], heading[..., 1:]
-    columns = [cos * x + sin * y, cos * y - sin * x, six_d[..., 2::3]]
-    return torch.stack(columns, dim=-1).flatten(-2)
+    with torch.autocast(heading.device.type, enabled=False):
+        turn = heading @ _ABOUT_VERTICAL.to(heading) + _VERTICAL.to(heading)
+    return turn.unflatten(-1, (3, 3))
+
+
+def times(a: Tensor, b: Tensor) -> Tensor:
+    """Return the product a @ b of matrices, in full precision even where networks run in half of it."""
+    with torch.autocast(a.device.type, enabled=False):
+        return a @ b
 
 
 def heading_between(told: Tensor, true: Tensor) -> Tensor:
-    """Return the angle about the vertical from rotations ``true`` (..., 6) to ``told`` (..., 6).
+    """Return the angle about the vertical from rotations ``true`` (..., 3, 3) to ``told`` (..., 3, 3).
 
     Returns:
         (..., 2) cosine and sine of the angle, counter-clockwise from above; shorter where none does well.
 
     With told = Rz(a) true, the entries of told trueᵀ that lie in the horizontal plane are those of Rz(a).
     """
-    a, b = from_six_d(told), from_six_d(true)
-    plane = (a[..., :2, None, :] * b[..., None, :2, :]).sum(dim=-1)
-    cos = 0.5 * (plane[..., 0, 0] + plane[..., 1, 1])
-    sin = 0.5 * (plane[..., 1, 0] - plane[..., 0, 1])
-    return torch.stack([cos, sin], dim=-1)
+    told = told[..., :2, :]
+    x, y = true[..., :2, :].split(1, dim=-2)
+    both = [(told * rows).sum(dim=(-1, -2)) for rows in (true[..., :2, :], torch.cat([-y, x], dim=-2))]
+    return 0.5 * torch.stack(both, dim=-1)
 
 
 def geodesic(a: Tensor, b: Tensor) -> Tensor:

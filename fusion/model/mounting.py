@@ -16,7 +16,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from fusion.model.geometry import from_six_d, to_six_d
+from fusion.model.geometry import from_six_d, times
 from fusion.segments import SEGMENTS
 
 MOUNTING = 6 * len(SEGMENTS)
@@ -46,23 +46,21 @@ class Mounting(nn.Module):
 
         Args:
             hidden: (..., C) hidden state.
-            own: (..., 15, 6) rotations that the network tells without the sensors.
-            told: (..., 15, 6) orientations that sensors tell, both to the same world.
+            own: (..., 15, 3, 3) rotations that the network tells without the sensors.
+            told: (..., 15, 3, 3) orientations that sensors tell, both to the same world.
             present: (..., 15).
         """
-        a, b = from_six_d(own), from_six_d(told)[..., :2]
-        turn = (a[..., :, None, :] * b[..., :, :, None]).sum(dim=-3)  # columns of b, in the axes of a
+        turn = times(told[..., :2].transpose(-1, -2), own)  # columns of told, in the axes of own
         weight = nn.functional.softplus(self.sure(hidden).float()) * (present > 0.5)
         return (turn.flatten(-2) * weight[..., None]).flatten(-2)
 
     def taken_off(self, total: Tensor, told: Tensor) -> Tensor:
-        """Return orientations of segments (..., 15, 6).
+        """Return orientations of segments (..., 15, 6), first two columns.
 
         Args:
             total: (..., 90) summed evidence.
-            told: (..., 15, 6) orientations that sensors tell.
+            told: (..., 15, 3, 3) orientations that sensors tell.
         """
         turns = total.unflatten(-1, (len(SEGMENTS), 6)) + torch.exp(self.prior) * _NONE.to(total)
         fit = from_six_d(turns)
-        back = (from_six_d(told)[..., :, None, :] * fit[..., None, :, :]).sum(dim=-1)
-        return to_six_d(back)
+        return times(fit[..., :2, :], told.transpose(-1, -2)).flatten(-2)

@@ -36,6 +36,7 @@ from fusion.model.body import SLOW, BodyHead, Headings
 from fusion.model.contract import AUDIO_BANDS
 from fusion.model.contract import FEATURES as FEATURES
 from fusion.model.encoders import AudioEncoder, GatedFusion, InertialEncoder, VisionEncoder
+from fusion.model.geometry import from_six_d
 from fusion.model.heads import NEVER_S, Held, KeypointHead, LabelHead, PoseHead
 from fusion.model.passes import TAPS, Tick, Window
 from fusion.model.reprojection import Reprojection
@@ -257,10 +258,10 @@ class FusionNet(nn.Module):
                 x = time.block(number, x)
             x = self.norm(x)
             return {**self.pose(x, held), **self.labels(x)}
-        x, attention = self.sensors(f)
+        sensors = worn(f)
+        x, attention = self.sensors(f, sensors.up)
         for number in range(self.config.first):
             x = time.block(number, x)
-        sensors = worn(f)
         evidence, rough = self.headings(x, sensors)
         felt_headings = time.sum(0, evidence)
         heading = self.headings.headings(felt_headings)
@@ -278,8 +279,9 @@ class FusionNet(nn.Module):
         ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
             hidden = self.body.encode(x, aligned, sensors)
             own, other = self.body.own(hidden, faces)
-            total = time.sum(sum_, self.body.guesses(hidden, own, sensors, turned))
-            return hidden, own, self.body(own, other, total, sensors, turned, faces, f, smooth)
+            alone = from_six_d(own)
+            total = time.sum(sum_, self.body.guesses(hidden, alone, sensors, turned))
+            return hidden, alone, self.body(own, other, total, sensors, turned, faces, f, smooth)
 
         if self.config.reprojected:
             normed = self.norm(x)
@@ -289,9 +291,9 @@ class FusionNet(nn.Module):
         x = self.norm(x)
         second = 2 if self.config.reprojected else 1
         smooth = functools.partial(time.smooth, 2 * second) if self.config.steady else None
-        hidden, own, body = guess(x, second, smooth)
+        hidden, alone, body = guess(x, second, smooth)
         if self.config.reprojected:
-            more = time.sum(3, self.headings.again(hidden, own, sensors))
+            more = time.sum(3, self.headings.again(hidden, alone, sensors))
             heading = self.headings.headings(self.headings.both(felt_headings, more))
             body["draft"] = draft["rotations"]
         guessed = self.body.seen(rough, body["view"])

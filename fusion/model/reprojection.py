@@ -18,7 +18,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from fusion.model.geometry import turn_back
 from fusion.model.heads import NEVER_S, Held
 from fusion.skeletons import BODY20
 
@@ -70,18 +69,17 @@ def left_over(joints: Tensor, held: Held, box: Tensor, focal: Tensor, aspect: Te
     slope = torch.stack([box[..., 0], box[..., 1] * aspect], dim=-1) / focal[..., None]
     flat = joints[..., :2] - slope[..., None, :] * joints[..., 2:]
     seen = held.value[..., :2]
-    total = weight.sum(dim=-1, keepdim=True)[..., None].clamp(min=1e-3)
-
-    def centred(points: Tensor) -> tuple[Tensor, Tensor]:
-        middle = (weight[..., None] * points).sum(dim=-2, keepdim=True) / total
-        return points - middle, middle
+    w = weight[..., None]
+    share = w / w.sum(dim=-2, keepdim=True).clamp(min=1e-3)
+    there = seen - (share * seen).sum(dim=-2, keepdim=True)
 
     def fitted(place: Tensor) -> tuple[Tensor, Tensor]:
         """Return the scale (..., 1, 1) and key points (..., 20, 2), m, shifted onto places (..., 20, 2)."""
-        (near, middle), (there, _) = centred(place), centred(seen)
-        w = weight[..., None]
-        top = (w * near * there).sum(dim=(-1, -2), keepdim=True)
-        bottom = (w * near.square()).sum(dim=(-1, -2), keepdim=True)
+        middle = (share * place).sum(dim=-2, keepdim=True)
+        near = place - middle
+        weighed = w * near
+        top = (weighed * there).sum(dim=(-1, -2), keepdim=True)
+        bottom = (weighed * near).sum(dim=(-1, -2), keepdim=True)
         scale = ((top + 0.005 * 0.55) / (bottom + 0.005)).clamp(0.2, 4.0)  # 1 / 1.8 m where nothing is known
         return scale, there / scale + middle
 
@@ -93,7 +91,7 @@ def left_over(joints: Tensor, held: Held, box: Tensor, focal: Tensor, aspect: Te
     depth = held.value[..., 3] * measured
     away = (held.value[..., 2] - joints[..., 2]) * depth.clamp(max=1.0)
     error = torch.cat([shown - place, away[..., None]], dim=-1)
-    error = _LIMIT_M * torch.tanh(error / _LIMIT_M) * (weight > 1e-4)[..., None]
+    error = _LIMIT_M * torch.tanh(error / _LIMIT_M) * (w > 1e-4)
     return LeftOver(error, weight, depth, scale[..., 0, 0], near[..., 0, 0], slope)
 
 
@@ -111,13 +109,13 @@ class Reprojection(nn.Module):
         self.lens.bias = nn.Parameter(torch.tensor([0.0, -0.3]))
         self.told = nn.Sequential(nn.Linear(_TOLD, width), nn.GELU(), nn.Linear(width, width))
 
-    def forward(self, x: Tensor, body: dict[str, Tensor], heading: Tensor, held: Held, box: Tensor) -> Tensor:
+    def forward(self, x: Tensor, body: dict[str, Tensor], faces: Tensor, held: Held, box: Tensor) -> Tensor:
         """Return (..., D), to be added to the hidden state.
 
         Args:
             x: (..., D) hidden state.
             body: joints3d and view of the first guess; they learn nothing from here.
-            heading: (..., 2) where the wearer faces.
+            faces: (..., 3, 3) where the wearer faces.
             held: newest key points.
             box: (..., 3) the person's.
         """
@@ -125,18 +123,12 @@ class Reprojection(nn.Module):
         with torch.autocast(x.device.type, enabled=False):
             view = body["view"].detach()
             left = left_over(body["joints3d"].detach().float(), held, box.float(), focal, aspect)
-            error = _from_there(view, heading, left.error)
             sight = torch.cat([left.slope, torch.ones_like(left.slope[..., :1])], dim=-1)
-            sight = _from_there(view, heading, sight[..., None, :])[..., 0, :]
+            away = torch.cat([10.0 * left.error, sight[..., None, :]], dim=-2)
+            away = away @ (view @ faces)  # levelled, and seen from where the wearer faces
         parts = [
-            (10.0 * error).flatten(-2), left.weight, left.depth, sight, 4.0 * left.slope,
+            away[..., :-1, :].flatten(-2), left.weight, left.depth, away[..., -1, :], 4.0 * left.slope,
             torch.log(left.scale)[..., None], 4.0 * left.near[..., None],
             left.weight.sum(dim=-1, keepdim=True) / _JOINTS,
         ]  # fmt: skip
         return self.told(torch.cat(parts, dim=-1))
-
-
-def _from_there(view: Tensor, heading: Tensor, vectors: Tensor) -> Tensor:
-    """Return vectors (..., N, 3) of camera axes, levelled and seen from where the wearer faces."""
-    level = (view.transpose(-1, -2)[..., None, :, :] @ vectors[..., None])[..., 0]
-    return turn_back(level, heading[..., None, :])

@@ -57,6 +57,7 @@ class CausalBlock(nn.Module):
     """
 
     table: Tensor
+    ages: Tensor
 
     def __init__(
         self, width: int, heads: int, window: int, expansion: float = 3.0, taps: int = 4, dropout: float = 0.1
@@ -76,7 +77,10 @@ class CausalBlock(nn.Module):
         )
         self.drop = LockedDropout(dropout)
         self.scale = (width // heads) ** -0.5
-        self.register_buffer("table", rotary_table(2 * window, width // heads), persistent=False)
+        table = rotary_table(2 * window, width // heads)
+        self.register_buffer("table", table, persistent=False)
+        before = table[:, :window].flip(1) * torch.tensor([1.0, -1.0])[:, None, None]
+        self.register_buffer("ages", before, persistent=False)  # from W - 1 ticks before to now
 
     def init_state(self, batch: int) -> LayerState:
         """Return the state before the first tick."""
@@ -108,14 +112,14 @@ class CausalBlock(nn.Module):
         """
         line = torch.cat([state.taps, self.conv_norm(x)[:, None]], dim=1)
         x = x + (self.conv * line).sum(dim=1)
-        q, k, v = self._split(self.to_qkv(self.attention_norm(x))[:, None])
+        qkv = self.to_qkv(self.attention_norm(x)).chunk(3, dim=-1)
+        q, k, v = (each.unflatten(-1, (self.heads, 1, -1)) for each in qkv)
         keys = torch.cat([state.keys, k], dim=2)
         values = torch.cat([state.values, v], dim=2)
-        table = self.table[:, : self.window]
-        scores = rotate(q, table[:, -1:]) @ rotate(keys, table).transpose(-1, -2) * self.scale
+        scores = q @ rotate(keys, self.ages).transpose(-1, -2) * self.scale
         unfilled = torch.arange(self.window, device=x.device) < self.window - 1 - seen.reshape(-1, 1, 1, 1)
         weights = scores.masked_fill(unfilled, float("-inf")).softmax(dim=-1)
-        x = x + self.to_out(self._merge(weights @ values)[:, 0])
+        x = x + self.to_out((weights @ values).flatten(1))
         x = x + self.feed(self.feed_norm(x))
         return x, LayerState(keys[:, :, 1:], values[:, :, 1:], line[:, 1:])
 

@@ -55,6 +55,7 @@ def _sums() -> Tensor:
 
 
 _SUMS = _sums()
+_SLID = torch.eye(len(BODY20))[:, [JOINT[name] for name in GIRDLE]]
 
 
 def forward(rotations: Tensor, offsets: Tensor, root: Tensor, girdle: Tensor | None = None) -> Posed:
@@ -67,10 +68,7 @@ def forward(rotations: Tensor, offsets: Tensor, root: Tensor, girdle: Tensor | N
         root: (..., 3) m, the pelvis in the world.
         girdle: (..., 3, 3) m, see the module; none by default.
     """
-    local = offsets
-    if girdle is not None:
-        local = offsets.expand(*girdle.shape[:-2], *offsets.shape[-2:]).clone()
-        local[..., [JOINT[name] for name in GIRDLE], :] += girdle
+    local = offsets if girdle is None else offsets + _SLID.to(girdle) @ girdle
     turned = (rotations[..., list(OFFSET_SEGMENTS), :, :] @ local[..., None])[..., 0]
     points = _SUMS.to(turned) @ turned + root[..., None, :]
     return Posed(points[..., : len(BODY20), :], points[..., len(BODY20) :, :])

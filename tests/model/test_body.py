@@ -15,17 +15,17 @@ from safetensors.torch import save_file
 from drivers.errors import WeightsError
 from drivers.places import PLACES
 from fusion.data.virtual import Clips, VirtualBatches
-from fusion.model.aligned import carried_on
+from fusion.model.aligned import carried_on, worn
 from fusion.model.attention import TOKENS
 from fusion.model.checkpoint import load_net, save_net
 from fusion.model.geometry import (
+    about_vertical,
     from_six_d,
     geodesic,
     heading_between,
     leaky_step,
     leaky_sum,
     to_six_d,
-    turn_back,
     von_mises_nll,
 )
 from fusion.model.losses import LossWeights, fusion_losses
@@ -73,23 +73,24 @@ def test_bones_of_the_joints_are_as_long_as_the_body_says_at_each_tick(batch) ->
 
 def test_a_heading_is_found_between_rotations_and_taken_away() -> None:
     g = torch.Generator().manual_seed(0)
-    true = roma.special_procrustes(torch.randn(50, 3, 3, generator=g))
+    true = from_six_d(torch.randn(50, 6, generator=g))
     angle = (torch.rand(50, generator=g) * 2 - 1) * 3.1
     told = roma.rotvec_to_rotmat(torch.stack([0 * angle, 0 * angle, angle], dim=-1)) @ true
-    found = heading_between(to_six_d(told), to_six_d(true))
+    found = heading_between(told, true)
     torch.testing.assert_close(torch.atan2(found[:, 1], found[:, 0]), angle, atol=1e-4, rtol=0)
-    back = turn_back(to_six_d(told), torch.stack([angle.cos(), angle.sin()], dim=-1))
-    torch.testing.assert_close(from_six_d(back), true, atol=1e-5, rtol=0)
+    back = about_vertical(torch.stack([angle.cos(), angle.sin()], dim=-1)).transpose(-1, -2) @ told
+    torch.testing.assert_close(back, true, atol=1e-5, rtol=0)
+    torch.testing.assert_close(from_six_d(2.0 * to_six_d(told)), told, atol=1e-5, rtol=0)
 
 
 def test_an_orientation_is_carried_on_by_the_angular_rate_for_as_long_as_it_is_old() -> None:
     g = torch.Generator().manual_seed(1)
-    told = roma.special_procrustes(torch.randn(50, 3, 3, generator=g))
+    told = from_six_d(torch.randn(50, 6, generator=g))
     rate, age = 20.0 * torch.rand(50, 3, generator=g) - 10.0, 0.05 * torch.rand(50, generator=g)
-    after = from_six_d(carried_on(to_six_d(told), rate, age))
+    after = carried_on(told, rate, age)
     true = told @ roma.rotvec_to_rotmat(rate * age[:, None])
     torch.testing.assert_close(after, true, atol=1e-4, rtol=0)
-    nothing = torch.zeros(4, 6)
+    nothing = torch.zeros(4, 3, 3)
     assert not carried_on(nothing, torch.randn(4, 3, generator=g), torch.full((4,), 0.02)).any()
 
 
@@ -193,8 +194,9 @@ def test_another_camera_is_another_token(batch) -> None:
     twice = {other: f[name][:, :, None] for name, other in names.items()}
     twice["others_bearing"] = torch.zeros(*f["box"].shape[:2], 1, 3)
     with torch.no_grad():
-        x, one = net.sensors(f)
-        _, two = net.sensors({**f, **twice})
+        up = worn(f).up
+        x, one = net.sensors(f, up)
+        _, two = net.sensors({**f, **twice}, up)
         assert x.shape[:-1] == one.shape[:-1] == f["vision_age"].shape
     assert one.shape[-1] == len(TOKENS) == len(PLACES) + 2
     assert two.shape[-1] == len(TOKENS) + 1
@@ -241,11 +243,11 @@ def test_what_turns_a_guess_into_what_a_sensor_tells_is_taken_off():
     wrong = roma.rotvec_to_rotmat(0.2 * torch.randn(ticks, 15, 3))
     guess = true @ wrong
     guess[::10] = roma.random_rotmat(60 * 15).reshape(60, 15, 3, 3)
-    told = to_six_d(true @ askew)
-    evidence = mounting.evidence(torch.zeros(ticks, 8), to_six_d(guess), told, torch.ones(ticks, 15))
+    told = true @ askew
+    evidence = mounting.evidence(torch.zeros(ticks, 8), guess, told, torch.ones(ticks, 15))
     segments = from_six_d(mounting.taken_off(leaky_sum(evidence[None], 1800.0)[0], told)).detach()
     error = geodesic(segments, true).rad2deg()
     assert float(error[0].mean()) > 15.0  # nothing is known yet
     assert float(error[-1].mean()) < 3.0
-    nobody = mounting.evidence(torch.zeros(1, 8), to_six_d(guess[:1]), told[:1], torch.zeros(1, 15))
+    nobody = mounting.evidence(torch.zeros(1, 8), guess[:1], told[:1], torch.zeros(1, 15))
     assert not nobody.any()

@@ -66,6 +66,12 @@ class Person:
         return self.score if self.peak is None else self.peak
 
 
+def check_picture(image: NDArray[Any]) -> None:
+    """Raise ValueError where something is no picture (H, W, 3) uint8."""
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        raise ValueError(f"expected a (H, W, 3) uint8 picture, received {image.shape} {image.dtype}")
+
+
 class FrontEnd(abc.ABC):
     """Finds people in pictures. It may follow them from picture to picture: one per camera.
 

@@ -24,7 +24,7 @@ from scipy.special import expit
 from drivers.errors import ConfigError, WeightsError
 from fusion.skeletons import BLAZEPOSE33
 from fusion.vision import heatmaps, region
-from fusion.vision.base import FrontEnd, Heatmaps, Person
+from fusion.vision.base import FrontEnd, Heatmaps, Person, check_picture
 from fusion.vision.detector import Detector
 from fusion.vision.network import Network
 from fusion.weights import get_weights, read_member
@@ -113,8 +113,7 @@ class BlazePose(FrontEnd):
         self._last_ns: int | None = None
 
     def __call__(self, image: NDArray[np.uint8], time_ns: int) -> list[Person]:
-        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-            raise ValueError(f"expected a (H, W, 3) uint8 picture, received {image.shape} {image.dtype}")
+        check_picture(image)
         if self._last_ns is not None and not 0 <= time_ns - self._last_ns <= MAX_GAP_NS:
             self._followed = []
         self._last_ns = time_ns

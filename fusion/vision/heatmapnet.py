@@ -22,7 +22,7 @@ from drivers.errors import ConfigError
 from fusion.heatmapnet.checkpoint import load_heatmapnet
 from fusion.heatmapnet.crops import around_points, cell_affine, cut, of_colour, of_depth
 from fusion.vision import heatmaps, region
-from fusion.vision.base import FrontEnd, Heatmaps, Person
+from fusion.vision.base import FrontEnd, Heatmaps, Person, check_picture
 
 MARGIN = 1.4
 """Side of the next region over the box around the joints that were found."""
@@ -83,10 +83,10 @@ class HeatmapNetEnd(FrontEnd):
         self._last_ns: int | None = None
 
     def __call__(self, image: NDArray[Any], time_ns: int) -> list[Person]:
-        if self._depth and (image.ndim != 2 or image.dtype != np.uint16):
+        if not self._depth:
+            check_picture(image)
+        elif image.ndim != 2 or image.dtype != np.uint16:
             raise ValueError(f"expected a (H, W) uint16 depth map, received {image.shape} {image.dtype}")
-        if not self._depth and (image.ndim != 3 or image.dtype != np.uint8):
-            raise ValueError(f"expected a (H, W, 3) uint8 picture, received {image.shape} {image.dtype}")
         if self._last_ns is not None and not 0 <= time_ns - self._last_ns <= MAX_GAP_NS:
             self._followed = None
         self._last_ns = time_ns

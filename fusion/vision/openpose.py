@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from drivers.errors import ConfigError, WeightsError
 from fusion.vision import heatmaps, region
-from fusion.vision.base import FrontEnd, Heatmaps, Person
+from fusion.vision.base import FrontEnd, Heatmaps, Person, check_picture
 from fusion.vision.grouping import Grouped, group
 from fusion.vision.part_layout import LAYOUTS, PartLayout
 from fusion.vision.runtimes import OpenCVRuntime
@@ -87,8 +87,7 @@ class OpenPose(FrontEnd):
         self.skeleton = layout.skeleton
 
     def __call__(self, image: NDArray[np.uint8], time_ns: int) -> list[Person]:
-        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-            raise ValueError(f"expected a (H, W, 3) uint8 picture, received {image.shape} {image.dtype}")
+        check_picture(image)
         size, scale = input_size(image.shape[1], image.shape[0], self._height, self._width)
         # Pixel centres: x_picture + 1/2 = (x_input + 1/2) / scale.
         shift = 0.5 / scale - 0.5

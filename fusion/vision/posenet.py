@@ -17,7 +17,7 @@ from scipy.special import expit
 from drivers.errors import ConfigError, WeightsError
 from fusion.skeletons import COCO17
 from fusion.vision import heatmaps, region
-from fusion.vision.base import FrontEnd, Heatmaps, Person
+from fusion.vision.base import FrontEnd, Heatmaps, Person, check_picture
 from fusion.vision.graph import Graph
 from fusion.vision.personlab import Pose, decode_poses
 from fusion.vision.region import Region
@@ -103,8 +103,7 @@ class PoseNet(FrontEnd):
         self._last_ns: int | None = None
 
     def __call__(self, image: NDArray[np.uint8], time_ns: int) -> list[Person]:
-        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-            raise ValueError(f"expected a (H, W, 3) uint8 picture, received {image.shape} {image.dtype}")
+        check_picture(image)
         if self._last_ns is not None and not 0 <= time_ns - self._last_ns <= MAX_GAP_NS:
             self._followed = None
         self._last_ns = time_ns

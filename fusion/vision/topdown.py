@@ -21,7 +21,7 @@ from scipy.special import expit
 
 from drivers.errors import ConfigError, WeightsError
 from fusion.vision import decode, heatmaps, region
-from fusion.vision.base import FrontEnd, Heatmaps, Person
+from fusion.vision.base import FrontEnd, Heatmaps, Person, check_picture
 from fusion.vision.boxes import Box, Boxes, People, around
 from fusion.vision.description import NetworkDescription, checked_weights, known, read_description
 from fusion.vision.runtimes import OnnxRuntime, OpenCVRuntime, Runtime
@@ -109,8 +109,7 @@ class TopDown(FrontEnd):
         self._people.reset()
 
     def __call__(self, image: NDArray[np.uint8], time_ns: int) -> list[Person]:
-        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-            raise ValueError(f"expected a (H, W, 3) uint8 picture, received {image.shape} {image.dtype}")
+        check_picture(image)
         if self._last_ns is not None and not 0 <= time_ns - self._last_ns <= MAX_GAP_NS:
             self._followed = []
         self._last_ns = time_ns

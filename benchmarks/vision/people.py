@@ -51,13 +51,8 @@ def judged(eyes: FrontEnd, annotations: Path) -> tuple[Worth, float]:
     spent = 0.0
     for picture in table.pictures:
         image = read_picture(picture)
-        eyes.reset()
         start = time.process_time()
-        people = []
-        for look in range(eyes.still_looks):
-            people = eyes(image, look)
-            if people:
-                break
+        people = eyes.still(image)
         spent += time.process_time() - start
         found = [Seen.of(number, person) for number, person in enumerate(people, 1)]
         judge.take(found, [one for one in table.people if one.picture == picture])

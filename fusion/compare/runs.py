@@ -17,9 +17,6 @@ from fusion.vision.base import front_end_of
 from recordings.importers.coco import msgspec_file
 from recordings.importers.openpose_json import films, read_folder
 
-LOOK_NS = 1_000_000
-"""Between two looks at a picture that stands alone."""
-
 
 class Run(abc.ABC):
     """One of those that are compared.
@@ -62,15 +59,7 @@ class FrontEndRun(Run):
 
     def __call__(self, shot: Shot, number: int) -> list[Seen]:
         start = time.process_time()
-        if shot.time is not None:
-            found = self._eyes(shot.image, shot.time)
-        else:
-            self._eyes.reset()
-            found = []
-            for look in range(self._eyes.still_looks):
-                found = self._eyes(shot.image, look * LOOK_NS)
-                if found:
-                    break
+        found = self._eyes.still(shot.image) if shot.time is None else self._eyes(shot.image, shot.time)
         self.seconds = (self.seconds or 0.0) + time.process_time() - start
         return [Seen.of(one, person) for one, person in enumerate(found, 1)]
 

@@ -28,9 +28,6 @@ from fusion.tracking.ahead import ahead
 from fusion.tracking.people import PeopleTracker
 from fusion.vision.base import FrontEnd, Person
 
-STILL_STEP_NS = 33_000_000
-"""Between two looks at a picture that stands alone."""
-
 COORDINATES = (
     "px: OpenCV's, (0, 0) is the centre of the first pixel; m: from the middle of the hips, x right, y down, "
     "z away from the camera; TRC: mm, y up, z towards the camera"
@@ -119,12 +116,7 @@ class Looking:
 
     def _people(self, shot: Shot) -> list[tuple[int, Person]]:
         if shot.time is None:
-            self._eyes.reset()
-            for look in range(self._eyes.still_looks):
-                people = self._eyes(shot.image, look * STILL_STEP_NS)
-                if people:
-                    return list(enumerate(people, 1))
-            return []
+            return list(enumerate(self._eyes.still(shot.image), 1))
         found = self._eyes(shot.image, shot.time)
         if self._tracker is None:
             return list(enumerate(found[:1], 1))

@@ -22,6 +22,9 @@ from numpy.typing import NDArray
 
 from drivers.errors import ConfigError
 
+STILL_STEP_NS = 33_000_000
+"""Between two looks at a picture that stands alone."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Heatmaps:
@@ -93,6 +96,19 @@ class FrontEnd(abc.ABC):
             image: (H, W, 3) uint8, BGR; for front ends that take depth (H, W) uint16 mm, 0 where unknown.
             time_ns: session time of the picture, ns; not decreasing between calls.
         """
+
+    def still(self, image: NDArray[Any]) -> list[Person]:
+        """Return the people in a picture that stands alone, which may take several looks.
+
+        Args:
+            image: as :meth:`__call__` takes it.
+        """
+        self.reset()
+        for look in range(self.still_looks):
+            people = self(image, look * STILL_STEP_NS)
+            if people:
+                return people
+        return []
 
     def reset(self) -> None:
         """Forget what was followed: the next picture is the first of another film."""

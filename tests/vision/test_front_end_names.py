@@ -5,7 +5,7 @@ import pytest
 
 from drivers.errors import ConfigError
 from fusion.vision import light
-from fusion.vision.base import front_end, front_end_of, parse_front_end
+from fusion.vision.base import FrontEnd, Person, front_end, front_end_of, parse_front_end
 
 
 @pytest.mark.parametrize(
@@ -52,3 +52,30 @@ def test_dark_pictures_are_brightened_for_any_front_end():
     assert seen[1] is bright
     with pytest.raises(ConfigError, match="Choose one of: clahe, gain, gamma"):
         front_end("markers:light=torch")
+
+
+class Slow(FrontEnd):
+    """Finds somebody when it looks for the third time."""
+
+    skeleton = ("nose",)
+
+    def __init__(self, looks: int) -> None:
+        self.still_looks, self.times = looks, []
+
+    def reset(self) -> None:
+        self.times = []
+
+    def __call__(self, image, time_ns):
+        self.times.append(time_ns)
+        nose = Person(np.zeros((1, 2)), np.ones(1), np.zeros((1, 3)), (0, 0, 1, 1))
+        return [nose] if len(self.times) == 3 else []
+
+
+def test_a_picture_that_stands_alone_is_looked_at_until_somebody_is_found():
+    image = np.zeros((4, 4, 3), np.uint8)
+    for looks, found, looked in ((2, 0, 2), (3, 1, 3), (9, 1, 3)):
+        eyes = Slow(looks)
+        eyes(image, 10**12)  # of another film
+        assert len(eyes.still(image)) == found
+        assert len(eyes.times) == looked
+        assert 0 < np.diff(eyes.times).max() < 1e9 / 9

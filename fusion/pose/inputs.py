@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from drivers.camera.listing import natural
 from drivers.errors import ChorusError, DataError
-from fusion.tracking.footage import PICTURES, VIDEOS, cut_off, open_video, read_picture
+from fusion.tracking.footage import PICTURES, VIDEOS, film_of, length_of, read_picture
 from fusion.tracking.sniff import HEAD, KINDS, suffix_of
+from fusion.tracking.soundtrack import sound_of
 from fusion.vision.film import Sound
 
 Stop = Callable[[], bool]
@@ -124,14 +125,15 @@ class Film(Source):
     def __init__(self, path: Path, name: str = "") -> None:
         self._path = path
         self.name = name or path.stem
-        footage = open_video(path)
-        self.seconds = footage.seconds
+        length = length_of(path)
+        film_of(path)  # it is one that can be read
+        self.seconds = length.seconds
         self._file = path.name
-        if footage.promised:
-            self.trouble = cut_off(path, footage)
+        if length.promised:
+            self.trouble = length.cut_off(path)
 
     def shots(self, stop: Stop) -> Iterator[Shot]:
-        frames = open_video(self._path).frames
+        _, frames = film_of(self._path)
         with contextlib.closing(frames):  # type: ignore[type-var]
             for number, (time, image) in enumerate(frames):
                 if stop():
@@ -139,7 +141,7 @@ class Film(Source):
                 yield Shot(f"{self.name}_{number:012d}", self._file, time, image)
 
     def sound(self) -> Sound | None:
-        return open_video(self._path).sound
+        return sound_of(self._path)
 
 
 def sources_of(inputs: Sequence[str], *, fps: float = 0.0, fetch: bool = True) -> list[Source]:

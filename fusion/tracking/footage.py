@@ -26,6 +26,30 @@ STILL_HZ = 30.0
 
 
 @dataclasses.dataclass(frozen=True)
+class Length:
+    """How long a video is.
+
+    Attributes:
+        seconds: its pictures last, by the times of its packets.
+        there: what there is lasts, by which it is judged: the pictures, or the sound where that lasts longer
+            and the header tells the length of the whole file only.
+        promised: how long its header says that is, where it was cut off; else 0.
+    """
+
+    seconds: float
+    there: float
+    promised: float
+
+    def cut_off(self, path: Path) -> DataError:
+        """Return the error that a video ends before its header says."""
+        pictures = f", its pictures after {self.seconds:.1f} s" if self.there > self.seconds else ""
+        return DataError(
+            f"{path.name} ends after {self.there:.1f} s of {self.promised:.1f} s{pictures}: it is cut off",
+            mend="Give the whole file",
+        )
+
+
+@dataclasses.dataclass(frozen=True)
 class Footage:
     """A video or a picture.
 
@@ -35,7 +59,6 @@ class Footage:
         seconds: how long it says it is, 0 where it does not say.
         frames: (time from the first frame in ns, BGR pixels), rising.
         sound: its stream and its blocks, rising; None: there is none.
-        promised: how long its header says it is, s, where it is longer than what there is: it was cut off.
     """
 
     info: StreamInfo
@@ -43,7 +66,6 @@ class Footage:
     seconds: float
     frames: Iterator[tuple[int, NDArray[np.uint8]]]
     sound: tuple[StreamInfo, Iterator[Batch]] | None = None
-    promised: float = 0.0
 
     @property
     def infos(self) -> list[StreamInfo]:
@@ -93,18 +115,11 @@ def open_footage(path: Path) -> Footage:
     """
     if path.suffix.lower() in PICTURES:
         return _picture(path)
-    footage = open_video(path)
-    if footage.promised:
-        raise cut_off(path, footage)
-    return footage
-
-
-def cut_off(path: Path, footage: Footage) -> DataError:
-    """Return the error that a video ends before its header says."""
-    return DataError(
-        f"{path.name} ends after {footage.seconds:.1f} s of {footage.promised:.1f} s: it is cut off",
-        mend="Give the whole file",
-    )
+    length = length_of(path)
+    if length.promised:
+        raise length.cut_off(path)
+    info, frames = film_of(path)
+    return Footage(info, False, length.seconds, frames, sound_of(path))
 
 
 def _context() -> DriverContext:
@@ -146,26 +161,24 @@ def _picture(path: Path) -> Footage:
     return Footage(info, True, STILL_S, frames)
 
 
-def open_video(path: Path) -> Footage:
-    """Open a video, one that was cut off as well: ``promised`` says so then.
+def film_of(path: Path) -> tuple[StreamInfo, Iterator[tuple[int, NDArray[np.uint8]]]]:
+    """Return a video's stream and its frames, (time from the first in ns, BGR pixels), however it ends.
+
+    Its length is not measured: see :func:`length_of`, which tells, too, whether its pictures are too large.
 
     Raises:
-        DataError: it is none, or its pictures are too large; while frames are taken, that it is damaged.
+        DataError: it is none; while frames are taken, that it is damaged.
     """
-    seconds, promised = _length(path)
     driver = VideoFileDriver(VideoFileConfig(str(path.resolve())), _context())
     try:
         info, frames = driver.film()
     except DeviceError as error:
         raise _in_words(path, error) from None
-    sound = sound_of(path)
-    return Footage(info, False, seconds, _whole(path, frames), sound, promised)
+    return info, _whole(path, frames)
 
 
-def _length(path: Path) -> tuple[float, float]:
-    """Return how long a video is, s, by the times of its packets, and what its header promises beyond, or 0.
-
-    Nothing is decoded.
+def length_of(path: Path) -> Length:
+    """Return how long a video is. All of it is read, nothing is decoded.
 
     Raises:
         DataError: it is none, or its pictures are too large.
@@ -208,7 +221,7 @@ def _length(path: Path) -> tuple[float, float]:
             mend="Give a file that a player shows to its end",
         ) from None
     short = there < CUT_OFF * promised and there < promised - 1.0
-    return seconds, promised if short else 0.0
+    return Length(seconds, there, promised if short else 0.0)
 
 
 def _whole(

@@ -106,13 +106,12 @@ def test_a_heatmap_lies_over_the_part_of_the_picture_that_it_is_of(turn):
 def test_a_film_keeps_its_sound_at_its_times(tmp_path):
     from test_soundtrack import RATE, write
 
-    from fusion.tracking.footage import open_video
+    from fusion.tracking.footage import film_of
     from fusion.tracking.soundtrack import sound_of
 
     source = write(tmp_path / "clicks.mkv", sound_s=(0.3, 2.0))
-    footage = open_video(source)
-    film = Film(tmp_path / "overlay.mp4", sound=footage.sound)
-    for time, image in footage.frames:
+    film = Film(tmp_path / "overlay.mp4", sound=sound_of(source))
+    for time, image in film_of(source)[1]:
         canvas, _ = film.canvas(image)
         film.write(time, canvas)
     film.close()

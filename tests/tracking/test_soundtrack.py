@@ -1,6 +1,7 @@
 """The sound of a video is heard at its own time, beside the pictures."""
 
 import itertools
+import re
 
 import av
 import numpy as np
@@ -91,3 +92,13 @@ def test_sound_may_last_much_longer_than_the_pictures_and_a_cut_is_told_all_the_
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 8])
     with pytest.raises(DataError, match="cut off"):
         open_footage(path)
+
+
+def test_a_film_that_is_cut_off_in_its_sound_alone_says_where_each_ends(tmp_path):
+    path = write(tmp_path / "film.mkv", sound_s=(0.0, 9.0))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(DataError) as refused:
+        open_footage(path)
+    told = re.match(r"film.mkv ends after ([\d.]+) s of 9.0 s, its pictures after 2.0 s:", refused.value.what)
+    assert told is not None, refused.value
+    assert 4.0 < float(told[1]) < 5.0

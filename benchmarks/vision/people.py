@@ -55,7 +55,7 @@ def judged(eyes: FrontEnd, annotations: Path) -> tuple[Worth, float]:
         people = eyes.still(image)
         spent += time.process_time() - start
         found = [Seen.of(number, person) for number, person in enumerate(people, 1)]
-        judge.take(found, [one for one in table.people if one.picture == picture])
+        judge.take(found, table.by_picture.get(picture, []))
     return judge.worth, spent / max(len(table.pictures), 1)
 
 

@@ -99,7 +99,7 @@ def compare(
                 if truth is not None and place is not None:
                     judged += 1
                     for name, _, seen in found:
-                        judges[name].take(seen, [one for one in truth.people if one.picture == place])
+                        judges[name].take(seen, truth.by_picture.get(place, []))
                 if side is not None:
                     side.take(shot.name, shot.time, shot.image, found)
                 pictures += 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
@@ -12,10 +13,10 @@ import numpy as np
 from drivers.errors import DataError
 from fusion.pose.frame import Seen
 from fusion.pose.inputs import Shot
-from fusion.skeletons import COCO17
+from fusion.skeletons import COCO17, OPENPOSE25
 from fusion.vision.base import front_end_of
 from recordings.importers.coco import msgspec_file
-from recordings.importers.openpose_json import films, read_folder
+from recordings.importers.openpose_json import ENDING, films, read_folder, read_frame
 
 
 class Run(abc.ABC):
@@ -73,57 +74,52 @@ class FrontEndRun(Run):
 class OpenPoseRun(Run):
     """A folder of OpenPose's JSON.
 
-    Files belong to pictures of the same name; of a film, to the frames by number.
+    Files belong to pictures, and to frames of films, of the same name; where a film is called otherwise, to
+    its frames by number from the first.
 
     Raises:
-        DataError: it holds none that can be read.
+        DataError: it holds none, or one that cannot be read. While pictures are taken, too: it holds several
+            films, and none is called as the one that is looked at.
     """
 
     def __init__(self, folder: Path) -> None:
-        self.name = folder.name
-        self._by_name, self._by_number = {}, {}
-        self.skeleton = ()
-        for film in films(folder):
+        self.name, self._folder = folder.name, folder
+        self.skeleton, self._films, self._stems = (), {}, set()
+        for film, files in films(folder).items():
             read = read_folder(folder, film)
-            self.skeleton = self.skeleton or read.joints
-            if read.joints != self.skeleton:
-                raise DataError(
-                    f"{folder} has people of {len(self.skeleton)} joints and of {len(read.joints)}",
-                    mend="Keep runs of different models in folders of their own",
-                )
-            for frame in read.frames:
-                self._by_number[frame.number - read.frames[0].number] = frame.people
-        names = sorted(folder.glob("*_keypoints.json"))
-        if not names:
-            raise DataError(f"{folder} has no files *_keypoints.json", mend="Name the folder of --write_json")
-        self._stems = {path.name.removesuffix("_keypoints.json") for path in names}
-        self._folder = folder
+            if read.faults:
+                raise DataError(f"{folder}: {read.faults[0]}", mend="Run OpenPose again, or take it away")
+            self._stems |= {file.name.removesuffix(ENDING) for file in files}
+            self._films[film] = {frame.number - read.frames[0].number: frame.people for frame in read.frames}
+            if any(len(frame.people) for frame in read.frames):
+                self.skeleton = self.skeleton or read.joints
+                if read.joints != self.skeleton:
+                    raise DataError(
+                        f"{folder} has people of {len(self.skeleton)} joints and of {len(read.joints)}",
+                        mend="Keep runs of different models in folders of their own",
+                    )
+        if not self._films:
+            raise DataError(f"{folder} has no files *{ENDING}", mend="Name the folder of --write_json")
+        self.skeleton = self.skeleton or OPENPOSE25
 
     def __call__(self, shot: Shot, number: int) -> list[Seen]:
-        if shot.time is None:
-            stem = Path(shot.file).stem
-            people = _openpose_file(self._folder / f"{stem}_keypoints.json") if stem in self._stems else []
-        else:
-            people = self._by_number.get(number, [])
-        return [_seen(one, rows) for one, rows in enumerate(people, 1) if rows.shape[0] == len(self.skeleton)]
+        return [_seen(one, rows) for one, rows in enumerate(self._people(shot, number), 1)]
 
-
-class _OpenPosePerson(msgspec.Struct):
-    pose_keypoints_2d: list[float] = []
-
-
-class _OpenPoseFile(msgspec.Struct):
-    people: list[_OpenPosePerson]
-
-
-def _openpose_file(path: Path) -> list[np.ndarray]:
-    file = msgspec_file(path, _OpenPoseFile, "OpenPose's key points")
-    rows = [np.array(one.pose_keypoints_2d, np.float32) for one in file.people]
-    if any(len(row) % 3 or not np.isfinite(row).all() for row in rows):
-        raise DataError(
-            f"{path.name}: key points are not x, y and a confidence each", mend="Run OpenPose again"
-        )
-    return [row.reshape(-1, 3) for row in rows]
+    def _people(self, shot: Shot, number: int) -> Iterable[np.ndarray]:
+        for stem in (shot.name, Path(shot.file).stem if shot.time is None else ""):
+            if stem in self._stems:
+                read = read_frame(self._folder / f"{stem}{ENDING}", number)
+                if isinstance(read, str):
+                    raise DataError(f"{self._folder}: {stem}{ENDING}: {read}", mend="Run OpenPose again")
+                return read.people
+        if shot.time is None or shot.name.rpartition("_")[0] in self._films:
+            return ()
+        if len(self._films) > 1:
+            raise DataError(
+                f"{self._folder} holds {len(self._films)} films, and none is called as {shot.file} is",
+                mend="Name a folder that holds one film's files",
+            )
+        return next(iter(self._films.values())).get(number, ())
 
 
 class _AlphaPerson(msgspec.Struct):

@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.errors import RecordingError
 from fusion.pose.frame import Seen
 from fusion.vision.film import Film
 from fusion.vision.overlay import draw_skeleton
+from fusion.vision.screenshots import write_jpeg
 
 GAP = 6
 """Px between two."""
@@ -59,11 +59,7 @@ class SideBySide:
         """Write a picture: ``time`` is None of one that stands alone."""
         canvas = beside(image, found, self._width)
         if time is None:
-            path = self._folder / f"{name}.jpg"
-            if not cv2.imwrite(str(path), canvas, [cv2.IMWRITE_JPEG_QUALITY, 90]):
-                raise RecordingError(
-                    f"{path} cannot be written", mend="Free some space, or give another folder"
-                )
+            write_jpeg(self._folder / f"{name}.jpg", canvas)
             return
         if self._film is None:
             self._film = Film(self._folder / f"{self._name}.mp4", canvas.shape[1])

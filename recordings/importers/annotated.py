@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +69,14 @@ class AnnotatedSet:
     faults: list[str]
     about: str = ""
     licences: dict[str, int] = dataclasses.field(default_factory=dict)
+
+    @functools.cached_property
+    def by_picture(self) -> dict[Path, list[AnnotatedPerson]]:
+        """The people of each picture that somebody is annotated in."""
+        found: dict[Path, list[AnnotatedPerson]] = {}
+        for one in self.people:
+            found.setdefault(one.picture, []).append(one)
+        return found
 
     @property
     def absent(self) -> list[Path]:

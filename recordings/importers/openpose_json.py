@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from drivers.errors import DataError
 from drivers.joints import OPENPOSE18, OPENPOSE25
 
+ENDING = "_keypoints.json"
 _NAME = re.compile(r"(?P<film>.*?)_?(?P<frame>\d+)_keypoints\.json\Z")
 _MODELS = {54: OPENPOSE18, 75: OPENPOSE25}
 _MAX_BYTES = 16 << 20
@@ -79,7 +80,7 @@ class OpenPoseFolder:
 def films(folder: Path) -> dict[str, list[Path]]:
     """Return the files of each film in a folder, by its name, in order; empty where there are none."""
     found: dict[str, list[tuple[int, Path]]] = {}
-    for path in sorted(folder.glob("*_keypoints.json")):
+    for path in sorted(folder.glob(f"*{ENDING}")):
         match = _NAME.match(path.name)
         if match is not None:
             found.setdefault(match["film"], []).append((int(match["frame"]), path))
@@ -118,7 +119,7 @@ def read_folder(
     for done, path in enumerate(known[name]):
         on_progress(done, len(known[name]))
         match = _NAME.match(path.name)
-        read = _read(path, int(match["frame"]) if match else done)
+        read = read_frame(path, int(match["frame"]) if match else done)
         if isinstance(read, str):
             faults.append(f"{path.name}: {read}")
         elif joints and len(read.people) and read.people.shape[1] != len(joints):
@@ -132,8 +133,8 @@ def read_folder(
     return OpenPoseFolder(name or base.name, joints or OPENPOSE25, frames, faults)
 
 
-def _read(path: Path, number: int) -> OpenPoseFrame | str:
-    """Return what a file says, or what is wrong with it."""
+def read_frame(path: Path, number: int) -> OpenPoseFrame | str:
+    """Return what the file of a frame says, or what is wrong with it."""
     try:
         if path.stat().st_size > _MAX_BYTES:
             return "far larger than a frame is"

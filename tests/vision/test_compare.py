@@ -6,10 +6,13 @@ import cv2
 import numpy as np
 import pytest
 
+from drivers.errors import DataError
 from fusion.cli import main
 from fusion.compare.agreement import Agreement
+from fusion.compare.runs import run_of
 from fusion.compare.truth import Judge
 from fusion.pose.frame import Seen
+from fusion.pose.inputs import Shot
 from fusion.skeletons import COCO17, OPENPOSE18, mapping
 from recordings.importers.annotated import AnnotatedPerson
 from tests.vision.test_posenet import standing
@@ -147,6 +150,38 @@ def test_a_film_becomes_a_film_side_by_side(made, capsys):
     film = cv2.VideoCapture(str(made / "out" / "pictures.mp4"))
     assert film.get(cv2.CAP_PROP_FRAME_COUNT) == 2
     assert "markers" in capsys.readouterr().out
+
+
+def openpose_frame(folder, film, frame, x):
+    rows = np.concatenate([mapping(COCO17, OPENPOSE18).points(standing(x, 40, 150)), np.ones((18, 1))], 1)
+    people = {"version": 1.3, "people": [{"pose_keypoints_2d": rows.ravel().tolist()}]}
+    (folder / f"{film}_{frame:012d}_keypoints.json").write_text(json.dumps(people))
+
+
+def test_frames_of_a_film_are_known_by_their_names_or_by_their_numbers(tmp_path):
+    for frame in (0, 1, 3):
+        openpose_frame(tmp_path, "walk", frame, 100 + frame)
+    image = np.zeros((240, 320, 3), np.uint8)
+
+    def places(film):
+        run = run_of(str(tmp_path), 1)
+        shots = [Shot(f"{film}_{n:012d}", f"{film}.mp4", n * 10**9, image) for n in range(4)]
+        seen = [run(shot, number) for number, shot in enumerate(shots)]
+        return [round(float(one[0].keypoints[0, 0])) if one else None for one in seen]
+
+    found = places("walk")
+    assert found[2] is None  # it has no file
+    assert [place - found[0] for place in (found[1], found[3])] == [1, 3]
+    assert places("another") == found
+    for frame in range(4):
+        openpose_frame(tmp_path, "run", frame, 200)
+    assert places("walk") == found
+    assert places("run") == [places("run")[0]] * 4
+    with pytest.raises(DataError, match=r"2 films, and none is called as another\.mp4"):
+        places("another")
+    (tmp_path / "run_000000000002_keypoints.json").write_text('{"version"')
+    with pytest.raises(DataError, match="run_000000000002_keypoints"):
+        places("walk")
 
 
 def test_bad_input_is_refused_in_one_line(made, capsys):

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torchmetrics import Metric
 
-from fusion.evaluate.oks import sigmas
+from fusion.evaluate.oks import likeness, sigmas
 
 THRESHOLDS = np.linspace(0.5, 0.95, 10)
 RECALLS = np.linspace(0.0, 1.0, 101)
@@ -58,10 +58,8 @@ def similarity(
     any_known = np.asarray(known.any(axis=1))
     squared = (np.where(any_known[None, :, None, None], difference, outside) ** 2).sum(-1)
     squared = np.where(np.isfinite(squared), squared, np.inf)
-    variance = (2 * sigma) ** 2
-    likeness = np.exp(-squared / (2 * variance * (areas[:, None] + np.spacing(1))))
     weight = np.where(any_known[:, None], known, True).astype(np.float64)
-    return (likeness * weight).sum(2) / weight.sum(1)
+    return (likeness(squared, areas, sigma) * weight).sum(2) / weight.sum(1)
 
 
 class KeypointAP(Metric):
@@ -109,7 +107,7 @@ class KeypointAP(Metric):
         first = np.argsort(free, kind="stable")  # those that count come first
         truths, areas, boxes = truths[first], areas[first], boxes[first]
         known, free, crowd = known[first], free[first], crowd[first]
-        likeness = similarity(guesses, truths, known, areas, boxes, self._sigma)
+        alike = similarity(guesses, truths, known, areas, boxes, self._sigma)
         hits = np.zeros((len(order), len(THRESHOLDS)), bool)
         ignored = np.zeros_like(hits)
         for column, threshold in enumerate(THRESHOLDS):
@@ -121,8 +119,8 @@ class KeypointAP(Metric):
                         continue
                     if match >= 0 and not free[match] and free[truth]:
                         break
-                    if likeness[guess, truth] >= best:
-                        best, match = likeness[guess, truth], truth
+                    if alike[guess, truth] >= best:
+                        best, match = alike[guess, truth], truth
                 if match >= 0:
                     taken[match] = True
                     hits[guess, column], ignored[guess, column] = not free[match], free[match]

@@ -25,6 +25,19 @@ def sigmas(joints: Sequence[str]) -> NDArray[np.float64]:
     return np.array([_PARTS.get(part, np.nan) for part in parts])
 
 
+def likeness(
+    squared: NDArray[np.floating], area: NDArray[np.floating], sigma: NDArray[np.floating]
+) -> NDArray[np.float64]:
+    """Return (..., J) how alike places of joints are, in [0, 1].
+
+    Args:
+        squared: (..., J) distances, px².
+        area: (...) of the person in the picture, px².
+        sigma: (J,) standard deviations of annotations, in roots of the area.
+    """
+    return np.exp(-squared / (2.0 * np.square(2.0 * sigma) * (area[..., None] + np.spacing(1.0))))
+
+
 def oks(
     distance: NDArray[np.floating], known: NDArray, area: NDArray[np.floating], joints: Sequence[str]
 ) -> NDArray[np.float64]:
@@ -36,9 +49,9 @@ def oks(
         area: (N,) of the person in the picture, px².
         joints: (J) names.
     """
-    spread = 2.0 * sigmas(joints)
-    counts = (np.asarray(known) > 0) & np.isfinite(spread)
-    away = np.square(distance) / (2.0 * np.square(np.nan_to_num(spread, nan=1.0)) * area[:, None])
-    total = np.where(counts, np.exp(-away), 0.0).sum(axis=1)
+    sigma = sigmas(joints)
+    counts = (np.asarray(known) > 0) & np.isfinite(sigma)
+    alike = likeness(np.square(distance), area, np.nan_to_num(sigma, nan=1.0))
+    total = np.where(counts, alike, 0.0).sum(axis=1)
     number = counts.sum(axis=1)
     return np.where(number > 0, total / np.maximum(number, 1), np.nan)

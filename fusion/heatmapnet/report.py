@@ -14,6 +14,7 @@ from torch import Tensor
 
 from fusion.heatmapnet.net import STRIDE
 from fusion.skeletons import bones
+from fusion.vision.overlay import contact_sheet
 
 SHOWN = 24
 """So many crops are drawn, drawn by chance from all that are tested."""
@@ -82,7 +83,8 @@ class Report:
         (folder / "results.json").write_text(json.dumps(figures, indent=2) + "\n", "utf-8")
         self._curve(folder / "pck.png", figures)
         if self._shown:
-            cv2.imwrite(str(folder / "pictures.png"), sheet(self._shown))
+            sheet = contact_sheet(self._shown, columns=6, width=self._shown[0].shape[1], gap=0)
+            cv2.imwrite(str(folder / "pictures.png"), sheet)
         learning(folder.parent, folder / "learning.png")
         return figures
 
@@ -145,14 +147,6 @@ def drawn(
             if there:
                 cv2.circle(image, place, 2, colour, -1, cv2.LINE_AA)
     return image
-
-
-def sheet(images: list[NDArray[np.uint8]], columns: int = 6) -> NDArray[np.uint8]:
-    """Return pictures of one size side by side, in rows."""
-    blank = np.zeros_like(images[0])
-    padded = images + [blank] * (-len(images) % columns)
-    rows = [np.hstack(padded[at : at + columns]) for at in range(0, len(padded), columns)]
-    return np.vstack(rows)
 
 
 def learning(run: Path, path: Path) -> None:

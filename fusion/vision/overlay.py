@@ -143,7 +143,11 @@ def contact_sheet(
     rows = []
     for start in range(0, len(images), columns):
         row = [
-            cv2.resize(image, (width, max(1, round(image.shape[0] * width / image.shape[1]))))
+            cv2.resize(
+                image,
+                (width, max(1, round(image.shape[0] * width / image.shape[1]))),
+                interpolation=cv2.INTER_AREA if width < image.shape[1] else cv2.INTER_LINEAR,
+            )
             for image in images[start : start + columns]
         ]
         height = max(image.shape[0] for image in row)

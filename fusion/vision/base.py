@@ -24,6 +24,8 @@ from drivers.errors import ConfigError
 
 STILL_STEP_NS = 33_000_000
 """Between two looks at a picture that stands alone."""
+MAX_GAP_NS = 1_000_000_000
+"""After a longer pause followed people are looked for again."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -73,6 +75,19 @@ def check_picture(image: NDArray[Any]) -> None:
     """Raise ValueError where something is no picture (H, W, 3) uint8."""
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
         raise ValueError(f"expected a (H, W, 3) uint8 picture, received {image.shape} {image.dtype}")
+
+
+class Pauses:
+    """Tells when those who were followed have to be looked for again: after :data:`MAX_GAP_NS` without a
+    picture, and where times go back."""
+
+    def __init__(self) -> None:
+        self._last_ns: int | None = None
+
+    def __call__(self, time_ns: int) -> bool:
+        """Return whether there was a pause before a picture of this time, ns."""
+        last, self._last_ns = self._last_ns, time_ns
+        return last is not None and not 0 <= time_ns - last <= MAX_GAP_NS
 
 
 class FrontEnd(abc.ABC):

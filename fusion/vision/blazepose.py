@@ -24,7 +24,7 @@ from scipy.special import expit
 from drivers.errors import ConfigError, WeightsError
 from fusion.skeletons import BLAZEPOSE33
 from fusion.vision import heatmaps, region
-from fusion.vision.base import FrontEnd, Heatmaps, Person, check_picture
+from fusion.vision.base import FrontEnd, Heatmaps, Pauses, Person, check_picture
 from fusion.vision.detector import Detector
 from fusion.vision.network import Network
 from fusion.weights import get_weights, read_member
@@ -37,8 +37,6 @@ PRESENCE = 0.5
 """Smallest probability that the region shows a person (``pose_presence`` threshold)."""
 LOOK_EVERY = 10
 """Pictures between two looks for further people, while fewer than ``max_people`` are followed."""
-MAX_GAP_NS = 1_000_000_000
-"""After a longer pause a followed region is stale, and people are looked for again."""
 SAME_PERSON = 0.15
 """Two regions whose centres are nearer than this fraction of the side show one person."""
 SAME_JOINTS = 0.06
@@ -110,13 +108,12 @@ class BlazePose(FrontEnd):
         self._followed: list[region.Region] = []
         self._since_look = 0
         self._next_tile = 0
-        self._last_ns: int | None = None
+        self._paused = Pauses()
 
     def __call__(self, image: NDArray[np.uint8], time_ns: int) -> list[Person]:
         check_picture(image)
-        if self._last_ns is not None and not 0 <= time_ns - self._last_ns <= MAX_GAP_NS:
+        if self._paused(time_ns):
             self._followed = []
-        self._last_ns = time_ns
 
         looks = self._look(image, self._followed, [], STILL_CLEAR)
         self._since_look += 1

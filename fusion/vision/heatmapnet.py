@@ -22,12 +22,10 @@ from drivers.errors import ConfigError
 from fusion.heatmapnet.checkpoint import load_heatmapnet
 from fusion.heatmapnet.crops import around_points, cell_affine, cut, of_colour, of_depth
 from fusion.vision import heatmaps, region
-from fusion.vision.base import FrontEnd, Heatmaps, Person, check_picture
+from fusion.vision.base import FrontEnd, Heatmaps, Pauses, Person, check_picture
 
 MARGIN = 1.4
 """Side of the next region over the box around the joints that were found."""
-MAX_GAP_NS = 1_000_000_000
-"""After a longer pause a followed person is looked for again."""
 
 
 class HeatmapNetEnd(FrontEnd):
@@ -80,16 +78,15 @@ class HeatmapNetEnd(FrontEnd):
     def reset(self) -> None:
         self._followed: region.Region | None = None
         self._middle_m = 0.0
-        self._last_ns: int | None = None
+        self._paused = Pauses()
 
     def __call__(self, image: NDArray[Any], time_ns: int) -> list[Person]:
         if not self._depth:
             check_picture(image)
         elif image.ndim != 2 or image.dtype != np.uint16:
             raise ValueError(f"expected a (H, W) uint16 depth map, received {image.shape} {image.dtype}")
-        if self._last_ns is not None and not 0 <= time_ns - self._last_ns <= MAX_GAP_NS:
+        if self._paused(time_ns):
             self._followed = None
-        self._last_ns = time_ns
         if self._depth:
             image = np.where((image >= self._range_mm[0]) & (image <= self._range_mm[1]), image, 0)
         for place, middle in self._places(image):

@@ -17,7 +17,7 @@ from scipy.special import expit
 from drivers.errors import ConfigError, WeightsError
 from fusion.skeletons import COCO17
 from fusion.vision import heatmaps, region
-from fusion.vision.base import FrontEnd, Heatmaps, Person, check_picture
+from fusion.vision.base import FrontEnd, Heatmaps, Pauses, Person, check_picture
 from fusion.vision.graph import Graph
 from fusion.vision.personlab import Pose, decode_poses
 from fusion.vision.region import Region
@@ -27,8 +27,6 @@ MULTIPOSE_SIDE = 256
 """Px: the longer side of MoveNet multipose's input, which takes any multiple of 32."""
 CLOSER = 1.5
 """MoveNet single pose: side of the next region over the box around the joints."""
-MAX_GAP_NS = 1_000_000_000
-"""After a longer pause a followed person is looked for again."""
 CELL = 0.05
 """Standard deviation told of MoveNet's joints, which come without heatmaps, of the person's longer side."""
 
@@ -100,13 +98,12 @@ class PoseNet(FrontEnd):
 
     def reset(self) -> None:
         self._followed: Region | None = None
-        self._last_ns: int | None = None
+        self._paused = Pauses()
 
     def __call__(self, image: NDArray[np.uint8], time_ns: int) -> list[Person]:
         check_picture(image)
-        if self._last_ns is not None and not 0 <= time_ns - self._last_ns <= MAX_GAP_NS:
+        if self._paused(time_ns):
             self._followed = None
-        self._last_ns = time_ns
         people = {"posenet": self._posenet, "movenet": self._movenet, "multipose": self._multipose}[
             self._kind
         ](image)

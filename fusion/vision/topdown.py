@@ -21,15 +21,13 @@ from scipy.special import expit
 
 from drivers.errors import ConfigError, WeightsError
 from fusion.vision import decode, heatmaps, region
-from fusion.vision.base import FrontEnd, Heatmaps, Person, check_picture
+from fusion.vision.base import FrontEnd, Heatmaps, Pauses, Person, check_picture
 from fusion.vision.boxes import Box, Boxes, People, around
 from fusion.vision.description import NetworkDescription, checked_weights, known, read_description
 from fusion.vision.runtimes import OnnxRuntime, OpenCVRuntime, Runtime
 
 LOOK_EVERY = 10
 """Pictures between two looks for further people, while fewer than ``max_people`` are followed."""
-MAX_GAP_NS = 1_000_000_000
-"""After a longer pause followed people are looked for again."""
 SAME_PERSON = 0.08
 """Joints nearer than this to one another in the median, of the larger box's longer side, are one person's."""
 NEAR_BOX = 0.1
@@ -105,14 +103,13 @@ class TopDown(FrontEnd):
     def reset(self) -> None:
         self._followed: list[Box] = []
         self._since_look = 0
-        self._last_ns: int | None = None
+        self._paused = Pauses()
         self._people.reset()
 
     def __call__(self, image: NDArray[np.uint8], time_ns: int) -> list[Person]:
         check_picture(image)
-        if self._last_ns is not None and not 0 <= time_ns - self._last_ns <= MAX_GAP_NS:
+        if self._paused(time_ns):
             self._followed = []
-        self._last_ns = time_ns
         looks: list[_Look] = []
         for box in self._followed:
             self._add(looks, self._look(image, box, self._about.padding))

@@ -32,18 +32,25 @@ class UsageError(ConfigError):
     exit_status = 2
 
 
-def call(function: Callable[..., int], argv: list[str], program: str) -> int:
+def call(function: Callable[..., int], argv: list[str], program: str, words: str = "") -> int:
     """Parse ``argv`` by the signature and docstring of ``function`` and call it.
 
     Parameters without a default are positional, or required options where they are keyword-only.
     ``--help`` prints and exits 0.
+
+    Args:
+        function: the verb.
+        argv: without the program's name, and without what stands for ``words``.
+        program: how the user called it.
+        words: that the verb takes beside its options, as its usage shows them.
 
     Raises:
         UsageError: an argument is unknown, missing or of the wrong type.
     """
     import jsonargparse
 
-    parser = jsonargparse.ArgumentParser(prog=program, description=_summary(function), exit_on_error=False)
+    shown = f"{program} {words}".rstrip()
+    parser = jsonargparse.ArgumentParser(prog=shown, description=_summary(function), exit_on_error=False)
     parameters = inspect.signature(function).parameters.values()
     options: set[str | int] = {
         parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY

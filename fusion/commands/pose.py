@@ -89,7 +89,7 @@ def main(argv: list[str], program: str) -> int:
         )
         return _run(inputs, Path(output), vision, chosen, fps)
 
-    return call(pose, options, program)
+    return call(pose, options, program, "INPUT...")
 
 
 def _apart(argv: list[str]) -> tuple[list[str], list[str]]:
@@ -122,12 +122,15 @@ def _run(inputs: list[str], folder: Path, vision: str, options: PoseOptions, fps
                 poses_of(inputs, folder, vision, options, stop.is_set, told, reports.append, fps=fps)
         finally:
             for report in reports:
-                _print(report)
+                if report.folder is not None:
+                    _print(report)
         if options.withheld:
             print(f"--privacy: no picture was written; left out: {', '.join(options.withheld)}")
         troubles = [(report.trouble, report.folder) for report in reports if report.trouble is not None]
         for trouble, kept in troubles:
-            words = ChorusError(f"{trouble.what}; what was read of it is in {kept}", mend=trouble.mend)
+            words = trouble
+            if kept is not None:
+                words = ChorusError(f"{trouble.what}; what was read of it is in {kept}", mend=trouble.mend)
             print(f"chorus pose: {words}", file=sys.stderr)
         if troubles:
             return 1
@@ -137,8 +140,9 @@ def _run(inputs: list[str], folder: Path, vision: str, options: PoseOptions, fps
 def _print(report: Report) -> None:
     rate = report.frames / report.seconds if report.seconds else 0.0
     people = f"{report.people} people" if report.people != 1 else "1 person"
+    pictures = f"{report.frames} pictures" if report.frames != 1 else "1 picture"
     print(
-        f"{report.folder}: {report.frames} pictures, somebody in {report.seen}, {people}, "
+        f"{report.folder}: {pictures}, somebody in {report.seen}, {people}, "
         f"{rate:.1f} pictures/s"
     )
     for note in report.notes:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.camera.listing import natural
-from drivers.errors import ChorusError, DataError
+from drivers.errors import ChorusError, ConfigError, DataError
 from fusion.tracking.footage import PICTURES, VIDEOS, film_of, length_of, read_picture
 from fusion.tracking.sniff import HEAD, KINDS, suffix_of
 from fusion.tracking.soundtrack import sound_of
@@ -144,6 +144,22 @@ class Film(Source):
         return sound_of(self._path)
 
 
+class Unreadable(Source):
+    """A film of a folder that cannot be opened: its turn tells why, and the others are looked at.
+
+    Args:
+        path: of the file.
+        error: that opening it raised.
+    """
+
+    def __init__(self, path: Path, error: ChorusError) -> None:
+        self.name, self.error = path.stem, error
+
+    def shots(self, stop: Stop) -> Iterator[Shot]:
+        raise self.error
+        yield
+
+
 def sources_of(inputs: Sequence[str], *, fps: float = 0.0, fetch: bool = True) -> list[Source]:
     """Return what the words of a command line name: all picture files together, each film and camera alone.
 
@@ -153,7 +169,8 @@ def sources_of(inputs: Sequence[str], *, fps: float = 0.0, fetch: bool = True) -
         fetch: whether a file at an address may be fetched to the disk.
 
     Raises:
-        ChorusError: one of them is not there, or is nothing that can be looked at; none is kept open.
+        ChorusError: one of them is not there, or is nothing that can be looked at, or nothing of a folder is;
+            none is kept open.
     """
     from fusion.pose.live import camera_of
 
@@ -171,7 +188,16 @@ def sources_of(inputs: Sequence[str], *, fps: float = 0.0, fetch: bool = True) -
                 sources.append(Pictures(path.stem or "pictures", found, fps))
             else:
                 pictures += found
-            sources += [Film(film) for film in films]
+            opened = [_film(film, named=film == path) for film in films]
+            sources += opened
+            unreadable = [one for one in opened if isinstance(one, Unreadable)]
+            if unreadable and not found and len(unreadable) == len(opened):
+                raise unreadable[0].error
+        if fps and not any(isinstance(source, Pictures) for source in sources):
+            raise ConfigError(
+                "--fps makes a film of pictures, and none are named",
+                mend="Leave it away: films and cameras have times of their own",
+            )
     except BaseException:
         for source in sources:
             source.close()
@@ -184,15 +210,26 @@ def sources_of(inputs: Sequence[str], *, fps: float = 0.0, fetch: bool = True) -
     return sources
 
 
+def _film(path: Path, *, named: bool) -> Source:
+    """Return a film; of a folder, in which it is one of many, one that cannot be opened, too."""
+    try:
+        return Film(path)
+    except ChorusError as error:
+        if named:
+            raise
+        return Unreadable(path, error)
+
+
 def _files(path: Path) -> tuple[list[Path], list[Path]]:
     """Return the pictures and the films that a path names."""
     if path.is_dir():
         inside = sorted((p for p in path.iterdir() if p.is_file()), key=lambda p: natural(p.name))
-        pictures = [p for p in inside if p.suffix.lower() in PICTURES]
-        films = [p for p in inside if p.suffix.lower() in FILMS]
-        if not pictures and not films:
+        known = [p for p in inside if p.suffix.lower() in (*PICTURES, *FILMS)]
+        if not known:
             raise DataError(f"{path} holds no pictures and no videos", mend=f"Put files into it: {KINDS}")
-        return pictures, films
+        pictures = [p for p in known if (_kind(p) or p.suffix.lower()) in PICTURES]
+        others = set(known) - set(pictures)
+        return pictures, [p for p in known if p in others]
     if not path.exists():
         raise DataError(
             f"there is no {path}",
@@ -216,6 +253,15 @@ def _files(path: Path) -> tuple[list[Path], list[Path]]:
     if suffix is None and path.suffix.lower() not in FILMS:
         raise DataError(f"{path.name} is no video or picture", mend=f"Give an {KINDS}")
     return [], [path]
+
+
+def _kind(path: Path) -> str | None:
+    """Return the ending that a file's first bytes ask for, or None where they tell nothing."""
+    try:
+        with path.open("rb") as file:
+            return suffix_of(file.read(HEAD))
+    except OSError:
+        return None
 
 
 def _distinct(sources: Sequence[Source]) -> None:

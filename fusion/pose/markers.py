@@ -10,6 +10,7 @@ from fusion.geometry.trc import trc
 from fusion.pose.frame import Frame, Joints
 from fusion.pose.table import known
 from fusion.pose.writer import Image, Writer
+from fusion.vision.screenshots import or_nothing
 
 _OPENSIM = np.array([1.0, -1.0, -1.0])
 """Camera axes (x right, y down, z forward) to y up and z towards who looks."""
@@ -56,5 +57,6 @@ class Trc(Writer):
             for row, world in path.items():
                 places[row - first] = world * _OPENSIM
             name = "poses.trc" if self._people == 1 else f"poses_person{number:02d}.trc"
-            with (self._folder / name).open("x", encoding="utf-8", newline="") as file:
+            path = self._folder / name
+            with or_nothing(path), path.open("x", encoding="utf-8", newline="") as file:
                 file.write(trc(name, self._skeleton, times[first : last + 1], places))

@@ -13,6 +13,7 @@ import numpy as np
 
 from fusion.pose.frame import Frame
 from fusion.pose.writer import Image, Writer
+from fusion.vision.screenshots import or_nothing
 
 _NOTHING: dict[str, list[float]] = {
     name: []
@@ -47,5 +48,5 @@ class OpenPoseJson(Writer):
             points = [round(float(value), 3) for value in rows]
             people.append({"person_id": [one.number], "pose_keypoints_2d": points, **_NOTHING})
         path = self._folder / f"{frame.name}_keypoints.json"
-        with path.open("x", encoding="utf-8") as file:
+        with or_nothing(path), path.open("x", encoding="utf-8") as file:
             json.dump({"version": 1.3, "people": people}, file, separators=(",", ":"))

@@ -57,4 +57,5 @@ class PoseOptions:
     @property
     def withheld(self) -> tuple[str, ...]:
         """What is left out because it would show pixels."""
-        return WITH_PIXELS if self.privacy else ()
+        asked = (*self.write, *(["heatmaps"] if self.heatmaps else []))
+        return tuple(name for name in WITH_PIXELS if self.privacy and name in asked)

@@ -23,6 +23,7 @@ from fusion.pose.options import PoseOptions
 from fusion.pose.table import Table
 from fusion.pose.writer import Looker, Writer
 from fusion.skeletons import OPENPOSE18, OPENPOSE25
+from fusion.vision.screenshots import or_nothing
 
 SCREENSHOTS = 12
 """Of a film, about so many are taken, evenly spread, but not more than one a second."""
@@ -110,8 +111,9 @@ class Outputs:
 
     def summary(self, figures: dict[str, Any]) -> None:
         """Write ``summary.json``."""
-        with contextlib.suppress(OSError):
-            (self.folder / "summary.json").write_text(json.dumps(figures, indent=2) + "\n", "utf-8")
+        path = self.folder / "summary.json"
+        with contextlib.suppress(OSError), or_nothing(path):
+            path.write_text(json.dumps(figures, indent=2) + "\n", "utf-8")
 
     def _failed(self, name: str, error: BaseException) -> RecordingError:
         return failed(self.folder, name, error)

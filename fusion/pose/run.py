@@ -42,7 +42,7 @@ class Report:
     """What came of a source.
 
     Attributes:
-        folder: of its outputs.
+        folder: of its outputs; None: nothing of it could be read, and there are none.
         frames: pictures that were looked at.
         live: they came from a camera, which Ctrl-C ends.
         seen: those with somebody in them.
@@ -52,7 +52,7 @@ class Report:
         trouble: what was wrong with it; what was read is written all the same.
     """
 
-    folder: Path
+    folder: Path | None
     frames: int
     live: bool
     seen: int

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from drivers.errors import ChorusError, ConfigError
+from drivers.errors import ChorusError, ConfigError, RecordingError
 from fusion.pose.frame import joint_set
 from fusion.pose.inputs import Source, Stop, sources_of
 from fusion.pose.options import PoseOptions
@@ -41,7 +41,7 @@ def poses_of(
         options: choices.
         stop: whether to end early.
         told: is told of the progress.
-        done: is given what came of each source.
+        done: is given what came of each source; of several, of one that cannot be read, too.
         fps: pictures of a folder are a film of so many a second; 0: they stand alone.
 
     Raises:
@@ -66,7 +66,12 @@ def poses_of(
             def telling(what: str, fraction: float, frames: int, name: str = name) -> None:
                 told(name, what, fraction, frames)
 
-            done(pose_of(source, eyes, into, options, stop, telling))
+            try:
+                done(pose_of(source, eyes, into, options, stop, telling))
+            except ChorusError as error:  # nothing of it could be read: the others may be
+                if len(sources) == 1 or isinstance(error, RecordingError):
+                    raise
+                done(Report(None, 0, source.live, 0, 0, 0.0, [], error))
             _closed(source)
 
 

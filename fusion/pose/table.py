@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import os
 import time
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from fusion.pose.frame import Frame
 from fusion.pose.writer import Image, Writer
 
 HEADER = ("file", "frame", "time_s", "person", "joint", "x_px", "y_px", "x_m", "y_m", "z_m", "score")
+_LINE = 8192
+"""Bytes: no line is as long."""
 _FLUSH_S = 1.0
 """What was written is on the disk after so long, whatever happens."""
 
@@ -30,6 +33,7 @@ class Table(Writer):
 
     def __init__(self, path: Path, source: tuple[str, ...], skeleton: tuple[str, ...]) -> None:
         self._source, self._skeleton = source, skeleton
+        self._path = path
         self._file = path.open("x", newline="", encoding="utf-8")
         self._rows = csv.writer(self._file, lineterminator="\n")
         self._rows.writerow(HEADER)
@@ -55,8 +59,15 @@ class Table(Writer):
             self._flushed = time.monotonic()
 
     def close(self) -> None:
-        """Write what is left."""
-        self._file.close()
+        """Write what is left; on a full disk the last line is a whole one all the same."""
+        try:
+            self._file.close()
+        finally:
+            with self._path.open("r+b") as file:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - _LINE))
+                tail = file.read()
+                if not tail.endswith(b"\n"):
+                    file.truncate(file.tell() - len(tail) + tail.rfind(b"\n") + 1)
 
 
 def known(source: tuple[str, ...], skeleton: tuple[str, ...]) -> np.ndarray:

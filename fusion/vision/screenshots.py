@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -78,14 +80,29 @@ def fitted(image: Picture, width: int) -> tuple[Picture, float]:
     return np.ascontiguousarray(canvas, np.uint8), scale
 
 
+@contextlib.contextmanager
+def or_nothing(path: Path) -> Iterator[None]:
+    """Remove a file again that could not be written to its end."""
+    try:
+        yield
+    except FileExistsError:
+        raise
+    except OSError:
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
+        raise
+
+
 def write_jpeg(path: Path, image: Picture) -> None:
     """Write a picture (H, W, 3) BGR.
 
     Raises:
         RecordingError: it cannot be written.
     """
+    jpeg = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes()
     try:
-        path.write_bytes(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes())
+        with or_nothing(path):
+            path.write_bytes(jpeg)
     except OSError as error:
         raise RecordingError(
             f"{path} cannot be written: {error.strerror}", mend="Free some space, or give another folder"

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from page_runs import write_film
 
+from fusion.cli import main
 from fusion.pose.table import HEADER
 from fusion.skeletons import BODY20, COCO17, OPENPOSE25
 from fusion.vision.markers import Markers
@@ -151,6 +152,12 @@ def test_skeletons_have_names(film, tmp_path, pose):
     assert len(json.loads(points)["people"][0]["pose_keypoints_2d"]) == 18 * 3
 
 
+def test_help_says_what_stands_beside_the_options(capsys):
+    with pytest.raises(SystemExit):
+        main(["pose", "--help"])
+    assert capsys.readouterr().out.startswith("usage: chorus pose INPUT... --output OUTPUT")
+
+
 def test_options_may_stand_before_the_inputs(film, tmp_path, pose):
     code, _, err = pose("--privacy", "true", "--output", tmp_path / "out", film, "--duration", "0.2")
     assert (code, err) == (0, "")
@@ -174,6 +181,7 @@ def test_a_transport_stream_is_a_film_too(frames, tmp_path, pose):
 
 def test_privacy_writes_no_pixel_and_says_so(film, tmp_path, pose):
     out = tmp_path / "out"
+    assert "heatmaps" not in pose(film, "--output", tmp_path / "less", "--privacy", "--duration=0.1")[1]
     code, said, err = pose(film, "--output", out, "--privacy", "--heatmaps")
     assert (code, err) == (0, "")
     assert "no picture was written; left out: overlay, screenshots, heatmaps" in said
@@ -205,6 +213,36 @@ def test_a_damaged_picture_is_left_out_and_told(frames, tmp_path, pose):
     cv2.imwrite(str(folder / "c.png"), frames[3])
     refused(pose(folder, "--output", tmp_path / "out"), "b.png", "left out")
     assert {row["file"] for row in rows(tmp_path / "out")} == {"a.png", "c.png"}
+
+
+def test_files_of_a_folder_that_cannot_be_read_are_left_out_and_told(frames, tmp_path, pose):
+    folder = tmp_path / "day"
+    folder.mkdir()
+    write_film(folder / "walk.mp4", frames[:6])
+    write_film(tmp_path / "run.mp4", frames[:5])
+    (tmp_path / "run.mp4").rename(folder / "run.jpg")  # what a file is its first bytes tell
+    cv2.imwrite(str(tmp_path / "me.png"), frames[0])
+    (tmp_path / "me.png").rename(folder / "me.mp4")
+    (folder / "nothing.mp4").touch()
+    (folder / "words.avi").write_text("only words\n" * 100)
+    code, said, err = pose(folder, "--output", tmp_path / "out")
+    assert code == 1
+    assert "Traceback" not in err
+    assert sorted(line.split(" ")[2] for line in err.splitlines()) == ["nothing.mp4", "words.avi"]
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"day", "run", "walk"}
+    assert said.count("somebody in") == 3
+    for name in ("walk.mp4", "run.jpg", "me.mp4"):
+        (folder / name).unlink()
+    refused(pose(folder, "--output", tmp_path / "none"), "nothing.mp4")
+    assert not (tmp_path / "none").exists()
+
+
+def test_pictures_that_cannot_be_read_keep_no_film_from_being_looked_at(film, tmp_path, pose):
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100))
+    run = pose(tmp_path / "a.png", film, "--output", tmp_path / "out", "--write=csv")
+    refused(run, "a.png")
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"walk"}
+    assert len(rows(tmp_path / "out" / "walk")) == 30 * len(BODY20)
 
 
 def test_where_nothing_can_be_read_nothing_is_left(frames, tmp_path, pose):
@@ -252,6 +290,7 @@ def test_what_cannot_be_looked_at_is_refused_before_anything_is_written(
         (("--smooth_hz=-1",), ("--smooth_hz",)),
         (("--write=overlay", "--privacy"), ("nothing to write",)),
         (("--skeletons=coco17",), ("--skeletons", "--skeleton")),
+        (("--fps=10",), ("--fps makes a film of pictures",)),
     ],
 )
 def test_wrong_options_are_refused_in_one_line(words, naming, film, tmp_path, pose):
@@ -271,22 +310,34 @@ def test_a_folder_that_holds_something_is_not_written_into(film, tmp_path, pose)
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["mine.txt"]
 
 
-def test_a_full_disk_is_told_and_what_was_written_is_kept(frames, tmp_path):
+@pytest.mark.parametrize("output", ["csv", "coco", "heatmaps"])
+def test_a_full_disk_is_told_and_what_was_written_is_kept(output, frames, tmp_path):
     film = write_film(tmp_path / "long.mp4", frames * 4)
+    words = ["--write=csv,overlay", "--heatmaps"] if output == "heatmaps" else [f"--write={output},overlay"]
+    most = 10_000 if output == "heatmaps" else 60_000
     code = (
         "import resource, sys, signal\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (60000, 60000))\n"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({most}, {most}))\n"
         "from fusion.cli import main\n"
-        f"sys.exit(main(['pose', {str(film)!r}, '--vision=markers', '--output=out', '--write=csv,overlay']))"
+        f"sys.exit(main(['pose', {str(film)!r}, '--vision=markers', '--output=out', *{words!r}]))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=tmp_path, capture_output=True, text=True, check=False,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
-    refused((done.returncode, done.stdout, done.stderr), "csv cannot be written", "Free some space")
-    assert len((tmp_path / "out" / "poses.csv").read_text().splitlines()) > 100
+    refused((done.returncode, done.stdout, done.stderr), "cannot be written", "Free some space")
+    out = tmp_path / "out"
+    if output == "csv":
+        table = rows(out)
+        assert len(table) > 100
+        assert None not in table[-1].values()
+    elif output == "coco":
+        assert len(json.loads((out / "coco_results.json").read_text())) > 50
+        assert len(json.loads((out / "coco_images.json").read_text())["images"]) > 50
+    else:
+        assert [path for path in out.rglob("*.jpg") if cv2.imread(str(path)) is None] == []
 
 
 @pytest.mark.parametrize("smooth", ["none", "butterworth"])

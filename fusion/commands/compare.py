@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import io
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +12,9 @@ from fusion.commands.arguments import UsageError, call, check_positive
 
 if TYPE_CHECKING:
     from fusion.compare.run import Compared
+
+
+INTERRUPTED = 130
 
 
 def main(argv: list[str], program: str) -> int:
@@ -28,11 +33,9 @@ def main(argv: list[str], program: str) -> int:
     ) -> int:
         """Show pictures, folders or videos to several front ends, and say how far they agree.
 
-        Usage: chorus compare INPUT... --with A,B[,...] [--output DIR] [--truth FILE.json]
-
         Args:
-            runs: written --with: front ends as --vision names them, folders of OpenPose's JSON, and
-                AlphaPose's results, with commas between; the others are compared with the first.
+            runs: front ends as --vision names them, folders of OpenPose's JSON, and AlphaPose's results, with
+                commas between; the others are compared with the first.
             output: new folder for the pictures side by side and compare.json.
             truth: COCO key points of the pictures: PCK, PCKh and OKS-AP are printed.
             people: how many each looks for at most.
@@ -42,12 +45,17 @@ def main(argv: list[str], program: str) -> int:
         return _compare(argv[:count], runs, output, truth, people, width, fps)
 
     if any(word in ("-h", "--help") for word in options):
-        print(f"usage: {program} INPUT... --with A,B[,...] [--output DIR] [--truth FILE.json]\n")
-    elif not count:
-        raise UsageError(
-            "compare needs pictures or a video",
-            mend=f"For example: {program} FOLDER --with=blazepose,markers",
-        )
+        said = io.StringIO()
+        try:
+            with contextlib.redirect_stdout(said):
+                return call(compare, options, program, "INPUT...")
+        finally:
+            print(said.getvalue().replace("--runs RUNS", "--with A,B "), end="")
+    example = f"For example: {program} FOLDER --with=blazepose,markers"
+    if not count:
+        raise UsageError("compare needs pictures or a video", mend=example)
+    if not any(word.startswith("--runs") for word in options):
+        raise UsageError("compare needs front ends, or runs made elsewhere, to compare", mend=example)
     return call(compare, options, program)
 
 
@@ -61,6 +69,7 @@ def _compare(
     from rich.console import Console
     from rich.progress import Progress
 
+    from drivers.interrupt import orderly_interrupt
     from fusion.compare.run import compare
     from fusion.compare.runs import run_of
     from fusion.pose.inputs import sources_of
@@ -86,7 +95,9 @@ def _compare(
                 run.name = name
             made.append(run)
         total = sum(source.count for source in sources)
-        with Progress(console=Console(stderr=True), transient=True) as progress:
+        stop = stack.enter_context(orderly_interrupt())
+        console = Console(stderr=True)
+        with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
             bar = progress.add_task("comparing", total=total or None)
             done = compare(
                 sources,
@@ -94,12 +105,15 @@ def _compare(
                 None if output is None else Path(output),
                 truth=table,
                 width=width,
+                stop=stop.is_set,
                 told=lambda pictures: progress.update(bar, completed=pictures),
             )
     _show(done, [run.name for run in made])
     if output is not None:
         print(f"{output}: pictures side by side, compare.json")
-    return 0
+    for trouble in done.troubles:
+        print(f"chorus compare: {trouble}", file=sys.stderr)
+    return 1 if done.troubles else INTERRUPTED if stop.is_set() else 0
 
 
 def _show(done: Compared, names: list[str]) -> None:

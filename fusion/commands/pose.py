@@ -141,10 +141,7 @@ def _print(report: Report) -> None:
     rate = report.frames / report.seconds if report.seconds else 0.0
     people = f"{report.people} people" if report.people != 1 else "1 person"
     pictures = f"{report.frames} pictures" if report.frames != 1 else "1 picture"
-    print(
-        f"{report.folder}: {pictures}, somebody in {report.seen}, {people}, "
-        f"{rate:.1f} pictures/s"
-    )
+    print(f"{report.folder}: {pictures}, somebody in {report.seen}, {people}, {rate:.1f} pictures/s")
     for note in report.notes:
         print(f"  left out: {note}")
 

@@ -6,15 +6,18 @@ import contextlib
 import dataclasses
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from drivers.errors import DataError, RecordingError
+from drivers.errors import ChorusError, DataError
 from fusion.compare.agreement import Agreement
 from fusion.compare.runs import Run
 from fusion.compare.side import SideBySide
-from fusion.pose.inputs import Source
+from fusion.pose.inputs import Shot, Source
+from fusion.pose.outputs import failed
+from fusion.tracking.folder import refuse_taken
+from fusion.vision.screenshots import or_nothing
 from recordings.importers.annotated import AnnotatedSet
 
 if TYPE_CHECKING:
@@ -31,6 +34,7 @@ class Compared:
         seconds: CPU time of each; None of those made elsewhere.
         agreement: of the first run with each of the others.
         worth: of each run against the truth, where there is one for its pictures.
+        troubles: what was wrong with parts of the pictures that were left out.
     """
 
     pictures: int
@@ -38,6 +42,7 @@ class Compared:
     seconds: dict[str, float | None]
     agreement: dict[str, Agreement]
     worth: dict[str, Worth]
+    troubles: list[ChorusError]
 
 
 def compare(
@@ -55,15 +60,17 @@ def compare(
     Args:
         sources: of the pictures.
         runs: two or more.
-        folder: a new one, for the pictures side by side and ``compare.json``; None: nothing is written.
+        folder: a new or an empty one, for the pictures side by side and ``compare.json``; None: nothing is
+            written.
         truth: annotated people, found by the names of the pictures' files.
         width: of a picture side by side, px.
         stop: asked at each picture whether to end early.
         told: is told how many pictures were looked at.
 
     Raises:
-        RecordingError: the folder exists or cannot be written.
+        RecordingError: the folder holds something or cannot be written.
         DataError: nothing could be looked at, or no picture is annotated.
+        ChorusError: a run cannot be asked.
     """
     names = [run.name for run in runs]
     agreement = {run.name: Agreement(runs[0].skeleton, run.skeleton) for run in runs[1:]}
@@ -74,22 +81,21 @@ def compare(
         judges = {run.name: Judge(run.skeleton, truth.joints) for run in runs}
     annotated = {} if truth is None else {picture.name: picture for picture in truth.pictures}
     if folder is not None:
+        refuse_taken(folder)
         try:
-            folder.mkdir(parents=True)
+            folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise RecordingError(
-                f"{folder} cannot be made: {error.strerror}", mend="Give a new folder with --output"
-            ) from None
+            raise failed(folder, "the folder", error) from None
     people, pictures, judged = dict.fromkeys(names, 0), 0, 0
+    troubles: list[ChorusError] = []
     for source in sources:
         for run in runs:
             run.reset()
         with contextlib.ExitStack() as stack:
             side = None
             if folder is not None:
-                side = SideBySide(folder, source.name, width)
-                stack.callback(side.close)
-            for number, shot in enumerate(source.shots(stop)):
+                side = stack.enter_context(contextlib.closing(SideBySide(folder, source.name, width)))
+            for number, shot in enumerate(_told(source, stop, troubles)):
                 found = [(run.name, run.skeleton, run(shot, number)) for run in runs]
                 for name, _, seen in found:
                     people[name] += len(seen)
@@ -104,8 +110,8 @@ def compare(
                     side.take(shot.name, shot.time, shot.image, found)
                 pictures += 1
                 told(pictures)
-        if source.trouble is not None and not pictures:
-            raise source.trouble
+    if not pictures and troubles:
+        raise troubles[0]
     if not pictures:
         raise DataError("there was no picture to compare", mend="Give pictures or a video")
     if truth is not None and not judged:
@@ -118,10 +124,27 @@ def compare(
         {run.name: run.seconds for run in runs},
         agreement,
         {name: judge.worth for name, judge in judges.items()},
+        troubles,
     )
     if folder is not None:
-        (folder / "compare.json").write_text(json.dumps(as_json(done, names), indent=1) + "\n", "utf-8")
+        path = folder / "compare.json"
+        try:
+            with or_nothing(path):
+                path.write_text(json.dumps(as_json(done, names), indent=1) + "\n", "utf-8")
+        except OSError as error:
+            raise failed(folder, path.name, error) from error
     return done
+
+
+def _told(source: Source, stop: Callable[[], bool], troubles: list[ChorusError]) -> Iterator[Shot]:
+    """Yield the pictures of a source; what is wrong with it is added to the troubles."""
+    try:
+        yield from source.shots(stop)
+    except ChorusError as error:
+        troubles.append(error)
+    else:
+        if source.trouble is not None:
+            troubles.append(source.trouble)
 
 
 def as_json(done: Compared, names: Sequence[str]) -> dict:

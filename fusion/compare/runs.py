@@ -14,7 +14,7 @@ from drivers.errors import DataError
 from fusion.pose.frame import Seen
 from fusion.pose.inputs import Shot
 from fusion.skeletons import COCO17, OPENPOSE25
-from fusion.vision.base import front_end_of
+from fusion.vision.base import front_end_of, short
 from recordings.importers.coco import msgspec_file
 from recordings.importers.openpose_json import ENDING, films, read_folder, read_frame
 
@@ -56,7 +56,7 @@ class FrontEndRun(Run):
     def __init__(self, told: str, people: int) -> None:
         self._eyes = front_end_of(told, people)
         self.skeleton = self._eyes.skeleton
-        self.name, self.seconds = _short(told), 0.0
+        self.name, self.seconds = short(told), 0.0
 
     def __call__(self, shot: Shot, number: int) -> list[Seen]:
         start = time.process_time()
@@ -180,8 +180,3 @@ def run_of(told: str, people: int) -> Run:
     if path.is_dir() or (path.suffix == ".json" and path.is_file()):
         return AlphaPoseRun(path)
     return FrontEndRun(told, people)
-
-
-def _short(told: str) -> str:
-    """Return a front end's text without the folders of its file."""
-    return ":".join(part if "=" in part else Path(part).name for part in told.split(":"))

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion.pose.frame import Seen
+from fusion.pose.outputs import FAILURES, failed
 from fusion.vision.film import Film
 from fusion.vision.overlay import draw_skeleton
 from fusion.vision.screenshots import write_jpeg
@@ -56,17 +57,32 @@ class SideBySide:
         image: NDArray[np.uint8],
         found: list[tuple[str, tuple[str, ...], list[Seen]]],
     ) -> None:
-        """Write a picture: ``time`` is None of one that stands alone."""
+        """Write a picture: ``time`` is None of one that stands alone.
+
+        Raises:
+            RecordingError: it cannot be written.
+        """
         canvas = beside(image, found, self._width)
         if time is None:
             write_jpeg(self._folder / f"{name}.jpg", canvas)
             return
-        if self._film is None:
-            self._film = Film(self._folder / f"{self._name}.mp4", canvas.shape[1])
-        drawn, _ = self._film.canvas(canvas)
-        self._film.write(time, drawn)
+        try:
+            if self._film is None:
+                self._film = Film(self._folder / f"{self._name}.mp4", canvas.shape[1])
+            drawn, _ = self._film.canvas(canvas)
+            self._film.write(time, drawn)
+        except FAILURES as error:
+            raise failed(self._folder, f"{self._name}.mp4", error) from error
 
     def close(self) -> None:
-        """Finish the film."""
-        if self._film is not None:
+        """Finish the film.
+
+        Raises:
+            RecordingError: it cannot be finished.
+        """
+        if self._film is None:
+            return
+        try:
             self._film.close()
+        except FAILURES as error:
+            raise failed(self._folder, f"{self._name}.mp4", error) from error

@@ -200,6 +200,16 @@ def _value(text: str) -> Any:
     return text
 
 
+def short(text: str) -> str:
+    """Return a front end's text, to show, without the folders of its files."""
+    return ":".join(
+        f"{key}{mark}{Path(value).name}"
+        for key, mark, value in (
+            part.partition("=") if _OPTION.match(part) else ("", "", part) for part in text.split(":")
+        )
+    )
+
+
 def identity(name: str) -> str:
     """Return a text that differs where key points may: the front end's, and the state of its files."""
     states = []

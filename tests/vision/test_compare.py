@@ -1,6 +1,10 @@
 """Front ends and runs made elsewhere are compared side by side, and against the truth."""
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -182,6 +186,52 @@ def test_frames_of_a_film_are_known_by_their_names_or_by_their_numbers(tmp_path)
     (tmp_path / "run_000000000002_keypoints.json").write_text('{"version"')
     with pytest.raises(DataError, match="run_000000000002_keypoints"):
         places("walk")
+
+
+def test_what_cannot_be_read_is_left_out_and_told(made, capsys):
+    (made / "pictures" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100))
+    (made / "pictures" / "nothing.mp4").touch()
+    words = ["compare", str(made / "pictures"), f"--with=markers,{made}/openpose"]
+    assert main(words) == 1
+    out, err = capsys.readouterr()
+    assert "2 pictures" in out
+    assert [line.split()[2] for line in err.splitlines()] == ["broken.png", "nothing.mp4"]
+
+
+def test_a_full_disk_and_a_folder_that_is_taken_are_told(made):
+    noise = np.random.default_rng(0).integers(0, 255, (240, 320, 3)).astype(np.uint8)
+    for name in ("c", "d"):
+        cv2.imwrite(str(made / "pictures" / f"{name}.png"), noise)
+    code = (
+        "import resource, sys, signal\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))\n"
+        "from fusion.cli import main\n"
+        "sys.exit(main(sys.argv[1:]))"
+    )
+    words = ["compare", "pictures", "--with=markers,openpose"]
+    root = str(Path(__file__).parents[2])
+
+    def told(*more):
+        command = [sys.executable, "-c", code, *words, *more]
+        environment = {**os.environ, "PYTHONPATH": root}
+        done = subprocess.run(command, cwd=made, capture_output=True, text=True, check=False, env=environment)
+        assert done.returncode == 1
+        assert done.stderr.count("\n") == 1, done.stderr
+        return done.stderr
+
+    assert "c.jpg cannot be written" in told("--output=out")
+    assert {path.name for path in (made / "out").iterdir()} == {"a.jpg", "b.jpg"}
+    assert "out exists already and is not overwritten" in told("--output=out")
+    assert "film: pictures.mp4 cannot be written" in told("--output=film", "--fps=10")
+
+
+def test_help_names_the_options_that_there_are(capsys):
+    with pytest.raises(SystemExit):
+        main(["compare", "--help"])
+    out = capsys.readouterr().out
+    assert "INPUT... --with A,B" in out
+    assert "--runs" not in out
 
 
 def test_bad_input_is_refused_in_one_line(made, capsys):

@@ -28,17 +28,18 @@ def extract(
 
     Args:
         folder: of sessions (.h5).
-        vision: name of the front end.
-        output: folder of the new sessions; FOLDER-VISION by default.
+        vision: front end, NAME[:FILE][:key=value]...; docs/vision.md lists them.
+        output: folder of the new sessions; by default FOLDER-NAME, with what else the front end was told.
         workers: processes at a time.
         engine: local processes, or Ray Data (extra `ray`).
         pictures: keep the pictures as well.
     """
-    from fusion.vision.base import FRONT_ENDS
+    from fusion.extract.session import made_by
+    from fusion.vision.base import FRONT_ENDS, parse_front_end, short
 
     if not 1 <= workers <= 256:
         raise UsageError(f"--workers is {workers}", mend="Give 1 to 256")
-    if vision not in FRONT_ENDS:
+    if parse_front_end(vision)[0] not in FRONT_ENDS:
         raise UsageError(f"--vision is '{vision}'", mend=f"Choose one of: {', '.join(sorted(FRONT_ENDS))}")
     source = Path(folder)
     if not source.is_dir():
@@ -46,12 +47,19 @@ def extract(
     sessions = sorted(source.glob("*.h5"))
     if not sessions:
         raise DataError(f"{folder} holds no session", mend="Give a folder of sessions (.h5)")
-    made = Path(output) if output else source.with_name(f"{source.resolve().name}-{vision}")
+    named = source if source.name not in ("", "..") else source.resolve()
+    made = Path(output) if output else named.with_name(f"{named.name}-{short(vision).replace(':', '-')}")
     if made.resolve() == source.resolve():
         raise UsageError(f"--output is {made}, where the sessions are", mend="Name another folder")
     made.mkdir(parents=True, exist_ok=True)
     jobs = [(path, made / path.name) for path in sessions]
     todo = [job for job in jobs if not job[1].exists()]
+    for _, there in jobs:
+        if there.exists() and (other := made_by(there)) != vision:
+            raise DataError(
+                f"{there} is there already, made by {other or 'something else'}",
+                mend="Name another folder with --output",
+            )
     if len(todo) < len(jobs):
         print(f"{len(jobs) - len(todo)} of {len(jobs)} sessions are there already")
     failed = _run(todo, vision, pictures, min(workers, max(1, len(todo))), engine) if todo else {}

@@ -18,7 +18,7 @@ def run_on_ray(jobs: Sequence[Job], vision: str, pictures: bool, workers: int, t
 
     Args:
         jobs: sessions.
-        vision: name of the front end.
+        vision: front end, as :func:`fusion.vision.base.front_end` takes it.
         pictures: keep the pictures as well.
         workers: tasks at a time.
         told: progress.

@@ -23,7 +23,7 @@ class LocalProcesses:
     """Runs jobs, so many at a time.
 
     Args:
-        vision: name of the front end.
+        vision: front end, as :func:`fusion.vision.base.front_end` takes it.
         pictures: keep the pictures as well.
         workers: processes at a time.
         told: progress, from any thread.

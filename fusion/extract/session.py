@@ -12,6 +12,7 @@ behind that could be mistaken for one.
 from __future__ import annotations
 
 import dataclasses
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -42,7 +43,7 @@ def extract(
     Args:
         source: the session.
         output: the new session.
-        vision: name of the front end.
+        vision: front end, as :func:`fusion.vision.base.front_end` takes it.
         pictures: keep the pictures as well.
         progress: called now and then with the fraction done.
 
@@ -80,6 +81,18 @@ def extract(
         return done
 
 
+def made_by(path: Path) -> str:
+    """Return the front end that made a session's key points in place of pictures; empty: none did.
+
+    Raises:
+        RecordingError: it cannot be opened.
+    """
+    with open_recording(path) as recording:
+        edits = [json.loads(edit) for edit in recording.session.edits]
+    made = [str(edit.get("vision", "")) for edit in edits if edit.get("what") == "extract"]
+    return made[-1] if made else ""
+
+
 def cameras_of(recording: Recording) -> list[StreamReader]:
     """Return the cameras whose pictures were kept."""
     streams = recording.all_streams.values()
@@ -88,7 +101,7 @@ def cameras_of(recording: Recording) -> list[StreamReader]:
 
 def _look(copy: Copy, camera: StreamReader, eyes: FrontEnd, step: Callable[[], None]) -> None:
     info = keypoint_stream(camera.info, eyes)
-    copy.begin(info)
+    copy.begin(info, camera.ended)
     eyes.reset()
     for batch in camera.batches(None, None):
         rows = np.zeros((len(batch.stamps), *info.shape), np.float32)

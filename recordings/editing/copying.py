@@ -132,9 +132,9 @@ class Copy:
             found.write(made.group, stream.latency)
         return rows
 
-    def begin(self, info: StreamInfo) -> None:
-        """Add a stream that no session had; :meth:`append` fills it."""
-        self._writer.add_stream(info, required=False)
+    def begin(self, info: StreamInfo, ended: str) -> None:
+        """Add a stream that no session had, and how it ended; :meth:`append` fills it."""
+        self._writer.add_stream(info, required=False).group.attrs.modify("ended", ended)
 
     def append(self, batch: Batch) -> None:
         """Add rows to such a stream."""

@@ -18,7 +18,7 @@ from cli_runs import SMALL, run
 from drivers.errors import ConfigError, DataError
 from fusion.commands.extract import main
 from fusion.extract.local import LocalProcesses
-from fusion.extract.session import extract
+from fusion.extract.session import extract, made_by
 from recordings.reader import open_recording
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,9 +50,30 @@ def test_sessions_get_key_points_in_place_of_pictures(sessions: Path, tmp_path: 
         )
         assert after.all_streams["camera"].withheld
         np.testing.assert_array_equal(after.all_streams["wrist"].data[:], before.all_streams["wrist"].data[:])
-    assert run(tmp_path, "check", "out/a.h5").code == 0
+    checked = run(tmp_path, "check", "out/a.h5")
+    assert checked.code == 0
+    assert "camera_markers: its driver never said" not in checked.out
     live = run(tmp_path, "live", "--source=out/a.h5", "--film=false", "--output=poses")
     assert live.code == 0, live.err
+
+
+def test_a_front_end_may_have_a_file_and_options_which_name_the_folder(
+    sessions: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "day").mkdir()
+    shutil.copy(sessions / "a.h5", tmp_path / "day" / "a.h5")
+    monkeypatch.chdir(tmp_path / "day")
+    told = "markers:light=gamma"
+    assert main([".", f"--vision={told}"], "extract") == 0
+    made = tmp_path / "day-markers-light=gamma" / "a.h5"
+    assert list(keypoints(made)) == ["camera_markers"]
+    assert made_by(made) == told
+    assert main([".", f"--vision={told}"], "extract") == 0  # it is there already
+    with pytest.raises(DataError, match="made by markers:light=gamma"):
+        main([".", "--vision=markers", f"--output={made.parent}"], "extract")
+    assert main([".", "--vision=opencv-dnn:/nets/model.pb"], "extract") == 1
+    assert "there is no weights file /nets/model.pb" in capsys.readouterr().out
+    assert [*(tmp_path / "day-opencv-dnn-model.pb").iterdir()] == []
 
 
 def test_what_is_there_is_not_made_again(

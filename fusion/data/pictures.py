@@ -262,7 +262,8 @@ def annotation_files(named: str | list[str], patterns: tuple[str, ...]) -> list[
         found = [hit for pattern in patterns for folder in below for hit in sorted(folder.glob(pattern))]
         if not found:
             raise DataError(
-                f"{name} holds no annotations like {patterns[0]}", mend="chorus data check FOLDER tells more"
+                f"{name} holds no annotations like {patterns[0]}",
+                mend="Name the file itself if it is called otherwise; chorus data check FOLDER tells more",
             )
         files.append(found[0])
     if not files:

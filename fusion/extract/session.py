@@ -23,7 +23,7 @@ from drivers.base import Batch
 from drivers.errors import ChorusError, DataError
 from fusion.features.offline import decode
 from fusion.features.vision import best_person, keypoints_of
-from fusion.vision.base import FrontEnd, front_end
+from fusion.vision.base import FrontEnd, front_end_of
 from fusion.vision.worker import keypoint_stream
 from recordings.editing.copying import Copy, history, refuse_damage
 from recordings.reader import Recording, open_recording
@@ -68,7 +68,7 @@ def extract(
         session = dataclasses.replace(
             recording.session, edits=history(recording.session, "extract", source=source.name, vision=vision)
         )
-        with Copy(output, session) as copy, front_end(vision) as eyes:
+        with Copy(output, session) as copy, front_end_of(vision, 1) as eyes:
             for stream in recording.all_streams.values():
                 copy.stream(stream, withheld=stream in cameras and not pictures)
             for camera in cameras:

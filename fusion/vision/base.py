@@ -97,11 +97,13 @@ class FrontEnd(abc.ABC):
         name: as in the registry; names the recorded features.
         skeleton: (J) joint names.
         still_looks: a picture that stands alone is looked at so often, until somebody is found.
+        takes_depth: it looks at depth maps instead of pictures.
     """
 
     name: str
     skeleton: tuple[str, ...]
     still_looks: int = 1
+    takes_depth: bool = False
 
     @abc.abstractmethod
     def __call__(self, image: NDArray[Any], time_ns: int) -> list[Person]:
@@ -222,19 +224,26 @@ def identity(name: str) -> str:
 
 
 def front_end_of(name: str, people: int) -> FrontEnd:
-    """Return a new front end that looks for so many people.
+    """Return a new front end that looks for so many people in colour pictures.
 
     Args:
         name: as :func:`front_end` takes it.
         people: how many at most.
 
     Raises:
-        ConfigError: the name is unknown, or it looks for one person only.
+        ConfigError: the name is unknown, or it looks for one person only, or at depth maps.
         WeightsError: its network could not be obtained.
     """
     kind, options = parse_front_end(name)
     if people == 1 or kind not in FRONT_ENDS:
-        return front_end(name)
+        made = front_end(name)
+        if made.takes_depth:
+            made.close()
+            raise ConfigError(
+                f"the network of '{name}' looks at depth maps, not at pictures",
+                mend="Give one that was trained on pictures: docs/training.md",
+            )
+        return made
     if kind not in SEVERAL:
         raise ConfigError(
             f"the vision front end '{kind}' looks for one person only",

@@ -58,7 +58,7 @@ class HeatmapNetEnd(FrontEnd):
         if not weights:
             raise ConfigError(
                 "heatmapnet: no weights are named",
-                mend="Train some (configs/experiment/heatmap_coco.yaml) and give `weights: FILE`",
+                mend="Train some (configs/experiment/heatmap_coco.yaml) and give heatmapnet:FILE",
             )
         if threads < 1 or not 0 < confident < 1 or not 0 <= near_m < far_m:
             raise ConfigError(
@@ -70,7 +70,7 @@ class HeatmapNetEnd(FrontEnd):
         config = self._net.config
         self.skeleton = config.joints
         self._size = config.width, config.height
-        self._depth = config.input == "depth"
+        self.takes_depth = config.input == "depth"
         self._threads, self._confident, self._keep_heatmaps = threads, confident, heatmaps
         self._range_mm = round(1e3 * near_m), round(1e3 * far_m)
         self.reset()
@@ -81,20 +81,20 @@ class HeatmapNetEnd(FrontEnd):
         self._paused = Pauses()
 
     def __call__(self, image: NDArray[Any], time_ns: int) -> list[Person]:
-        if not self._depth:
+        if not self.takes_depth:
             check_picture(image)
         elif image.ndim != 2 or image.dtype != np.uint16:
             raise ValueError(f"expected a (H, W) uint16 depth map, received {image.shape} {image.dtype}")
         if self._paused(time_ns):
             self._followed = None
-        if self._depth:
+        if self.takes_depth:
             image = np.where((image >= self._range_mm[0]) & (image <= self._range_mm[1]), image, 0)
         for place, middle in self._places(image):
             person = self._look(image, place, middle)
             if person is not None:
                 return [person]
         self._followed = None
-        return [] if self._depth else self._anywhere(image)
+        return [] if self.takes_depth else self._anywhere(image)
 
     def _anywhere(self, image: NDArray[np.uint8]) -> list[Person]:
         """Look for somebody in the whole picture and in its parts: crops of training show a person each."""
@@ -117,13 +117,13 @@ class HeatmapNetEnd(FrontEnd):
     def _places(self, image: NDArray) -> list[tuple[region.Region, float]]:
         """Return where to look, and the depth of the person there: who is followed first, then anybody."""
         places = [] if self._followed is None else [(self._followed, self._middle_m)]
-        if not self._depth:
+        if not self.takes_depth:
             return places
         return [*places, *((around, middle) for around, middle in _blobs(image))]
 
     def _look(self, image: NDArray, place: region.Region, middle_m: float) -> Person | None:
         crop = cut(image, place, self._size)
-        values = of_depth(crop, middle_m) if self._depth else of_colour(crop)
+        values = of_depth(crop, middle_m) if self.takes_depth else of_colour(crop)
         threads = torch.get_num_threads()
         torch.set_num_threads(self._threads)
         try:
@@ -141,7 +141,7 @@ class HeatmapNetEnd(FrontEnd):
         if not following.sane:
             return None
         self._followed = following
-        if self._depth:
+        if self.takes_depth:
             self._middle_m = _depth_at(image, sure) or middle_m
         low, high = points.min(axis=0), points.max(axis=0)
         return Person(

@@ -83,7 +83,7 @@ class Brightened(FrontEnd):
             raise ConfigError(f"light={light} is unknown", mend=f"Choose one of: {', '.join(REMEDIES)}")
         self._eyes, self._remedy = eyes, REMEDIES[light]
         self.name, self.skeleton = eyes.name, eyes.skeleton
-        self.still_looks = eyes.still_looks
+        self.still_looks, self.takes_depth = eyes.still_looks, eyes.takes_depth
 
     def __call__(self, image: NDArray[Any], time_ns: int) -> list[Person]:
         colour = image.ndim == 3 and image.dtype == np.uint8

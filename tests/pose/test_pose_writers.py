@@ -157,3 +157,16 @@ def test_a_front_end_for_one_person_is_not_asked_for_more(tmp_path, pose, frames
     run = pose(tmp_path / "me.png", "--output", tmp_path / "out", "--people=2", vision="heatmapnet")
     refused(run, "heatmapnet", "one person")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_network_for_depth_maps_is_refused_for_pictures(tmp_path, pose, frames):
+    from fusion.heatmapnet.checkpoint import save_heatmapnet
+    from fusion.heatmapnet.net import HeatmapConfig, HeatmapNet
+
+    save_heatmapnet(HeatmapNet(HeatmapConfig(("nose",), "depth", 32, 32)), tmp_path / "deep.safetensors")
+    cv2.imwrite(str(tmp_path / "me.png"), frames[0])
+    for more in ("", ":light=gamma"):
+        vision = f"heatmapnet:{tmp_path}/deep.safetensors{more}"
+        run = pose(tmp_path / "me.png", "--output", tmp_path / "out", vision=vision)
+        refused(run, "deep.safetensors", "depth maps, not at pictures")
+    assert not (tmp_path / "out").exists()

@@ -77,7 +77,7 @@ def _compare(
 
     check_positive("--people", people)
     check_positive("--width", width, "px")
-    named = [name for name in runs.split(",") if name]
+    named = [name.strip() for name in runs.split(",") if name.strip()]
     if len(named) < 2 or len(set(named)) < len(named):
         raise UsageError(
             f"--with names '{runs}'", mend="Name two or more different ones, with commas between"

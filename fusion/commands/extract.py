@@ -62,7 +62,9 @@ def extract(
             )
     if len(todo) < len(jobs):
         print(f"{len(jobs) - len(todo)} of {len(jobs)} sessions are there already")
-    failed = _run(todo, vision, pictures, min(workers, max(1, len(todo))), engine) if todo else {}
+    if not todo:
+        return 0
+    failed = _run(todo, vision, pictures, min(workers, len(todo)), engine)
     for path, error in sorted(failed.items()):
         print(f"{path.name}: {error}")
     print(f"{len(todo) - len(failed)} of {len(todo)} sessions into {made}")
@@ -76,9 +78,11 @@ def _run(
 
     from fusion.commands.view import plain_console
 
+    console = plain_console()
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     with contextlib.ExitStack() as stack:
-        bar = stack.enter_context(Progress(*columns, console=plain_console(), transient=True))
+        shown = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+        bar = stack.enter_context(shown)
         task = bar.add_task(f"{len(jobs)} sessions", total=float(len(jobs)))
         fractions: dict[Path, float] = {}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Iterator, Sequence
 
@@ -63,10 +64,15 @@ class LiveConsole:
     def _line(self, pose: Pose) -> str:
         rate, frame, sample = self._meter.recent()
         action, probability = action_name(pose, self._actions)
+        latencies = [  # of a recording there are none
+            f"{name} {each.p50_ms:.0f}/{each.p95_ms:.0f} ms"
+            for name, each in (("frame", frame), ("sample", sample))
+            if math.isfinite(each.p50_ms)
+        ]
         return (
-            f"{pose.time / 1e9:8.2f} s  {rate:5.1f} poses/s  frame {frame.p50_ms:.0f}/{frame.p95_ms:.0f} ms  "
-            f"sample {sample.p50_ms:.0f}/{sample.p95_ms:.0f} ms (p50/p95)  {action} {probability:.0%}  "
-            f"fed by {', '.join(pose.fed) or 'nothing'}"
+            f"{pose.time / 1e9:8.2f} s  {rate:5.1f} poses/s  "
+            f"{'  '.join(latencies)}{' (p50/p95)  ' if latencies else ''}"
+            f"{action} {probability:.0%}  fed by {', '.join(pose.fed) or 'nothing'}"
         )
 
     def _table(self) -> Table:

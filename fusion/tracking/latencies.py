@@ -21,6 +21,8 @@ class Percentiles:
     p95_ms: float
 
     def __str__(self) -> str:
+        if self.p50_ms != self.p50_ms:
+            return "unknown"
         return f"p50 {self.p50_ms:.0f} ms, p95 {self.p95_ms:.0f} ms"
 
 

@@ -55,6 +55,8 @@ def test_sessions_get_key_points_in_place_of_pictures(sessions: Path, tmp_path: 
     assert "camera_markers: its driver never said" not in checked.out
     live = run(tmp_path, "live", "--source=out/a.h5", "--film=false", "--output=poses")
     assert live.code == 0, live.err
+    assert "poses/s" in live.out
+    assert "nan" not in live.out  # nothing is late in what is long past
 
 
 def test_a_front_end_may_have_a_file_and_options_which_name_the_folder(

@@ -160,13 +160,16 @@ class Unreadable(Source):
         yield
 
 
-def sources_of(inputs: Sequence[str], *, fps: float = 0.0, fetch: bool = True) -> list[Source]:
+def sources_of(
+    inputs: Sequence[str], *, fps: float = 0.0, fetch: bool = True, stop: Stop = lambda: False
+) -> list[Source]:
     """Return what the words of a command line name: all picture files together, each film and camera alone.
 
     Args:
         inputs: files, folders, numbers of webcams, paths below /dev, addresses.
         fps: pictures of a folder are a film of so many a second; 0: they stand alone.
         fetch: whether a file at an address may be fetched to the disk.
+        stop: whether to end early: while a file is fetched, KeyboardInterrupt is raised then.
 
     Raises:
         ChorusError: one of them is not there, or is nothing that can be looked at, or nothing of a folder is;
@@ -178,7 +181,7 @@ def sources_of(inputs: Sequence[str], *, fps: float = 0.0, fetch: bool = True) -
     pictures: list[Path] = []
     try:
         for word in inputs:
-            camera = camera_of(word, fetch)
+            camera = camera_of(word, fetch, stop)
             if camera is not None:
                 sources.append(camera)
                 continue

@@ -79,10 +79,10 @@ class Camera(Source):
 class Fetched(Source):
     """A file at an address, fetched to a temporary file that goes when it is closed."""
 
-    def __init__(self, url: str, shown: str) -> None:
+    def __init__(self, url: str, shown: str, stop: Stop) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="chorus-pose-"))
         try:
-            path = _fetch(url, shown, self._folder)
+            path = _fetch(url, shown, self._folder, stop)
             name = Path(urllib.parse.urlsplit(shown).path).stem or "download"
             self._inner: Source = Pictures(name, [path]) if path.suffix in PICTURES else Film(path, name)
         except BaseException:
@@ -103,7 +103,7 @@ class Fetched(Source):
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
-def camera_of(word: str, fetch: bool) -> Source | None:
+def camera_of(word: str, fetch: bool, stop: Stop) -> Source | None:
     """Return the camera, or the file at an address, that a word names; None: it is neither.
 
     Raises:
@@ -138,7 +138,7 @@ def camera_of(word: str, fetch: bool) -> Source | None:
                 f"{config.shown} is a file, which --privacy does not let be fetched to the disk",
                 mend="Download it to where it may lie, and give its path",
             )
-        return Fetched(word, config.shown)
+        return Fetched(word, config.shown, stop)
     name = urllib.parse.urlsplit(config.shown).hostname or "camera"
     return Camera(UrlCameraDriver(config, _context("camera")), name)
 
@@ -173,7 +173,7 @@ def _opened(url: str) -> Any:
     return urllib.request.build_opener(*handlers).open(plain, timeout=_ANSWER_S)
 
 
-def _fetch(url: str, shown: str, folder: Path) -> Path:
+def _fetch(url: str, shown: str, folder: Path, stop: Stop) -> Path:
     """Fetch a video or a picture and return its path; the ending is that of what it is."""
     try:
         with _opened(url) as answer:
@@ -188,6 +188,8 @@ def _fetch(url: str, shown: str, folder: Path) -> Path:
             with path.open("xb") as file:
                 file.write(head)
                 while (chunk := answer.read(1 << 20)) and size <= MOST_BYTES:
+                    if stop():
+                        raise KeyboardInterrupt
                     file.write(chunk)
                     size += len(chunk)
     except (OSError, ValueError, urllib.error.URLError) as error:

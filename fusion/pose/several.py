@@ -52,10 +52,16 @@ def poses_of(
         joint_set(options.skeleton)
     if not options.outputs:
         raise ConfigError("there is nothing to write", mend="Name an output with --write, such as csv")
-    sources = sources_of(inputs, fps=fps, fetch=not options.privacy)
+    sources = sources_of(inputs, fps=fps, fetch=not options.privacy, stop=stop)
     with contextlib.ExitStack() as stack:
         for source in sources:
             stack.callback(source.close)
+        endless = [source.name for source in sources[:-1] if source.live and options.duration is None]
+        if endless:
+            raise ConfigError(
+                f"{endless[0]} is looked at until Ctrl-C, and what is named after it never would be",
+                mend="Give --duration, or a command of its own to each",
+            )
         eyes = stack.enter_context(front_end_of(vision, options.people))
         for source in sources:
             if stop():

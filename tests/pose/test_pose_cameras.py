@@ -15,6 +15,8 @@ import pytest
 from page_runs import write_film
 from test_pose_command import refused, rows
 
+from fusion.pose.inputs import sources_of
+
 LOGIN = "Basic " + base64.b64encode(b"me:secret").decode()
 
 
@@ -92,6 +94,22 @@ def test_a_camera_that_ends_leaves_what_it_showed(server, tmp_path, pose):
     refused(run, "127.0.0.1", "what was read of it is in")
     assert run[0] == 1
     assert len({row["frame"] for row in rows(tmp_path / "out")}) > 3
+
+
+def test_nothing_is_named_after_a_camera_that_never_ends(server, tmp_path, pose):
+    words = (f"{server}/camera", tmp_path / "source.mp4", "--output", tmp_path / "out", "--write=csv")
+    refused(pose(*words), "127.0.0.1 is looked at until Ctrl-C", "--duration")
+    assert not (tmp_path / "out").exists()
+    assert pose(*words, "--duration=0.5")[0] == 0
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"127.0.0.1", "source"}
+
+
+def test_ctrl_c_ends_the_fetching_of_a_file(server, tmp_path, monkeypatch):
+    (tmp_path / "room").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "room"))
+    with pytest.raises(KeyboardInterrupt):
+        sources_of([f"{server}/walk.mp4"], stop=lambda: True)
+    assert not list((tmp_path / "room").iterdir())
 
 
 @pytest.mark.parametrize("path", ["walk.mp4", "locked/walk.mp4"])

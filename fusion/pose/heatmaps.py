@@ -14,7 +14,7 @@ from fusion.pose.frame import Frame
 from fusion.pose.writer import Image, Looker
 from fusion.vision.base import Heatmaps, Person
 from fusion.vision.overlay import contact_sheet
-from fusion.vision.screenshots import write_jpeg
+from fusion.vision.screenshots import SHORTEST_NS, write_jpeg
 
 SIDE = 320
 """Longer side of a joint's picture, px."""
@@ -34,7 +34,8 @@ class HeatmapPictures(Looker):
     name = "heatmaps"
 
     def __init__(self, folder: Path, skeleton: tuple[str, ...], every_s: float) -> None:
-        self._folder, self._skeleton, self._every_ns = folder, skeleton, round(every_s * 1e9)
+        self._folder, self._skeleton = folder, skeleton
+        self._every_ns = max(round(every_s * 1e9), SHORTEST_NS)
         self._due, self._count = 0, 0
         folder.mkdir()
 

@@ -97,7 +97,7 @@ class Pictures(Source):
 
     def shots(self, stop: Stop) -> Iterator[Shot]:
         broken: list[DataError] = []
-        names: dict[str, int] = {}
+        names: set[str] = set()
         for number, path in enumerate(self._files):
             if stop():
                 break
@@ -106,8 +106,7 @@ class Pictures(Source):
             except DataError as error:
                 broken.append(error)
                 continue
-            seen = names[path.stem] = names.get(path.stem, 0) + 1
-            name = path.stem if seen == 1 else f"{path.stem}_{seen}"
+            name = _unused(path.stem, names)
             yield Shot(name, path.name, round(number * 1e9 / self._fps) if self._fps else None, image)
         if broken:
             others = f", nor are {len(broken) - 1} more" if len(broken) > 1 else ""
@@ -188,7 +187,7 @@ def sources_of(
             path = Path(word).expanduser()
             found, films = _files(path)
             if fps and found:
-                sources.append(Pictures(path.stem or "pictures", found, fps))
+                sources.append(Pictures(path.resolve().name if path.is_dir() else path.stem, found, fps))
             else:
                 pictures += found
             opened = [_film(film, named=film == path) for film in films]
@@ -269,8 +268,16 @@ def _kind(path: Path) -> str | None:
 
 def _distinct(sources: Sequence[Source]) -> None:
     """Give sources of the same name different ones."""
-    seen: dict[str, int] = {}
+    names: set[str] = set()
     for source in sources:
-        count = seen[source.name] = seen.get(source.name, 0) + 1
-        if count > 1:
-            source.name = f"{source.name}_{count}"
+        source.name = _unused(source.name, names)
+
+
+def _unused(name: str, taken: set[str]) -> str:
+    """Return a name, or name_2 and so on where it is taken, and take it."""
+    free, count = name, 1
+    while free in taken:
+        count += 1
+        free = f"{name}_{count}"
+    taken.add(free)
+    return free

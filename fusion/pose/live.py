@@ -20,7 +20,7 @@ from drivers.camera.webcam import WebcamConfig, WebcamDriver
 from drivers.errors import ConfigError, DataError, DeviceError, Fault
 from fusion.pose.inputs import Film, Pictures, Shot, Source, Stop
 from fusion.tracking.footage import PICTURES
-from fusion.tracking.sniff import HEAD, KINDS, suffix_of
+from fusion.tracking.sniff import HEAD, KINDS, shown_name, suffix_of
 
 _WAIT_S = 0.1
 _ANSWER_S = 10.0
@@ -83,7 +83,7 @@ class Fetched(Source):
         self._folder = Path(tempfile.mkdtemp(prefix="chorus-pose-"))
         try:
             path = _fetch(url, shown, self._folder, stop)
-            name = Path(urllib.parse.urlsplit(shown).path).stem or "download"
+            name = Path(shown_name(urllib.parse.unquote(urllib.parse.urlsplit(shown).path))).stem
             self._inner: Source = Pictures(name, [path]) if path.suffix in PICTURES else Film(path, name)
         except BaseException:
             self.close()

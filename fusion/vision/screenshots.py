@@ -16,6 +16,8 @@ Picture = NDArray[np.uint8]
 
 QUALITY = 88
 """Of the JPEG."""
+SHORTEST_NS = 20_000_000
+"""From one picture to the next: names tell hundredths of a second."""
 MOST = 60
 """When there are more, every other one goes and the interval doubles."""
 
@@ -40,7 +42,8 @@ class Screenshots:
     """
 
     def __init__(self, folder: Path, every_s: float, width: int = 1280) -> None:
-        self._folder, self.every_ns, self._width = folder, round(every_s * 1e9), width
+        self._folder, self._width = folder, width
+        self.every_ns = max(round(every_s * 1e9), SHORTEST_NS) if every_s else 0
         self._due: int | None = None
         self.files: list[Path] = []
         folder.mkdir(parents=True, exist_ok=False)

@@ -125,6 +125,9 @@ def test_a_film_at_an_address_is_fetched_and_goes_again(path, server, tmp_path, 
 
 
 def test_a_picture_at_an_address_is_known_by_its_bytes(server, tmp_path, pose):
+    (source,) = sources_of([f"{server}/%2e%2e/my%20walk/me"])
+    source.close()
+    assert source.name == "me"
     assert pose(f"{server}/me", "--output", tmp_path / "out")[0] == 0
     assert len({row["frame"] for row in rows(tmp_path / "out")}) == 1
 

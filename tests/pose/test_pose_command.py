@@ -138,6 +138,35 @@ def test_several_films_and_pictures_have_a_folder_each(frames, tmp_path, pose):
     ]
 
 
+def test_no_two_inputs_get_one_name(frames, tmp_path, pose, monkeypatch):
+    day = tmp_path / "day"
+    (day / "more").mkdir(parents=True)
+    monkeypatch.chdir(day / "more")
+    for name in ("a.jpg", "a.png", "a_2.png"):
+        cv2.imwrite(str(day / name), frames[0])
+    films = [write_film(day / name, frames[:3]) for name in ("walk.mp4", "walk.mkv", "walk_2.mp4")]
+    out = tmp_path / "out"
+    assert pose("..", "--output", out, "--write=csv,openpose")[0] == 0
+    names = {"a", "a_2", "a_2_2"}
+    assert {path.name for path in (out / "day" / "openpose").iterdir()} == {
+        f"{n}_keypoints.json" for n in names
+    }
+    assert {path.name for path in out.iterdir()} == {"day", "walk", "walk_2", "walk_2_2"}
+    assert pose("..", films[0], "--fps=5", "--output", tmp_path / "film", "--write=csv")[0] == 0
+    assert "day" in {path.name for path in (tmp_path / "film").iterdir()}
+
+
+def test_pictures_of_quick_films_come_no_faster_than_their_names_tell(frames, tmp_path, pose):
+    folder = tmp_path / "shots"
+    folder.mkdir()
+    for number in range(30):
+        cv2.imwrite(str(folder / f"{number:02d}.png"), frames[number])
+    words = ("--fps=240", "--screenshots=0.001", "--heatmaps", "--write=screenshots")
+    assert pose(folder, "--output", tmp_path / "out", *words)[0] == 0
+    assert len(list((tmp_path / "out" / "screenshots").iterdir())) == 6
+    assert len(list((tmp_path / "out" / "heatmaps").iterdir())) == 6
+
+
 def test_skeletons_have_names(film, tmp_path, pose):
     for name, count in (("coco17", 17), ("openpose18", 18), ("h36m17", 17), ("blazepose33", 33)):
         out = tmp_path / name

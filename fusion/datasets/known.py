@@ -106,7 +106,7 @@ KNOWN: tuple[KnownSet, ...] = (
     KnownSet(
         "openpose",
         "OpenPose's JSON",
-        "that of the film; OpenPose itself: academic or non-commercial",
+        "that of the film; OpenPose itself: academic or non-profit, non-commercial research only",
         "github.com/CMU-Perceptual-Computing-Lab/openpose with --write_json FOLDER",
         "NAME_000000000000_keypoints.json, one a frame",
         "chorus import openpose FOLDER --video=FILM",

@@ -30,7 +30,7 @@ _OTHERS: tuple[Brought, ...] = (
     Brought(
         "openpose:FILE",
         "OpenPose, BODY_25 or COCO, several people; .caffemodel beside its .prototxt (OpenCV 4), or .onnx",
-        "non-commercial (Carnegie Mellon)",
+        "academic or non-profit organisations, non-commercial research only (Carnegie Mellon)",
         "github.com/CMU-Perceptual-Computing-Lab/openpose, models/getModels",
     ),
     Brought(

@@ -50,7 +50,7 @@ def test_dark_pictures_are_brightened_for_any_front_end():
         eyes._eyes = type("Nothing", (), {"close": lambda self: None})()
     assert light.lightness(seen[0]) == pytest.approx(light.MIDDLE, abs=0.1)
     assert seen[1] is bright
-    with pytest.raises(ConfigError, match="Choose one of: clahe, gain, gamma"):
+    with pytest.raises(ConfigError, match="Choose one of: clahe, denoise, gain, gamma"):
         front_end("markers:light=torch")
 
 
@@ -79,3 +79,16 @@ def test_a_picture_that_stands_alone_is_looked_at_until_somebody_is_found():
         assert len(eyes.still(image)) == found
         assert len(eyes.times) == looked
         assert 0 < np.diff(eyes.times).max() < 1e9 / 9
+
+
+def test_denoising_takes_noise_and_leaves_edges():
+    generator = np.random.default_rng(0)
+    dark = np.full((120, 160, 3), 2.0)
+    dark[:, 80:] = 6.0
+    dark = np.rint(dark + generator.normal(0, 0.7, dark.shape)).clip(0, 255).astype(np.uint8)
+    noisy, clean = (remedy(dark).astype(float) for remedy in (light.gain, light.denoise))
+    assert clean.shape == noisy.shape
+    sides = (slice(None), slice(5, 70)), (slice(None), slice(90, 155))
+    for side in sides:
+        assert clean[side].std() < 0.5 * noisy[side].std()
+    assert clean[sides[1]].mean() > 2 * clean[sides[0]].mean()

@@ -102,11 +102,14 @@ class Brightened(FrontEnd):
         self.still_looks, self.takes_depth = eyes.still_looks, eyes.takes_depth
 
     def __call__(self, image: NDArray[Any], time_ns: int) -> list[Person]:
+        return self._eyes(self._brightened(image), time_ns)
+
+    def still(self, image: NDArray[Any]) -> list[Person]:
+        return self._eyes.still(self._brightened(image))
+
+    def _brightened(self, image: NDArray[Any]) -> NDArray[Any]:
         colour = image.ndim == 3 and image.dtype == np.uint8
-        return self._eyes(
-            self._remedy(image) if colour and lightness(image) < DARK else image,
-            time_ns,
-        )
+        return self._remedy(image) if colour and lightness(image) < DARK else image
 
     def reset(self) -> None:
         self._eyes.reset()

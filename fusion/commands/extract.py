@@ -6,7 +6,7 @@ import contextlib
 from pathlib import Path
 from typing import Literal
 
-from drivers.errors import DataError
+from drivers.errors import DataError, RecordingError
 from fusion.commands.arguments import UsageError, call
 
 
@@ -43,7 +43,8 @@ def extract(
         raise UsageError(f"--vision is '{vision}'", mend=f"Choose one of: {', '.join(sorted(FRONT_ENDS))}")
     source = Path(folder)
     if not source.is_dir():
-        raise DataError(f"there is no folder {folder}", mend="Give a folder of sessions (.h5)")
+        what = f"{folder} is a file" if source.exists() else f"there is no folder {folder}"
+        raise DataError(what, mend="Give a folder of sessions (.h5)")
     sessions = sorted(source.glob("*.h5"))
     if not sessions:
         raise DataError(f"{folder} holds no session", mend="Give a folder of sessions (.h5)")
@@ -51,7 +52,12 @@ def extract(
     made = Path(output) if output else named.with_name(f"{named.name}-{short(vision).replace(':', '-')}")
     if made.resolve() == source.resolve():
         raise UsageError(f"--output is {made}, where the sessions are", mend="Name another folder")
-    made.mkdir(parents=True, exist_ok=True)
+    try:
+        made.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RecordingError(
+            f"{made} cannot be made: {error.strerror}", mend="Give another folder with --output"
+        ) from None
     jobs = [(path, made / path.name) for path in sessions]
     todo = [job for job in jobs if not job[1].exists()]
     for _, there in jobs:

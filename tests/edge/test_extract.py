@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from cli_runs import SMALL, run
 
-from drivers.errors import ConfigError, DataError
+from drivers.errors import ConfigError, DataError, RecordingError
 from fusion.commands.extract import main
 from fusion.extract.local import LocalProcesses
 from fusion.extract.session import extract, made_by
@@ -176,6 +176,9 @@ def test_what_makes_no_sense_is_refused(sessions: Path, tmp_path: Path) -> None:
     for words in (["--workers=0"], ["--vision=eyes"], ["--engine=abacus"], [f"--output={sessions}"]):
         with pytest.raises(ConfigError):
             main([str(sessions), *words], "extract")
+    for words in ([str(sessions), f"--output={sessions / 'a.h5' / 'out'}"], [str(sessions / "a.h5")]):
+        with pytest.raises((RecordingError, DataError)):
+            main(words, "extract")
     for folder in (tmp_path / "absent", tmp_path):
         with pytest.raises(DataError):
             main([str(folder)], "extract")

@@ -67,7 +67,7 @@ def _compare(
     inputs: list[str], runs: str, output: str | None, truth: str | None, people: int, width: int, fps: float
 ) -> int:
     from rich.console import Console
-    from rich.progress import Progress
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     from drivers.interrupt import orderly_interrupt
     from fusion.compare.run import compare
@@ -94,10 +94,16 @@ def _compare(
             if any(run.name == other.name for other in made):
                 run.name = name
             made.append(run)
-        total = sum(source.count for source in sources)
+        total = sum(source.count for source in sources) if all(source.count for source in sources) else 0
         stop = stack.enter_context(orderly_interrupt())
         console = Console(stderr=True)
-        with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.completed:.0f} pictures"),
+            TimeElapsedColumn(),
+        )
+        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
             bar = progress.add_task("comparing", total=total or None)
             done = compare(
                 sources,

@@ -166,6 +166,9 @@ def _progress() -> Iterator[Told]:
         def told(name: str, what: str, fraction: float, frames: int) -> None:
             key = name, what
             if key not in tasks:
+                for before in bar.tasks:  # the last picture is not the end of a film
+                    bar.update(before.id, completed=before.total)
+                    bar.stop_task(before.id)
                 total = 1.0 if fraction else None
                 tasks[key] = bar.add_task(f"{what} {name}", total=total, frames=0, rate=0.0)
             elapsed = bar.tasks[bar.task_ids.index(tasks[key])].elapsed or 0.0

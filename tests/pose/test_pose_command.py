@@ -343,7 +343,7 @@ def test_a_folder_that_holds_something_is_not_written_into(film, tmp_path, pose)
 def test_a_full_disk_is_told_and_what_was_written_is_kept(output, frames, tmp_path):
     film = write_film(tmp_path / "long.mp4", frames * 4)
     words = ["--write=csv,overlay", "--heatmaps"] if output == "heatmaps" else [f"--write={output},overlay"]
-    most = 10_000 if output == "heatmaps" else 60_000
+    most = 16_000 if output == "heatmaps" else 60_000
     code = (
         "import resource, sys, signal\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
@@ -366,7 +366,9 @@ def test_a_full_disk_is_told_and_what_was_written_is_kept(output, frames, tmp_pa
         assert len(json.loads((out / "coco_results.json").read_text())) > 50
         assert len(json.loads((out / "coco_images.json").read_text())["images"]) > 50
     else:
-        assert [path for path in out.rglob("*.jpg") if cv2.imread(str(path)) is None] == []
+        pictures = list(out.rglob("*.jpg"))
+        assert len(pictures) >= 10
+        assert all(path.read_bytes().endswith(b"\xff\xd9") for path in pictures)
 
 
 @pytest.mark.parametrize("smooth", ["none", "butterworth"])

@@ -15,6 +15,7 @@ mixed up between two of them all the same is exchanged (:mod:`fusion.vision.exch
 
 from __future__ import annotations
 
+import collections
 import itertools
 from typing import NamedTuple
 
@@ -40,8 +41,14 @@ LOWERED = 0.7
 """What a peak keeps of its height at least, once it is smoothed (0.56 if it is as narrow as OpenPose's)."""
 SHARED = 0.35
 """Smallest score of a limb that gives a joint to two people: their joints may lie on one another."""
+BORROWED = 2.0
+"""Parts of somebody else's that a person has for each own one, at most: others are no people."""
 FEWEST = 4
 """Joints; fewer are nobody (OpenPose has 3 and a score)."""
+
+
+Reach = list[list[tuple[int, list[int], list[float]]]]
+"""Of each part the parts that limbs lead to, and of each of its peaks the best one there and its score."""
 
 
 class Grouped(NamedTuple):
@@ -82,7 +89,8 @@ def group(
     places = [one.points for one in found]
     people = exchanged(_joined(limbs, found, layout), limbs, lines, places, fields, layout)
     grouped = []
-    for parts in _share(people, lines, layout, fewest):
+    reach = reached(lines, layout)
+    for parts in completed(_shared(people, reach, fewest), reach, fewest):
         points = np.full((len(layout.skeleton), 2), np.nan)
         score = np.zeros(len(layout.skeleton))
         for part, peak in parts.items():
@@ -186,16 +194,12 @@ def _joined(limbs: list[Limb], found: list[_Peaks], layout: PartLayout) -> list[
     return list({id(parts): parts for parts in owner.values()}.values())
 
 
-def _share(
-    people: list[Parts], lines: list[NDArray[np.float64]], layout: PartLayout, fewest: int
-) -> list[Parts]:
-    """Return people, who may have joints in common: two that coincide make one peak.
+def _shared(people: list[Parts], reach: Reach, fewest: int) -> list[Parts]:
+    """Return people, the largest first, who may have joints in common: two that coincide make one peak.
 
     One person has that peak; the other one may be in pieces, and a sure limb leads from each of them to it.
-    Pieces with such a peak in common, and no part twice, are one person. From a peak in common sure limbs
-    may lead on to others.
+    Pieces with such a peak in common, and no part twice, are one person.
     """
-    reach = _reach(lines, layout)
     whole: list[tuple[Parts, Parts]] = []
     for parts in sorted(people, key=len, reverse=True):
         lent = _lent(parts, reach)
@@ -208,19 +212,50 @@ def _share(
                 break
         else:
             whole.append((parts, lent))
-    full = [borrowed | parts for parts, borrowed in whole if len(parts) >= fewest]
-    for parts in full:
-        while lent := _lent(parts, reach):
-            parts.update(lent)
-    return full
+    return [parts for parts, _ in whole]
 
 
-_Reach = list[list[tuple[int, list[int], list[float]]]]
-"""Of each part the parts that limbs lead to, and of each of its peaks the best one there and its score."""
+def completed(people: list[Parts], reach: Reach, fewest: int = FEWEST) -> list[Parts]:
+    """Return people with all parts that sure limbs lead to from their own ones, one after another.
+
+    Who would have more parts of another's than own ones is a piece of that person, if they have no part
+    twice; who would have more than :data:`BORROWED` times as many is left out.
+
+    Args:
+        people: their own parts; no two with a peak in common.
+        reach: of the peaks.
+        fewest: own parts of a person.
+    """
+    people = [dict(parts) for parts in people]
+    owner = {one: number for number, parts in enumerate(people) for one in parts.items()}
+    left: set[int] = set()
+    for number in reversed(range(len(people))):
+        parts = people[number]
+        others = collections.Counter(owner[one] for one in _all_lent(parts, reach).items() if one in owner)
+        host, count = others.most_common(1)[0] if others else (number, 0)
+        if count > len(parts) and not parts.keys() & people[host].keys():
+            people[host].update(parts)
+            owner.update(dict.fromkeys(parts.items(), host))
+            left.add(number)
+        elif count > BORROWED * len(parts):
+            for one in parts.items():
+                del owner[one]
+            left.add(number)
+    kept = [parts for number, parts in enumerate(people) if number not in left and len(parts) >= fewest]
+    return [parts | _all_lent(parts, reach) for parts in kept]
 
 
-def _reach(lines: list[NDArray[np.float64]], layout: PartLayout) -> _Reach:
-    reach: _Reach = [[] for _ in layout.skeleton]
+def _all_lent(parts: Parts, reach: Reach) -> Parts:
+    """Return the peaks that sure limbs lead to, one after another."""
+    whole = dict(parts)
+    while more := _lent(whole, reach):
+        whole.update(more)
+    return {part: peak for part, peak in whole.items() if part not in parts}
+
+
+def reached(lines: list[NDArray[np.float64]], layout: PartLayout) -> Reach:
+    """Return where limbs with scores (A, B) lead to."""
+    reach: Reach = [[] for _ in layout.skeleton]
     for limb, (a, b) in enumerate(layout.limbs):
         for here, there, scores in ((a, b, lines[limb]), (b, a, lines[limb].T)):
             if scores.size:
@@ -228,7 +263,7 @@ def _reach(lines: list[NDArray[np.float64]], layout: PartLayout) -> _Reach:
     return reach
 
 
-def _lent(parts: Parts, reach: _Reach) -> Parts:
+def _lent(parts: Parts, reach: Reach) -> Parts:
     """Return the peaks that sure limbs lead to, for parts that a person does not have."""
     best: dict[int, tuple[float, int]] = {}
     for part, peak in parts.items():

@@ -9,7 +9,7 @@ from drivers.errors import ConfigError, WeightsError
 from fusion.skeletons import OPENPOSE18, OPENPOSE25
 from fusion.vision.base import front_end_of
 from fusion.vision.exchange import Limb, cuts, exchanged
-from fusion.vision.grouping import group, line_scores, peaks
+from fusion.vision.grouping import completed, group, line_scores, peaks, reached
 from fusion.vision.openpose import input_size, split_channels
 from fusion.vision.part_layout import BODY25, COCO18
 from tests.vision.graphs import constant_maps
@@ -86,16 +86,21 @@ def test_a_foot_that_two_people_share_is_given_to_both():
     assert right(two, np.array([person.points for person in found])).all()
 
 
+def line_scores_of(found, fields, layout):
+    """Scores of each limb between the peaks found."""
+    return [
+        line_scores(found[a].points, found[b].points, fields[2 * field], fields[2 * field + 1])
+        for (a, b), field in zip(layout.limbs, layout.fields, strict=True)
+    ]
+
+
 @pytest.mark.parametrize("layout", [BODY25, COCO18])
 def test_what_was_mixed_up_between_two_people_is_exchanged(layout):
     two = crowd(2, layout, np.random.default_rng(12))
     maps, fields = drawn(two, layout, None)
     found = peaks(maps, 0.15)
     points = [one.points for one in found]
-    lines = [
-        line_scores(points[a], points[b], fields[2 * field], fields[2 * field + 1])
-        for (a, b), field in zip(layout.limbs, layout.fields, strict=True)
-    ]
+    lines = line_scores_of(found, fields, layout)
     known = [
         {
             part: int(np.linalg.norm(places - person[part], axis=1).argmin())
@@ -121,6 +126,20 @@ def test_what_was_mixed_up_between_two_people_is_exchanged(layout):
         ]
         done = exchanged(mixed, limbs, lines, points, fields, layout, loss=np.inf)
         assert done in (known, known[::-1])
+
+
+def test_a_piece_that_borrows_most_of_somebody_is_no_person():
+    one = crowd(1, COCO18, np.random.default_rng(3))
+    maps, fields = drawn(one, COCO18, None)
+    leg = [OPENPOSE18.index(f"left_{part}") for part in ("hip", "knee", "ankle")]
+    maps[leg[1], 2, 2] = 0.5  # a false knee, which is found first
+    found = peaks(maps, 0.15)
+    reach = reached(line_scores_of(found, fields, COCO18), COCO18)
+    body = {part: 0 for part in range(18) if part not in leg}
+    piece = {leg[0]: 0, leg[1]: 1, leg[2]: 0}
+    assert completed([body, piece], reach, 3) == [body | piece]
+    mistaken = body | {leg[1]: 0}
+    assert completed([mistaken, piece], reach, 3) == [mistaken | {leg[0]: 0}]
 
 
 def test_a_cut_tells_which_parts_lie_beyond_it():

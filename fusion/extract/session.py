@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -116,6 +117,7 @@ def _look(copy: Copy, camera: StreamReader, eyes: FrontEnd, step: Callable[[], N
 def main(argv: list[str]) -> int:
     """Extract ``argv[0]`` into ``argv[1]`` by ``argv[2]``; ``argv[3]``: keep the pictures too."""
     source, output, vision, *more = argv
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # removes what is half made
     try:
         extract(
             Path(source),

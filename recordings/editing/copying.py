@@ -57,7 +57,11 @@ class Copy:
             )
         self._part = self.output.with_name(f".{self.output.name}.part")
         self._part.unlink(missing_ok=True)  # of one that was killed
-        self._writer = SessionWriter(self._part, session, flush_s=10.0, sync_s=0)
+        try:
+            self._writer = SessionWriter(self._part, session, flush_s=10.0, sync_s=0)
+        except BaseException:  # interrupted, too
+            self._part.unlink(missing_ok=True)
+            raise
 
     def __enter__(self) -> Copy:
         return self

@@ -118,6 +118,17 @@ def test_a_worker_that_is_killed_each_time_is_told(sessions: Path, tmp_path: Pat
     assert not (tmp_path / "a.h5").exists()
 
 
+def test_ctrl_c_leaves_nothing_half_made(sessions: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    words = ["extract", str(sessions), "--vision=markers", f"--output={out}", "--workers=1"]
+    with subprocess.Popen([sys.executable, "-m", "fusion.cli", *words], cwd=ROOT) as process:
+        while process.poll() is None and not list(out.glob(".a.h5.part")):
+            pass
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
+    assert {path.name for path in out.iterdir()} <= {"a.h5"}
+
+
 def test_ray_gives_the_same_numbers(sessions: Path, tmp_path: Path) -> None:
     pytest.importorskip("ray", reason="the extra ray is not installed")
     words = ["extract", str(sessions), "--vision=markers", f"--output={tmp_path / 'ray'}", "--engine=ray"]

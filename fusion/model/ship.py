@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import sys
 
-from drivers.errors import ChorusError, WeightsError
-from fusion.heatmapnet.checkpoint import load_heatmapnet, save_heatmapnet
-from fusion.model.checkpoint import load_net, save_net
+from drivers.errors import ChorusError
+from fusion.heatmapnet.checkpoint import save_heatmapnet
+from fusion.heatmapnet.net import HeatmapNet
+from fusion.model.checkpoint import save_net
+from fusion.model.export import load_any
 
 
 def main(argv: list[str]) -> int:
@@ -31,16 +33,11 @@ def ship(source: str, target: str, notes: dict[str, str] | None = None) -> None:
     Raises:
         WeightsError: it has neither, or ``target`` exists.
     """
-    try:
-        net = load_net(source)
-    except WeightsError as error:
-        try:
-            eyes = load_heatmapnet(source)
-        except WeightsError:
-            raise error from None
-        save_heatmapnet(eyes, target, half=True, notes=notes)
-        return
-    save_net(net, target, half=True, notes=notes)
+    net = load_any(source)
+    if isinstance(net, HeatmapNet):
+        save_heatmapnet(net, target, half=True, notes=notes)
+    else:
+        save_net(net, target, half=True, notes=notes)
 
 
 if __name__ == "__main__":

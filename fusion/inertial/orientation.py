@@ -31,8 +31,8 @@ def six_d(xyzw: NDArray[np.float64]) -> NDArray[np.float64]:
     A quaternion of norm zero or NaN (a device that has none yet) gives no rotation: x and y axes.
     """
     square = np.einsum("rc,rc->r", xyzw, xyzw)
-    if not (np.isfinite(square) & (square > 1e-12)).all():
-        good = np.isfinite(square) & (square > 1e-12)
+    good = np.isfinite(square) & (square > 1e-12)
+    if not good.all():
         xyzw = np.where(good[:, None], xyzw, _NO_TURN)
         square = np.where(good, square, 1.0)
     q = xyzw / np.sqrt(square)[:, None]

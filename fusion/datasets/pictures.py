@@ -76,15 +76,16 @@ def _report(path: Path, read: Callable[[Path], AnnotatedSet], deep: bool) -> lis
         if "no key points" in error.what:
             return []  # COCO's format, and another purpose
         return [SetReport(path, {}, broken=[error.what])]
+    absent = found.absent
+    gone = set(absent)
     persons = [person for person in found.people if not person.crowd]
     visible = np.array([person.visibility for person in persons] or np.zeros((0, len(found.joints))))
     facts = {
-        "pictures": f"{len(found.pictures) - len(found.absent)} of {len(found.pictures)} that are named",
+        "pictures": f"{len(found.pictures) - len(absent)} of {len(found.pictures)} that are named",
         "people": f"{len(persons)}, of them {sum(person.known > 0 for person in persons)} with key points",
         "joints": f"{len(found.joints)}; {(visible == SEEN).sum()} seen, {(visible == HIDDEN).sum()} hidden",
         "crowds": str(len(found.people) - len(persons)),
     }
-    absent = set(found.absent)
     if found.about:
         facts = {"about": found.about, **facts}
     if found.licences:
@@ -94,10 +95,10 @@ def _report(path: Path, read: Callable[[Path], AnnotatedSet], deep: bool) -> lis
     )
     licence = "its makers' own: the file is in COCO's format and not of COCO" if foreign else ""
     report = SetReport(
-        path, facts, licence=licence, missing=some("pictures absent", [p.name for p in found.absent])
+        path, facts, licence=licence, missing=some("pictures absent", [p.name for p in absent])
     )
     report.broken.extend(some("annotations that are wrong", found.faults))
-    there = [picture for picture in found.pictures if picture not in absent]
+    there = [picture for picture in found.pictures if picture not in gone]
     damaged, resized = _damaged(there, found.sizes, deep)
     report.broken.extend(some("pictures damaged or cut off", damaged))
     report.broken.extend(some("pictures of another size than the annotations tell", resized))

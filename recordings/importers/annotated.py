@@ -97,6 +97,12 @@ class AnnotatedSet:
         return self
 
 
+def leads_out(name: str) -> bool:
+    """Return whether a picture's name leads out of the folder that it is in."""
+    place = Path(name)
+    return place.is_absolute() or ".." in place.parts
+
+
 def pictures_folder(annotations: Path, names: list[str], given: str | Path | None = None) -> Path:
     """Return the folder in which most of some pictures are, among those where sets have them.
 

@@ -20,7 +20,14 @@ import msgspec
 import numpy as np
 
 from drivers.errors import DataError
-from recordings.importers.annotated import FILLED, AnnotatedPerson, AnnotatedSet, around, pictures_folder
+from recordings.importers.annotated import (
+    FILLED,
+    AnnotatedPerson,
+    AnnotatedSet,
+    around,
+    leads_out,
+    pictures_folder,
+)
 
 MAX_BYTES = 2 << 30
 """Of an annotation file; COCO's largest has 240 MB."""
@@ -94,13 +101,12 @@ def read_coco(path: str | Path, pictures: str | Path | None = None) -> Annotated
     where: dict[Id, Path] = {}
     sizes: dict[Path, tuple[int, int]] = {}
     for one in file.images:
-        place = Path(one.file_name)
-        if place.is_absolute() or ".." in place.parts:
+        if leads_out(one.file_name):
             faults.append(f"picture {one.id}: its name '{one.file_name}' leads out of the set")
             continue
-        where[one.id] = folder / place
+        where[one.id] = folder / one.file_name
         if one.width > 0 and one.height > 0:
-            sizes[folder / place] = (one.width, one.height)
+            sizes[where[one.id]] = (one.width, one.height)
     people = []
     for one in file.annotations:
         if one.category_id != category.id:

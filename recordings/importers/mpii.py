@@ -31,6 +31,7 @@ from recordings.importers.annotated import (
     AnnotatedPerson,
     AnnotatedSet,
     around,
+    leads_out,
     pictures_folder,
 )
 from recordings.importers.coco import msgspec_file
@@ -145,7 +146,7 @@ def _take(
     if not np.isfinite(joints[known]).all() or np.abs(joints[known]).max() > 1e6:
         faults.append(f"{who}: joints that are not finite")
         return
-    if Path(name).is_absolute() or ".." in Path(name).parts:
+    if leads_out(name):
         faults.append(f"{who}: the picture's name leads out of the set")
         return
     box = around(joints[known])
@@ -155,5 +156,4 @@ def _take(
 
 
 def _places(folder: Path, names: list[str]) -> list[Path]:
-    inside = (n for n in names if n and not Path(n).is_absolute() and ".." not in Path(n).parts)
-    return [folder / name for name in dict.fromkeys(inside)]
+    return [folder / name for name in dict.fromkeys(names) if name and not leads_out(name)]

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-import torch
 from scipy.io import loadmat, savemat
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "evaluate"))  # made_utd
 
+from fixtures import one_thread  # noqa: F401
 from made_utd import make
 
 from fusion.skeletons import KINECT20
@@ -23,14 +22,6 @@ HANGS = {
     "spine": "pelvis", "neck": "spine", "head": "neck", "shoulder": "neck", "elbow": "shoulder",
     "wrist": "elbow", "hand": "wrist", "hip": "pelvis", "knee": "hip", "ankle": "knee", "foot": "ankle",
 }  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def depth_of(stored: np.ndarray) -> np.ndarray:

@@ -1,18 +1,15 @@
 import csv
 import json
-import queue
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from rig_runs import track_rig
 from session_features import write_session
 
-from drivers.bus.messages import Batch, Ended
-from drivers.bus.subscriber import Subscriber
 from drivers.errors import BusError, ConfigError, RecordingExists, RecordingUnreadable, WeightsError
 from drivers.rig import load_rig
 from fusion.skeletons import BODY20
@@ -77,41 +74,18 @@ def test_a_duration_ends_a_recording_early(session, weights, tmp_path):
 
 def test_a_rig_is_tracked_and_its_poses_are_on_the_bus(weights, tmp_path):
     (tmp_path / "rig.yaml").write_text(RIG)
-    said, rows, result = queue.Queue(), [], []
     options = LiveOptions(weights=weights, output=str(tmp_path / "out"), duration=3.0)
-
-    def track():
-        try:
-            result.append(run(options, load_rig(tmp_path / "rig.yaml"), said.put))
-        except BaseException as error:
-            result.append(error)
-
-    tracker = threading.Thread(target=track)
-    tracker.start()
-    address = said.get(timeout=60).removeprefix("bus at ")
-    with Subscriber(address, {BusSink.STREAM}) as subscriber:
-        ended = None
-        while ended is None and tracker.is_alive():
-            message = subscriber.receive(0.2)
-            if isinstance(message, Batch):
-                rows.append((int(message.stamps["time"][0]), np.array(message.data)[0]))
-            elif isinstance(message, Ended):
-                ended = message
-        info = subscriber.streams[BusSink.STREAM]
-    tracker.join(60)
-    (outcome,) = result
-    assert not isinstance(outcome, BaseException), outcome
-    summary, folder = outcome
-    assert ended is not None
-    assert ended.produced == summary.poses == len(rows)
+    tracked = track_rig(tmp_path / "rig.yaml", options, BusSink.STREAM)
+    summary, info = tracked.summary, tracked.info
+    assert tracked.ended is not None
+    assert tracked.ended.produced == summary.poses == len(tracked.rows)
     assert info.kind == "pose"
     assert info.properties["camera"] == "camera"
     assert info.properties["skeleton"].split(",") == list(BODY20)
     assert summary.poses_per_s > 20
     assert summary.frames > 20
-    times = np.array([at for at, _ in rows])
-    assert (np.diff(times) > 0).all()
-    assert {name.name for name in folder.iterdir()} == {
+    assert (np.diff(tracked.times) > 0).all()
+    assert {name.name for name in tracked.folder.iterdir()} == {
         "events.csv",
         "overlay.mp4",
         "poses.csv",

@@ -2,27 +2,20 @@
 
 import csv
 import json
-import queue
 import sys
-import threading
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "web"))
 
+from rig_runs import track_rig
 from two_people import write_two_people
 
-from drivers.base import Batch
-from drivers.bus.messages import Ended
-from drivers.bus.subscriber import Subscriber
 from drivers.errors import ConfigError
-from drivers.rig import load_rig
 from fusion.commands.arguments import UsageError
 from fusion.tracking.live import main
 from fusion.tracking.options import LiveOptions
-from fusion.tracking.run import run
 from fusion.tracking.sinks import PeopleSink
 
 RIG = """
@@ -77,33 +70,12 @@ def test_a_front_end_that_sees_one_person_is_refused_for_several(session, weight
 
 def test_a_rig_publishes_everybody_beside_the_wearer(weights, tmp_path):
     (tmp_path / "rig.yaml").write_text(RIG)
-    said, rows, result = queue.Queue(), [], []
     options = LiveOptions(
         weights=weights, output=str(tmp_path / "out"), duration=4.0, people=2, film=False, runtime="torch"
     )
-
-    def track():
-        try:
-            result.append(run(options, load_rig(tmp_path / "rig.yaml"), said.put))
-        except BaseException as error:
-            result.append(error)
-
-    tracker = threading.Thread(target=track)
-    tracker.start()
-    address = said.get(timeout=60).removeprefix("bus at ")
-    with Subscriber(address, {PeopleSink.STREAM}) as subscriber:
-        ended = None
-        while ended is None and tracker.is_alive():
-            message = subscriber.receive(0.2)
-            if isinstance(message, Batch):
-                rows.append(np.array(message.data)[0])
-            elif isinstance(message, Ended):
-                ended = message
-        info = subscriber.streams[PeopleSink.STREAM]
-    tracker.join(60)
-    assert not isinstance(result[0], BaseException), result[0]
-    assert info.shape == (3, 20, 10)
-    assert len(rows) > 30
-    told = {tuple(row[0, 0, 8:]) for row in rows}  # number, and whether they wear the sensors
+    tracked = track_rig(tmp_path / "rig.yaml", options, PeopleSink.STREAM)
+    assert tracked.info.shape == (3, 20, 10)
+    assert len(tracked.rows) > 30
+    told = {tuple(row[0, 0, 8:]) for row in tracked.rows}  # number, and whether they wear the sensors
     assert (1.0, 1.0) in told
     assert {wears for _, wears in told} <= {0.0, 1.0}

@@ -2,22 +2,13 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import fixtures
 from page_runs import CHROMIUM, PRIVATE, RIG, Run, pictures, write_film
 
-from fusion.model.checkpoint import save_net
-from fusion.model.net import FusionNet, NetConfig
-
-
-@pytest.fixture(scope="session")
-def weights(tmp_path_factory):
-    torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("weights") / "net.safetensors"
-    save_net(FusionNet(NetConfig(width=16, layers=1, heads=2, window=8, actions=("stand", "wave"))), path)
-    return str(path)
+weights = fixtures.weights
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.errors import MissingDependency, WeightsError
+from drivers.errors import WeightsError
+from fusion.engines import litert, onnx_session
 from fusion.model.initializers import initializer_names
 
 TOLD = "chorus.json"
@@ -70,26 +71,12 @@ class OnnxGraph(Graph):
     def __init__(
         self, path: Path, threads: int = 1, weights: Mapping[str, NDArray[Any]] | None = None
     ) -> None:
-        try:
-            import onnxruntime
-        except ImportError:
-            raise MissingDependency(
-                "ONNX Runtime is not installed", mend="pip install 'chorus-fusion[edge]'"
-            ) from None
         if not path.is_file():
             raise _absent(path)
         content = path.read_bytes()
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
         try:
-            if weights:
-                names = [name for name in initializer_names(content) if name in weights]
-                values = [onnxruntime.OrtValue.ortvalue_from_numpy(weights[name]) for name in names]
-                options.add_external_initializers(names, values)
-            self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # its classes have no common base but this one
+            self._session = onnx_session(content, threads, _named(content, weights or {}), extra="edge")
+        except ValueError as error:
             raise _foreign(path, str(error)) from None
         self._told = [value.name for value in self._session.get_outputs()]
         self.inputs = {}
@@ -113,24 +100,19 @@ class LiteRtGraph(Graph):
         threads: of the CPU.
 
     Raises:
+        MissingDependency: LiteRT is not installed.
         WeightsError: it is no graph, or has no signature.
     """
 
     runtime = "litert"
 
     def __init__(self, path: Path, threads: int = 1) -> None:
-        try:
-            from ai_edge_litert.interpreter import Interpreter
-        except ImportError:
-            raise MissingDependency(
-                "LiteRT is not installed", mend="Run `python -m pip install ai-edge-litert`"
-            ) from None
         if not path.is_file():
             raise _absent(path)
         try:
-            self._interpreter: Any = Interpreter(model_content=path.read_bytes(), num_threads=threads)
+            self._interpreter = litert(path.read_bytes(), threads)
             names = list(self._interpreter.get_signature_list())
-        except (ValueError, RuntimeError) as error:
+        except ValueError as error:
             raise _foreign(path, str(error)) from None
         if len(names) != 1:
             raise _foreign(path, f"it has {len(names)} signatures, not one")
@@ -168,6 +150,12 @@ def initial_state(graph: Graph) -> dict[str, NDArray[Any]]:
         for name, value in graph.inputs.items()
         if name.startswith("state.")
     }
+
+
+def _named(content: bytes, weights: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Return those weights that a graph names."""
+    names = initializer_names(content) if weights else []
+    return {name: weights[name] for name in names if name in weights}
 
 
 def _behind(path: Path) -> tuple[dict[str, str], dict[str, str]]:

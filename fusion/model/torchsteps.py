@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from drivers.errors import MissingDependency
+from fusion.engines import onnx_runtime
 from fusion.model.graphs import OnnxGraph
 from fusion.model.net import FusionNet
 from fusion.model.onnx import Step, export_step, first_tick, flat
@@ -80,12 +80,7 @@ def onnx_stepper(net: FusionNet, cameras: int = 1) -> GraphStepper:
     Raises:
         MissingDependency: the extra ``onnx`` is not installed.
     """
-    try:
-        import onnxruntime  # noqa: F401  (before a second is spent on exporting)
-    except ImportError:
-        raise MissingDependency(
-            "ONNX Runtime is not installed", mend="pip install 'chorus-fusion[onnx]'"
-        ) from None
+    onnx_runtime("onnx")  # before a second is spent on exporting
     with tempfile.TemporaryDirectory(prefix="chorus-step-") as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the exporter about itself
         path = Path(folder) / "step.onnx"

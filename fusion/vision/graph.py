@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.errors import MissingDependency, WeightsError
-from drivers.quiet import quiet_stderr
+from drivers.errors import WeightsError
+from fusion.engines import litert
 
 MAX_GRAPH = 256 << 20
 """Bytes; a larger file is no pose network."""
 
 
-class Graph:
+class PictureGraph:
     """A graph with one input (1, height, width, 3).
 
     Args:
@@ -34,22 +34,13 @@ class Graph:
     """
 
     def __init__(self, path: Path, threads: int = 1) -> None:
-        try:
-            from ai_edge_litert.interpreter import Interpreter
-        except ImportError as error:
-            raise MissingDependency(
-                "LiteRT, which runs .tflite networks, is not installed",
-                mend="Run `python -m pip install ai-edge-litert`",
-            ) from error
         if path.stat().st_size > MAX_GRAPH:
             raise WeightsError(f"{path.name} is too large to be a pose network", mend="Name another file")
         try:
-            with quiet_stderr():  # it tells which delegate it makes
-                self._interpreter: Any = Interpreter(model_content=path.read_bytes(), num_threads=threads)
-                details = self._interpreter.get_input_details()
-                self.fixed = all(int(n) > 0 for n in details[0]["shape_signature"])
-                self._interpreter.allocate_tensors()
-        except (ValueError, RuntimeError) as error:
+            self._interpreter = litert(path.read_bytes(), threads)
+            details = self._interpreter.get_input_details()
+            self.fixed = all(int(n) > 0 for n in details[0]["shape_signature"])
+        except ValueError as error:
             reason = " ".join(str(error).split())[:160]
             raise WeightsError(
                 f"{path.name} is not a network that LiteRT can run: {reason}",

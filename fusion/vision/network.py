@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.errors import MissingDependency, WeightsError
-from drivers.quiet import quiet_stderr
+from drivers.errors import WeightsError
+from fusion.engines import litert
 from fusion.vision.pruned import pruned
 
 
@@ -34,20 +33,10 @@ class Network:
         threads: int = 1,
         wanted: Sequence[tuple[int, ...]] | None = None,
     ) -> None:
+        asked = None if wanted is None else wanted.__contains__
         try:
-            from ai_edge_litert.interpreter import Interpreter
-        except ImportError as error:
-            raise MissingDependency(
-                "LiteRT, which runs the pose network, is not installed",
-                mend="Run `python -m pip install ai-edge-litert`",
-            ) from error
-        try:
-            with quiet_stderr():  # it tells which delegate it makes
-                self._interpreter: Any = Interpreter(model_content=graph, num_threads=threads)
-                if wanted is not None and (less := pruned(graph, wanted.__contains__)) is not graph:
-                    self._interpreter = Interpreter(model_content=less, num_threads=threads)
-                self._interpreter.allocate_tensors()
-        except (ValueError, RuntimeError) as error:
+            self._interpreter = litert(graph, threads, asked and (lambda content: pruned(content, asked)))
+        except ValueError as error:
             raise WeightsError(
                 f"{name} is not a network that LiteRT can run: {error}",
                 mend="Run `chorus weights get blazepose` or name another file",

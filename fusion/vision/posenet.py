@@ -18,7 +18,7 @@ from drivers.errors import ConfigError, WeightsError
 from fusion.skeletons import COCO17
 from fusion.vision import heatmaps, region
 from fusion.vision.base import FrontEnd, Heatmaps, Pauses, Person, check_picture
-from fusion.vision.graph import Graph
+from fusion.vision.graph import PictureGraph
 from fusion.vision.personlab import Pose, decode_poses
 from fusion.vision.region import Region
 
@@ -71,7 +71,7 @@ class PoseNet(FrontEnd):
         path = Path(weights)
         if not path.is_file():
             raise WeightsError(f"there is no weights file {path}", mend="Name an existing .tflite")
-        self._graph = Graph(path, threads)
+        self._graph = PictureGraph(path, threads)
         self._max_people, self._keep_heatmaps = max_people, heatmaps
         if not self._graph.fixed:
             self._graph.resize(MULTIPOSE_SIDE, MULTIPOSE_SIDE)

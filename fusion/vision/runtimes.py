@@ -14,7 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.errors import MissingDependency, WeightsError
+from drivers.errors import WeightsError
+from fusion.engines import onnx_session
 
 MAX_WEIGHTS = 4 << 30
 """Bytes; a larger file is no pose network."""
@@ -47,20 +48,8 @@ class OnnxRuntime(Runtime):
 
     def __init__(self, path: Path, threads: int = 1, outputs: Sequence[str] = ()) -> None:
         try:
-            import onnxruntime
-        except ImportError as error:
-            raise MissingDependency(
-                "onnxruntime, which runs .onnx networks, is not installed",
-                mend="pip install 'chorus-fusion[onnx]'",
-            ) from error
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = 4
-        try:
-            self._session: Any = onnxruntime.InferenceSession(
-                str(path), options, providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:  # onnxruntime has no common base of its errors
+            self._session = onnx_session(path, threads, extra="onnx")
+        except ValueError as error:
             raise _unreadable(path, "onnxruntime", error) from None
         inputs = self._session.get_inputs()
         if len(inputs) != 1 or len(inputs[0].shape) != 4 or "float" not in inputs[0].type:

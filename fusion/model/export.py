@@ -17,7 +17,7 @@ from fusion.heatmapnet.checkpoint import load_heatmapnet
 from fusion.heatmapnet.net import CHANNELS, HeatmapNet
 from fusion.model.checkpoint import load_net
 from fusion.model.net import FusionNet
-from fusion.model.onnx import Step, about, export_step, first_tick, flat, write_onnx
+from fusion.model.onnx import export_step, step_parts, write_onnx
 
 Target = Literal["onnx", "onnx-int8", "litert"]
 SUFFIX: dict[Target, str] = {"onnx": ".onnx", "onnx-int8": ".onnx", "litert": ".tflite"}
@@ -87,18 +87,7 @@ def _fusion(net: FusionNet, to: Target, path: Path, cameras: int) -> None:
     if to == "litert":
         from fusion.model.litert import write_litert
 
-        # Clones: the first keys and values are one tensor, and would become one input.
-        state = [tensor.clone() for tensor in flat(net.eval().init_state(1))]
-        features = first_tick(1, cameras)
-        outputs, after = net.step(features, net.init_state(1))
-        numbers = range(len(flat(after)))
-        names = (
-            [*(f"features.{name}" for name in features), *(f"state.{n}" for n in numbers)],
-            [*outputs, *(f"after.{n}" for n in numbers)],
-        )
-        write_litert(
-            Step(net, list(features)), (*features.values(), *state), names, about(net, cameras), path
-        )
+        write_litert(*step_parts(net, cameras), path)
         return
     whole = path.with_name("whole.onnx") if to == "onnx-int8" else path
     with warnings.catch_warnings():

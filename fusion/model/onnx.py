@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -54,6 +55,38 @@ class Step(nn.Module):
         return (*outputs.values(), *flat(after))
 
 
+class StepParts(NamedTuple):
+    """What exporters need of one step of a stream.
+
+    Attributes:
+        step: the module.
+        example: what it is given: features of a tick in which nothing is present, and the first state.
+        names: of what it takes and of what it gives.
+        about: what the graph says of itself.
+    """
+
+    step: Step
+    example: tuple[Tensor, ...]
+    names: tuple[list[str], list[str]]
+    about: dict[str, str]
+
+
+def step_parts(net: FusionNet, cameras: int = 1) -> StepParts:
+    """Return the parts of one step of ``net``, which is put into evaluation, through so many cameras."""
+    net = net.eval()
+    features = first_tick(1, cameras)
+    outputs, after = net.step(features, net.init_state(1))
+    # Clones: the first keys and values are one tensor, and would become one input.
+    state = [tensor.clone() for tensor in flat(net.init_state(1))]
+    numbers = range(len(flat(after)))
+    names = (
+        [*(f"features.{name}" for name in features), *(f"state.{n}" for n in numbers)],
+        [*outputs, *(f"after.{n}" for n in numbers)],
+    )
+    step = Step(net, list(features)).eval()
+    return StepParts(step, (*features.values(), *state), names, about(net, cameras))
+
+
 def export_step(net: FusionNet, path: str | Path, cameras: int = 1, *, folded: bool = True) -> None:
     """Write one step of ``net``, for one stream, to a new file ``path``.
 
@@ -70,16 +103,7 @@ def export_step(net: FusionNet, path: str | Path, cameras: int = 1, *, folded: b
     path = Path(path)
     if path.exists():
         raise ConfigError(f"{path} exists already", mend="Name another file, or remove it first")
-    net = net.eval()
-    state, features = flat(net.init_state(1)), first_tick(1, cameras)
-    outputs, after = net.step(features, net.init_state(1))
-    numbers = range(len(flat(after)))
-    names = (
-        [*(f"features.{name}" for name in features), *(f"state.{n}" for n in numbers)],
-        [*outputs, *(f"after.{n}" for n in numbers)],
-    )
-    example = (*features.values(), *state)
-    write_onnx(Step(net, list(features)).eval(), example, names, about(net, cameras), path, folded=folded)
+    write_onnx(*step_parts(net, cameras), path, folded=folded)
 
 
 def write_onnx(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from collections.abc import Mapping
 
@@ -11,7 +12,7 @@ import torch
 from rich.table import Table
 
 from fusion.data.batches import Batch
-from fusion.evaluate.pose import WindowScores
+from fusion.evaluate.pose import UNITS, WindowScores
 from fusion.model.blind import scored
 from fusion.model.stepper import Stepper
 
@@ -93,17 +94,18 @@ def run(step: Stepper, batch: Batch) -> tuple[dict[str, torch.Tensor], float]:
 def table_of(rows: list[Measured]) -> Table:
     """Return the table, of the values that are known."""
     first = rows[0]
-    table = Table("", "largest difference", "in", "MPJPE mm", "PCK 15 cm", "top-1", "CPU ms a step", "MB")
+    shown = [name for name in _FORMATS if not math.isnan(first.values[name])]
+    table = Table("", "largest difference", "in", *(UNITS[name] for name in shown), "CPU ms a step", "MB")
     for row in rows:
-        values = row.values
         table.add_row(
             row.name,
             "" if row is first else f"{row.worst:.1e}",
             row.where if row is not first else "",
-            f"{values['mpjpe_mm']:.2f}",
-            f"{values['pck_150mm']:.2%}",
-            f"{values['top1']:.2%}",
+            *(format(row.values[name], _FORMATS[name]) for name in shown),
             f"{row.cpu_ms:.2f}",
             f"{row.megabytes:.1f}" if row.megabytes else "",
         )
     return table
+
+
+_FORMATS = {"mpjpe_mm": ".2f", "pck_150mm": ".2%", "contact_f1": ".2%", "top1": ".2%", "jitter_m_s3": ".0f"}

@@ -20,6 +20,8 @@ from fusion.model.net import FusionNet
 from fusion.model.onnx import export_step, step_parts, write_onnx
 
 Target = Literal["onnx", "onnx-int8", "litert"]
+CALIBRATED_ON = 96
+"""Crops."""
 SUFFIX: dict[Target, str] = {"onnx": ".onnx", "onnx-int8": ".onnx", "litert": ".tflite"}
 
 
@@ -50,7 +52,9 @@ def load_any(weights: str) -> FusionNet | HeatmapNet:
             raise error from None
 
 
-def export(net: FusionNet | HeatmapNet, to: Target, path: Path, cameras: int = 1) -> None:
+def export(
+    net: FusionNet | HeatmapNet, to: Target, path: Path, cameras: int = 1, calibrate: str = ""
+) -> None:
     """Write ``net`` to a new file.
 
     Args:
@@ -58,10 +62,33 @@ def export(net: FusionNet | HeatmapNet, to: Target, path: Path, cameras: int = 1
         to: what kind of graph.
         path: of the graph.
         cameras: that a FusionNet looks through at most.
+        calibrate: data by which a HeatmapNet is made int8, as of :func:`fusion.heatmapnet.examples.crops_of`.
 
     Raises:
-        ConfigError: the file exists, or has another kind's ending; or this is not done for this network.
+        ConfigError: the file exists, or has another kind's ending; or there is nothing to calibrate on.
+        DataError: what there is can't be read.
         MissingDependency: an extra is not installed.
+    """
+    check_output(path, to)
+    if to == "onnx-int8" and isinstance(net, HeatmapNet) and not calibrate:
+        raise ConfigError(
+            "a HeatmapNet is not made int8 without pictures to calibrate its convolutions on",
+            mend="Give --calibrate DATA, such as what it was trained on; or use --to onnx or --to litert",
+        )
+    with tempfile.TemporaryDirectory(prefix=".chorus-export-", dir=path.parent) as folder:
+        made = Path(folder) / path.name
+        if isinstance(net, FusionNet):
+            _fusion(net, to, made, cameras)
+        else:
+            _heatmaps(net, to, made, calibrate)
+        made.rename(path)  # a file that is there is whole
+
+
+def check_output(path: Path, to: Target) -> None:
+    """Refuse a path that no graph can be written to.
+
+    Raises:
+        ConfigError: the file exists, or has another kind's ending, or there is no such folder.
     """
     if path.suffix != SUFFIX[to]:
         raise ConfigError(f"--output is {path}", mend=f"Name a file that ends in {SUFFIX[to]}")
@@ -69,18 +96,6 @@ def export(net: FusionNet | HeatmapNet, to: Target, path: Path, cameras: int = 1
         raise ConfigError(f"{path} exists already", mend="Name another file, or remove it first")
     if not path.parent.is_dir():
         raise ConfigError(f"there is no folder {path.parent}", mend="Make it first")
-    if to == "onnx-int8" and isinstance(net, HeatmapNet):
-        raise ConfigError(
-            "a HeatmapNet is not made int8: its convolutions would have to be calibrated on pictures",
-            mend="Use --to onnx or --to litert",
-        )
-    with tempfile.TemporaryDirectory(prefix=".chorus-export-", dir=path.parent) as folder:
-        made = Path(folder) / path.name
-        if isinstance(net, FusionNet):
-            _fusion(net, to, made, cameras)
-        else:
-            _heatmaps(net, to, made)
-        made.rename(path)  # a file that is there is whole
 
 
 def _fusion(net: FusionNet, to: Target, path: Path, cameras: int) -> None:
@@ -99,7 +114,7 @@ def _fusion(net: FusionNet, to: Target, path: Path, cameras: int) -> None:
         quantise(whole, path)
 
 
-def _heatmaps(net: HeatmapNet, to: Target, path: Path) -> None:
+def _heatmaps(net: HeatmapNet, to: Target, path: Path, calibrate: str) -> None:
     config = net.config
     told = {
         "format": HEATMAP_KIND.format,
@@ -113,6 +128,13 @@ def _heatmaps(net: HeatmapNet, to: Target, path: Path) -> None:
 
         write_litert(Evidence(net), (crops,), (["crops"], ["heatmaps"]), told, path)
         return
+    whole = path.with_name("whole.onnx") if to == "onnx-int8" else path
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        write_onnx(Evidence(net).eval(), (crops,), (["crops"], ["heatmaps"]), told, path)
+        write_onnx(Evidence(net).eval(), (crops,), (["crops"], ["heatmaps"]), told, whole)
+    if to == "onnx-int8":
+        from fusion.heatmapnet.examples import crops_of
+        from fusion.model.int8 import quantise_calibrated
+
+        given = crops_of(calibrate, config, "train", CALIBRATED_ON)["crop"]
+        quantise_calibrated(whole, path, given[:, None].numpy())

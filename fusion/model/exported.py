@@ -150,6 +150,12 @@ def load_live(path: str | None = None, threads: int = 1) -> FusionNet | Exported
     except ImportError:
         if name in GRAPHS:
             return load_packaged(name, threads)
+        there = Path(name).is_file()
+        if not there or Path(name).suffix not in (".safetensors", ".ckpt"):
+            raise WeightsError(
+                f"{name} is no file of weights" if there else f"there are no weights at {name}",
+                mend=f"Name a file that chorus export-model wrote, or one of: {', '.join(GRAPHS)}",
+            ) from None
         raise WeightsError(
             f"{name} needs torch, which is not installed",
             mend=f"Where it is: chorus export-model {name} --to onnx --output step.onnx; "

@@ -10,14 +10,16 @@ import numpy as np
 import pytest
 import torch
 
-from drivers.errors import ConfigError, WeightsError
+from drivers.errors import ConfigError, DataError, WeightsError
 from fusion.commands.export_model import main
 from fusion.evaluate.sources import Asked, load
 from fusion.heatmapnet.checkpoint import save_heatmapnet
 from fusion.heatmapnet.net import HeatmapConfig, HeatmapNet
 from fusion.model.checkpoint import load_net, save_net
+from fusion.model.export import export as write
 from fusion.model.exported import load_exported
 from fusion.model.graphs import open_graph
+from fusion.model.int8 import quantise
 from fusion.model.net import FusionNet, NetConfig
 from fusion.model.stepper import stepper
 
@@ -72,6 +74,23 @@ def test_int8_is_smaller_and_says_nearly_the_same(weights: str, tmp_path: Path) 
     assert open_graph(small).about["precision"] == "int8"
 
 
+def test_layers_that_write_the_pose_are_kept_so_that_it_is_not_shaken(tmp_path: Path) -> None:
+    whole, kept, every = (tmp_path / f"{name}.onnx" for name in ("whole", "kept", "every"))
+    net = load_net("free")
+    write(net, "onnx", whole)
+    quantise(whole, kept)
+    quantise(whole, every, keep=())
+    window = load("simulator", net, Asked(windows=1, window_s=1.0)).batches[0]["features"]
+    joints = {}
+    for path in (whole, kept, every):
+        step = stepper(load_exported(path))
+        ticks = [{name: value[0, n].numpy() for name, value in window.items()} for n in range(60)]
+        joints[path] = np.stack([step(tick)["joints3d"] for tick in ticks])
+    shaken = {path: np.diff(joints[path] - joints[whole], axis=0).std() for path in (kept, every)}
+    assert shaken[kept] < 0.7 * shaken[every]
+    assert every.stat().st_size < kept.stat().st_size < 0.5 * whole.stat().st_size
+
+
 def test_the_litert_step_gives_what_torch_gives(weights: str, tmp_path: Path) -> None:
     pytest.importorskip("litert_torch", reason="the extra litert is not installed")
     assert max(differences(weights, export(weights, "litert", tmp_path / "step.tflite")).values()) < 1e-4
@@ -117,9 +136,16 @@ def test_what_makes_no_sense_is_refused_and_leaves_nothing(weights: str, tmp_pat
         (["--to=onnx", "--output=a.onnx", "--cameras=0"], "--cameras"),
         (["--to=onnx", "--output=a.onnx", "--windows=0"], "--windows"),
         (["--to=coreml", "--output=a.onnx"], "coreml"),
+        (["--to=onnx-int8", "--output=a.onnx", "--calibrate=data"], "--calibrate"),
     ):
         with pytest.raises(ConfigError, match=said):
             main([weights, *words], "export-model")
     with pytest.raises(WeightsError):
         main([str(tmp_path / "there.onnx"), "--to=onnx", f"--output={tmp_path / 'b.onnx'}"], "")
+    for words, kind in (
+        (["--table=nowhere"], DataError),
+        (["--table=simulator", f"--beside={tmp_path / 'there.onnx'}"], WeightsError),
+    ):
+        with pytest.raises(kind):
+            main([weights, "--to=onnx", f"--output={tmp_path / 'b.onnx'}", *words], "")
     assert [(each.name, each.read_bytes()) for each in tmp_path.iterdir()] == [("there.onnx", b"mine")]

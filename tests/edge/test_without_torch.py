@@ -125,6 +125,12 @@ def test_what_needs_torch_says_so_in_one_line(weights: Path, tmp_path: Path) -> 
     assert done.returncode == 1
     assert "export-model" in done.stderr
     assert done.stderr.count("\n") == 1
+    (tmp_path / "step.txt").write_text("step")
+    for name, said in (("step.txt", "no file of weights"), ("nothing.ckpt", "there are no weights at")):
+        wrong = chorus(tmp_path, "live", "--source", "s.h5", "--weights", name)
+        assert wrong.returncode == 1
+        assert said in wrong.stderr
+        assert wrong.stderr.count("\n") == 1
     trained = chorus(tmp_path, "evaluate", "free", "s.h5")
     assert trained.returncode == 1
     assert "chorus-fusion[train]" in trained.stderr

@@ -53,7 +53,8 @@ KNOWN: tuple[KnownSet, ...] = (
         "annotations CC BY 4.0; each picture its own (Flickr), named in the file",
         "cocodataset.org/#download: 2017 Train and Val images, Train/Val annotations",
         "annotations/person_keypoints_val2017.json, val2017/*.jpg",
-        "python train.py fit --config configs/experiment/heatmap_coco.yaml --data.train=FOLDER",
+        "python train.py fit --config configs/experiment/heatmap_coco.yaml --data.train=FOLDER "
+        "(or its annotation file, where that is called otherwise)",
         "pictures:coco",
     ),
     KnownSet(
@@ -62,7 +63,8 @@ KNOWN: tuple[KnownSet, ...] = (
         "annotations Simplified BSD; research only, as the pictures are others'",
         "human-pose.mpi-inf.mpg.de: Images (12.9 GB), Annotations (12.5 MB)",
         "mpii_human_pose_v1_u12_1.mat or annotations/*.json, images/*.jpg",
-        "python train.py fit --config configs/experiment/heatmap_coco.yaml --data.train=FOLDER",
+        "python train.py fit --config configs/experiment/heatmap_coco.yaml --data.train=FOLDER "
+        "(or its annotation file, where that is called otherwise)",
         "pictures:mpii",
     ),
     KnownSet(

@@ -14,7 +14,7 @@ from fusion.model.attention import LATER
 from fusion.model.net import FusionNet, NetConfig
 from fusion.model.packaged import DEFAULT, PACKAGED
 
-KIND = container.Kind("FusionNet", "chorus-fusion-net", ("1", "2"))
+KIND = container.Kind("FusionNet", "chorus-fusion-net", ("1", "2"), packaged=DEFAULT)
 """Version 1 had networks of form 1 only, and no word of it."""
 
 

@@ -29,11 +29,13 @@ class Kind:
         name: of the network, for errors.
         format: written into the file.
         versions: that this program reads, the newest last.
+        packaged: a name of weights that come with the package; empty: there are none.
     """
 
     name: str
     format: str
     versions: tuple[str, ...]
+    packaged: str = ""
 
     def foreign(self, path: Path, why: str) -> WeightsError:
         """Return the error that a file is none of these."""
@@ -89,8 +91,9 @@ def read(kind: Kind, path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         WeightsError: no such file, or not weights of that kind.
     """
     if not path.is_file():
+        other = f", or {kind.packaged}" if kind.packaged else ""
         raise WeightsError(
-            f"there are no weights at {path}", mend="Name a .safetensors or .ckpt file, or free"
+            f"there are no weights at {path}", mend=f"Name a .safetensors or .ckpt file{other}"
         )
     config, tensors = _lightning(kind, path) if path.suffix == ".ckpt" else _safetensors(kind, path)
     if not isinstance(config, dict):

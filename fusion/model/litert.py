@@ -21,7 +21,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from drivers.errors import MissingDependency
+from drivers.errors import MissingDependency, WeightsError
+from fusion.engines import litert
 from fusion.model.graphs import TOLD
 
 
@@ -43,6 +44,7 @@ def write_litert(
 
     Raises:
         MissingDependency: the extra is not installed.
+        WeightsError: LiteRT does not run what was made.
     """
     try:
         with warnings.catch_warnings():
@@ -62,6 +64,14 @@ def write_litert(
             litert_torch.convert(net.eval(), tuple(example), enable_x64=True).export(str(path))
     finally:
         logging.getLogger().setLevel(level)
+    try:
+        litert(path.read_bytes())
+    except ValueError as error:
+        said = next((line for line in str(error).splitlines() if line.strip()), "it does not say why")
+        raise WeightsError(
+            f"LiteRT does not run the graph that litert-torch made ({said[:200]})",
+            mend="Use --to onnx, or another version of litert-torch",
+        ) from None
     numbered = {f"args_{n}": name for n, name in enumerate(names[0])}
     numbered |= {f"output_{n}": name for n, name in enumerate(names[1])}
     with zipfile.ZipFile(path, "a") as packed:

@@ -40,6 +40,7 @@ _STATURE_M = SKELETON.stature
 _PARENTS = [BODY20.index(HANGS[name][1]) if name in HANGS else 0 for name in BODY20]
 _TRUNK = [PLACES.index(place) for place in ("pelvis", "chest")]
 _BOX_M = 1.9
+_UPRIGHT = torch.eye(3)
 _AT_REST = torch.tensor([0.0] * 8 + [1.0] + [0.0] * 3)
 """Columns, force and rate as in :func:`felt`: of the force, 1 g upwards is left out."""
 
@@ -93,7 +94,7 @@ def facing(rough: Tensor) -> Tensor:
     posture but upside down.
     """
     trunk = rough[..., _TRUNK, :, :].sum(dim=-3)
-    return about_vertical(unit(heading_between(trunk, torch.eye(3).to(trunk)), 1e-3))
+    return about_vertical(unit(heading_between(trunk, _UPRIGHT.to(trunk)), 1e-3))
 
 
 def felt(sensors: Worn, turned: Tensor, faces: Tensor) -> Tensor:

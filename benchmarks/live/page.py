@@ -5,9 +5,10 @@
 A camera (30 Hz), six IMUs (100 Hz) and a microphone (48 kHz) of made-up rows are fused as fast as they go,
 so that anything the page takes shows. Rounds without the page, with the page and nobody, and with five
 viewers follow one another in turn, in the same process, so that what else the machine does falls on all
-alike. Told are poses a second of the clock, and processor seconds of the engine's process a pose, which do
-not depend on other programs. The slow phone takes 20 kB a second; told is how old what it gets is, early and
-late: it must not grow.
+alike. Told are poses a second of the clock, and processor seconds of the engine's process a pose; of both the
+ratio to the round without the page that went before, its median and its quartiles; and what the thread that
+hands things over to the page takes, which other programs change least. The slow phone takes 20 kB a second;
+told is how old what it gets is, early and late: it must not grow.
 
 Exit status 1: with viewers a pose costs the engine's process more than 3 % more than without the page.
 """
@@ -75,6 +76,7 @@ class Cost:
 
     poses: list[float] = dataclasses.field(default_factory=list)  # a second, by round
     cpu_ms: list[float] = dataclasses.field(default_factory=list)  # of the engine's process, a pose
+    feeding: list[float] = dataclasses.field(default_factory=list)  # part of that in the page's thread
 
 
 def measure(options: argparse.Namespace, folder: Path) -> int:
@@ -95,7 +97,7 @@ def measure(options: argparse.Namespace, folder: Path) -> int:
         with front_end(options.vision) as eyes:
             builder = FeatureBuilder(streams, eyes.skeleton)
             sinks: list = []
-            state = {"began": time.monotonic(), "cpu": time.process_time(), "poses": 0, "condition": ""}
+            state = {"poses": 0, "condition": "", **clocks(page)}
             conditions = itertools.cycle(costs)
             until = time.monotonic() + options.seconds
             server = server_cpu(page.pid)
@@ -103,11 +105,12 @@ def measure(options: argparse.Namespace, folder: Path) -> int:
             def turn() -> None:
                 """Note what the round came to, and begin the next."""
                 nonlocal clients
-                seconds, done = time.monotonic() - state["began"], meter.poses - state["poses"]
+                now, done = clocks(page), meter.poses - state["poses"]
                 if state["condition"] and done:
-                    cost = costs[state["condition"]]
-                    cost.poses.append(done / seconds)
-                    cost.cpu_ms.append(1e3 * (time.process_time() - state["cpu"]) / done)
+                    cost, cpu = costs[state["condition"]], now["cpu"] - state["cpu"]
+                    cost.poses.append(done / (now["began"] - state["began"]))
+                    cost.cpu_ms.append(1e3 * cpu / done)
+                    cost.feeding.append((now["fed"] - state["fed"]) / cpu)
                 if clients is not None:
                     told.append(clients.communicate("")[0])
                     clients = None
@@ -122,11 +125,11 @@ def measure(options: argparse.Namespace, folder: Path) -> int:
                     )
                     assert clients.stdout is not None
                     clients.stdout.readline()  # all are connected
-                state.update(began=time.monotonic(), cpu=time.process_time(), poses=meter.poses)
+                state.update(poses=meter.poses, **clocks(page))
 
             def stop() -> bool:
                 if not meter.poses:  # what is prepared before the first pose is no one's cost
-                    state.update(began=time.monotonic(), cpu=time.process_time())
+                    state.update(clocks(page))
                 over = time.monotonic() - state["began"] >= options.round
                 if over:
                     turn()
@@ -152,6 +155,12 @@ def measure(options: argparse.Namespace, folder: Path) -> int:
     return report(costs, told, used, options)
 
 
+def clocks(page: WebSink) -> dict[str, float]:
+    """Return the time, and the processor seconds of this process and of the page's thread in it, s."""
+    fed = time.clock_gettime(time.pthread_getcpuclockid(page.feeder.ident or 0))
+    return {"began": time.monotonic(), "cpu": time.process_time(), "fed": fed}
+
+
 class _Through:
     """The sinks of now."""
 
@@ -174,19 +183,20 @@ class _Through:
 
 def report(costs: dict[str, Cost], told: list[str], server_s: float, options: argparse.Namespace) -> int:
     """Print the figures; return the exit status."""
-    first = next(iter(costs.values()))
-    rate, cpu = statistics.median(first.poses), statistics.median(first.cpu_ms)
+    none = next(iter(costs.values()))
     worst = 0.0
-    print(f"{'':24} poses/s       of none   engine CPU a pose   of none   rounds")
     for name, cost in costs.items():
         if not cost.poses:
             continue
         mine, mine_cpu = statistics.median(cost.poses), statistics.median(cost.cpu_ms)
-        worst = mine_cpu / cpu - 1.0
-        print(
-            f"{name:24} {mine:7.1f} {100 * (mine / rate - 1):+9.1f} %   {mine_cpu:12.3f} ms "
-            f"{100 * (mine_cpu / cpu - 1):+9.1f} %   {len(cost.poses):5d}"
-        )
+        print(f"{name:24} {mine:6.1f} poses/s, {mine_cpu:.2f} ms of the engine's CPU a pose")
+        if cost is none:
+            continue
+        _, rates = beside(cost.poses, none.poses, "poses/s")
+        worst, costly = beside(cost.cpu_ms, none.cpu_ms, "CPU a pose")
+        fed = 100 * statistics.median(cost.feeding)
+        print(f"{'':24} {rates}\n{'':24} {costly}")
+        print(f"{'':24} page's thread: {fed:.1f} % of the engine's CPU")
     print(f"page's own process: {100 * server_s / options.seconds:.1f} % of a core, at lower priority")
     ages = [json.loads(line) for text in told for line in text.splitlines() if line.startswith("{")]
     for kind in ("fast", "slow"):
@@ -199,6 +209,14 @@ def report(costs: dict[str, Cost], told: list[str], server_s: float, options: ar
             print(f"{kind} viewer: {rate:.1f} messages/s, {early:.0f} ms old at first, {late:.0f} ms at last")
     print(f"a pose with {VIEWERS} viewers costs the engine {100 * worst:+.1f} % (goal: {100 * GOAL:.0f} %)")
     return int(worst > GOAL)
+
+
+def beside(mine: list[float], none: list[float], what: str) -> tuple[float, str]:
+    """Return how much more rounds are than those without the page before them, and that in words."""
+    ratios = [100 * (a / b - 1) for a, b in zip(mine, none, strict=False)]
+    middle = statistics.median(ratios)
+    low, _, high = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else (middle,) * 3
+    return middle / 100, f"{what} {middle:+.1f} % (quartiles {low:+.1f} to {high:+.1f}, {len(ratios)} rounds)"
 
 
 def infos(width: int) -> list[StreamInfo]:

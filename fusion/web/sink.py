@@ -113,6 +113,11 @@ class WebSink(Sink):
         """Process id of the server."""
         return self._process.pid
 
+    @property
+    def feeder(self) -> threading.Thread:
+        """Thread that hands everything over: what the page costs this process."""
+        return self._sender
+
     def follow(self, crowd: Crowd | None) -> None:
         """Let viewers say who of a crowd wears the sensors; None: one person is followed."""
         self._crowd = crowd

@@ -11,9 +11,10 @@ picture would take longer to find than is gained.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -45,16 +46,12 @@ def quantise(source: Path, target: Path, *, per_channel: bool = True, keep: tupl
         import onnx
         from onnxruntime.quantization import QuantType, quantize_dynamic
     except ImportError as error:
-        raise MissingDependency(
-            f"{error.name} is not installed", mend="pip install 'chorus-fusion[onnx]'"
-        ) from None
+        raise _missing(error) from None
     model = onnx.load(str(source))
     _upright(model)
     linear = [node.name for node in model.graph.node if node.op_type in ("MatMul", "Gemm")]
     kept = [name for name in linear if keep and name.lstrip("/").startswith(keep)]
-    level = logging.getLogger().level
-    logging.getLogger().setLevel(logging.ERROR)
-    try:
+    with _quiet():
         quantize_dynamic(
             model,
             str(target),
@@ -64,8 +61,6 @@ def quantise(source: Path, target: Path, *, per_channel: bool = True, keep: tupl
             nodes_to_exclude=[*kept, *(f"{name}_MatMul" for name in kept)],  # what it makes of a Gemm
             extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT},
         )
-    finally:
-        logging.getLogger().setLevel(level)
     _tell(model, target)
 
 
@@ -85,9 +80,7 @@ def quantise_calibrated(source: Path, target: Path, examples: Iterable[NDArray[n
         from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
         from onnxruntime.quantization.shape_inference import quant_pre_process
     except ImportError as error:
-        raise MissingDependency(
-            f"{error.name} is not installed", mend="pip install 'chorus-fusion[onnx]'"
-        ) from None
+        raise _missing(error) from None
     model = onnx.load(str(source))
     (given,) = (value.name for value in model.graph.input)
 
@@ -99,23 +92,33 @@ def quantise_calibrated(source: Path, target: Path, examples: Iterable[NDArray[n
             example = next(self._left, None)
             return None if example is None else {given: example}
 
+    with _quiet(), tempfile.TemporaryDirectory(prefix="chorus-int8-") as folder:
+        plain = Path(folder) / "plain.onnx"
+        quant_pre_process(str(source), str(plain), skip_symbolic_shape=True)
+        quantize_static(
+            str(plain),
+            str(target),
+            Examples(),
+            per_channel=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+        )
+    _tell(model, target)
+
+
+def _missing(error: ImportError) -> MissingDependency:
+    return MissingDependency(f"{error.name} is not installed", mend="pip install 'chorus-fusion[onnx]'")
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the quantizer from saying, for each graph, how it might be prepared."""
     level = logging.getLogger().level
     logging.getLogger().setLevel(logging.ERROR)
     try:
-        with tempfile.TemporaryDirectory(prefix="chorus-int8-") as folder:
-            plain = Path(folder) / "plain.onnx"
-            quant_pre_process(str(source), str(plain), skip_symbolic_shape=True)
-            quantize_static(
-                str(plain),
-                str(target),
-                Examples(),
-                per_channel=True,
-                activation_type=QuantType.QUInt8,
-                weight_type=QuantType.QInt8,
-            )
+        yield
     finally:
         logging.getLogger().setLevel(level)
-    _tell(model, target)
 
 
 def _tell(model: Any, path: Path) -> None:

@@ -15,8 +15,8 @@ The sensors themselves are in this process, on the other cores. Told are the goa
 
 and, of runs of ten minutes and more, whether the second half takes more memory than the first (by more than
 5 %) or is later (by more than a fifth, and 5 ms). Exit status 1: something is missed. On a machine that
-others use the same run says more about them: the load is told, and ``chrt -f 1`` before the command (as root)
-gives the run its turn first.
+others use the same run says more about them: the load is told, and how many of its threads have real-time
+priority (``fusion/tracking/turn.py``); ``-- --priority=normal`` asks for none.
 """
 
 from __future__ import annotations
@@ -186,6 +186,7 @@ def report(summary: dict, watched: Watched, options: argparse.Namespace) -> int:
         f"{'pictures looked at, skipped':52} {summary['frames_per_s']:7.1f} /s, {summary['frames_skipped']}"
     )
     print(f"{'ticks late, left out':52} {summary['late_ticks']:7d} {summary['skipped_ticks']:7d}")
+    print(f"{'threads with real-time priority':52} {summary['first_threads']:7d}")
     if options.seconds < LONG_S:
         return int(missed > 0)
     early, late = halves(watched.memory)

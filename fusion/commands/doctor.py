@@ -57,6 +57,7 @@ def run(rig_path: str | None, overrides: list[str], *, json: bool) -> int:
         lambda: system.open_files(len(drivers)),
         system.clock,
         system.busy,
+        system.turn,
         lambda: libraries.extras(drivers),
         lambda: bluetooth.adapter(needed=any(name in OVER_BLUETOOTH for name in drivers)),
         lambda: network.ports(rig) if rig else (),

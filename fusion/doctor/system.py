@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fusion.doctor.finding import Finding
+from fusion.tracking.turn import PRIORITY, allowed
 
 TESTED = ((3, 11), (3, 13))
 """Oldest and newest Python that the tests run on."""
@@ -64,6 +65,14 @@ def busy() -> Iterator[Finding]:
     if load > cores:
         what = f"{load:.1f} programs want the processor, which has {cores} cores"
         yield Finding(what, "Close what is not needed ('top' names it), or some rows may be lost", note=True)
+
+
+def turn() -> Iterator[Finding]:
+    """No real-time priority for the threads of live tracking."""
+    if sys.platform == "linux" and not allowed():
+        what = "live tracking gets no real-time priority: poses come later while other programs are busy"
+        mend = f"sudo prlimit --pid $$ --rtprio={PRIORITY}:{PRIORITY}"
+        yield Finding(what, f"{mend}; in a container: --ulimit rtprio={PRIORITY}", note=True)
 
 
 def _reading_ns(times: int = 1000) -> float:

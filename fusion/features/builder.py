@@ -161,7 +161,7 @@ class FeatureBuilder:
                 sight.push(sight.reader(time, rows))
         else:
             return
-        self._saw(int(batch.stamps["time"][0]), self.marks().get(batch.stream, _NEVER))
+        self._saw(int(batch.stamps["time"][0]), self.mark(batch.stream))
 
     def push_people(self, time: int, people: Sequence[Person], camera: str = "") -> None:
         """Take what the vision front end saw in a camera's picture of session time ``time`` ns.
@@ -212,6 +212,14 @@ class FeatureBuilder:
     def ready(self, tick: int) -> bool:
         """Return whether every stream that goes on has passed session time ``tick`` ns."""
         return all(mark >= tick for mark in self.marks().values())
+
+    def mark(self, stream: str) -> int:
+        """Return how far a stream that takes part has come: session time of its newest sample, ns."""
+        if stream in self._imus:
+            return self._imus[stream][2].last_time
+        if self._audio is not None and stream == self._audio.info.name:
+            return self._audio.last_time
+        return self.sights.all[stream].mark if stream in self.sights.all else _NEVER
 
     def marks(self) -> dict[str, int]:
         """Return how far each stream that goes on has come: session time of its newest sample, ns."""

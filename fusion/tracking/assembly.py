@@ -62,6 +62,6 @@ def engine_of(
         sinks,
         now=now,
         meter=meter,
-        timing=Timing(options.patience_s),
+        timing=Timing(options.patience_s, first=options.priority == "realtime"),
         on_pose=view.pose,
     )

@@ -35,6 +35,7 @@ from fusion.tracking.meter import Meter
 from fusion.tracking.pose import Fuser, Pose
 from fusion.tracking.sinks import Picture, Sink
 from fusion.tracking.steady import steady
+from fusion.tracking.turn import Turns
 from fusion.tracking.waiting import Waiting
 from fusion.vision.base import FrontEnd
 from fusion.vision.several import FrontEnds
@@ -49,20 +50,23 @@ _OVERLOAD_S = 0.25
 
 @dataclasses.dataclass(frozen=True)
 class Timing:
-    """How long the engine waits.
+    """How long the engine waits, and whether others wait for it.
 
     Attributes:
         patience_s: a tick waits for streams that usually come within this time, as long as they usually take.
+        first: the threads that see and fuse ask for real-time priority, see :mod:`fusion.tracking.turn`.
     """
 
     patience_s: float = 0.01
+    first: bool = False
 
 
 class _Camera:
     """One camera's pictures on their way through its front end: the newest waits, older ones are skipped."""
 
-    def __init__(self, name: str, eyes: FrontEnd) -> None:
+    def __init__(self, name: str, eyes: FrontEnd, lock: threading.Lock) -> None:
         self.name, self.eyes = name, eyes
+        self.changed = threading.Condition(lock)
         self.picture: tuple[int, bytes | NDArray[Any]] | None = None
         self.arrived = 0
         self.busy = self.ended = False
@@ -104,11 +108,16 @@ class LiveEngine:
         self._crowd = fuser if isinstance(fuser, Crowd) else None
         self._eyes = FrontEnds(eyes) if isinstance(eyes, FrontEnd) else eyes
         self._now, self._meter, self._on_pose = now, meter, on_pose
-        self._waiting = Waiting((timing or Timing()).patience_s)
+        timing = timing or Timing()
+        self._waiting, self._turns = Waiting(timing.patience_s), Turns(timing.first)
         self._patience = self._waiting.patience
         self._lead = Lead(round(_SECOND / builder.spec.rate_hz))
         self._frames_seen, self._rows_seen = Arrivals(), Arrivals()
-        self._changed = threading.Condition()  # over builder, newest pictures and flags
+        self._lock = threading.Lock()  # over builder, newest pictures and flags
+        # Whoever waits is told of what it waits for alone: some 700 messages a second would wake them all.
+        self._ripe, self._seen = threading.Condition(self._lock), threading.Condition(self._lock)
+        self._awaited: set[str] | None = None  # streams that keep the next tick; None: it is not known yet
+        self._until = (0, 0)  # how far they have to come: the tick, and when it is due
         self._cameras: dict[str, _Camera] = {}
         self._stopping = False
         self._threads = [threading.Thread(target=self._guard, args=(self._fuse,), name="fuse", daemon=True)]
@@ -132,10 +141,11 @@ class LiveEngine:
 
     def feed(self, message: Message) -> None:
         """Take a message of the bus; never waits for a stage."""
-        with self._changed:
+        with self._lock:
             if isinstance(message, Batch):
                 self._take(message)
-            elif isinstance(message, Announcement):
+                return
+            if isinstance(message, Announcement):
                 if (
                     message.info.kind != "camera"
                     or self._eyes is None
@@ -147,11 +157,11 @@ class LiveEngine:
                 self._end(message.stream)
             elif isinstance(message, Event) and message.kind == LOST:
                 self._waiting.gone(message.source)
-            self._changed.notify_all()
+            self._wake_all()
 
     def finished(self) -> bool:
         """Return whether every stream ended and was fused to its end, or a stage failed."""
-        with self._changed:
+        with self._lock:
             return self.error is not None or not self._threads[0].is_alive()
 
     def stop(self) -> None:
@@ -160,9 +170,9 @@ class LiveEngine:
         Raises:
             BaseException: what a stage failed with.
         """
-        with self._changed:
+        with self._lock:
             self._stopping = True
-            self._changed.notify_all()
+            self._wake_all()
         for thread in self._threads:
             if thread.ident is not None:
                 thread.join()
@@ -177,8 +187,8 @@ class LiveEngine:
 
     def wait_seen(self, timeout_s: float) -> bool:
         """Wait until no picture waits to be looked at; return whether none does."""
-        with self._changed:
-            return self._changed.wait_for(
+        with self._lock:
+            return self._seen.wait_for(
                 lambda: self._stopping or all(camera.idle for camera in self._cameras.values()), timeout_s
             )
 
@@ -191,7 +201,7 @@ class LiveEngine:
         for info in self._builder.cameras:
             if info.kind != "camera" or info.name in self._cameras:
                 continue
-            camera = _Camera(info.name, self._eyes.of(len(self._cameras)))
+            camera = _Camera(info.name, self._eyes.of(len(self._cameras)), self._lock)
             self._cameras[info.name] = camera
             thread = threading.Thread(
                 target=self._guard, args=(self._look, camera), name=f"vision {info.name}", daemon=True
@@ -210,12 +220,14 @@ class LiveEngine:
             self._waiting.came(batch.stream, int(times[0]), int(times[-1]), len(times), now)
             if batch.stream in self._builder.slots:
                 self._rows_seen.note(int(times[-1]), now)
+            self._stir(batch.stream)
             return
         skipped = len(batch) - 1 + (camera.picture is not None)
         if skipped:
             self._meter.looked(camera.name, 0, skipped)
         camera.picture = (int(batch.stamps["time"][-1]), batch.data[-1])
         camera.arrived = self._now()
+        camera.changed.notify()
 
     def _end(self, stream: str) -> None:
         camera = self._cameras.get(stream)
@@ -227,13 +239,15 @@ class LiveEngine:
     # Seeing.
 
     def _look(self, camera: _Camera) -> None:
+        self._go_first(cores=1)
         while True:
-            with self._changed:
+            with self._lock:
                 camera.busy = False
-                self._changed.notify_all()
+                self._seen.notify_all()
                 if camera.ended and camera.idle:
                     self._builder.end(camera.name)
-                self._changed.wait_for(lambda: camera.picture is not None or self._stopping)
+                    self._ripe.notify()
+                camera.changed.wait_for(lambda: camera.picture is not None or self._stopping)
                 if self._stopping or camera.picture is None:
                     return
                 time, encoded = camera.picture
@@ -241,7 +255,7 @@ class LiveEngine:
                 arrived = camera.arrived
                 self._builder.expect_frame(time, camera.name)
                 shown = self._builder.shown == camera.name
-                self._changed.notify_all()
+                self._stir(camera.name)
             image = self._decoded(encoded, camera.name)
             if image is None:
                 continue
@@ -251,7 +265,7 @@ class LiveEngine:
                 if sink.wants_pictures:
                     sink.picture(time, image)
                 sink.people(time, people)
-            with self._changed:
+            with self._lock:
                 self._meter.looked(camera.name)
                 if look is not None and self._crowd is not None:
                     self._crowd.push(look)
@@ -260,7 +274,7 @@ class LiveEngine:
                 self._waiting.came(camera.name, time, time, 1, now)
                 self._lead.ready(self._builder.next_time or 0, now)
                 self._frames_seen.note(time, arrived)
-                self._changed.notify_all()
+                self._stir(camera.name)
 
     def _decoded(self, encoded: bytes | NDArray[Any], camera: str) -> Picture | None:
         try:
@@ -273,12 +287,13 @@ class LiveEngine:
     # Fusing.
 
     def _fuse(self) -> None:
+        self._go_first(cores=0)
         while True:
-            with self._changed:
+            with self._lock:
                 while (tick := self._due()) is None:
                     if self._stopping or self._finished_all():
                         return
-                    self._changed.wait(self._nap())
+                    self._ripe.wait(self._nap())
                 if self._stopping:
                     return
                 features = self._builder.step(tick)
@@ -328,19 +343,43 @@ class LiveEngine:
         return grid.time(goal)
 
     def _nap(self) -> float | None:
-        """Return how long nothing but a message can make a tick due, s."""
+        """Return how long nothing but a message can make a tick due, s; :meth:`_stir` knows which."""
         tick, now = self._builder.next_time, self._now()
+        self._awaited = None
         if tick is None:
             return None
         due = tick - self._lead.now
         behind = self._waiting.behind(self._builder.marks(), due, max(now, due))
+        self._awaited, self._until = set(behind), (tick, due)
         return max(0.0005, (self._waiting.until(behind, due) - now) / _SECOND)
+
+    def _stir(self, stream: str) -> None:
+        """Wake the thread that fuses where, now that a stream has come further, it waits for nothing more."""
+        if self._awaited is None:
+            self._ripe.notify()
+            return
+        mark, (tick, due) = self._builder.mark(stream), self._until
+        if stream in self._awaited and mark >= due:
+            self._awaited.discard(stream)
+            if not self._awaited:
+                self._ripe.notify()
+        elif mark >= tick and self._builder.ready(tick):
+            self._ripe.notify()
+
+    def _wake_all(self) -> None:
+        for changed in (self._ripe, self._seen, *(camera.changed for camera in self._cameras.values())):
+            changed.notify_all()
+
+    def _go_first(self, cores: int) -> None:
+        with self._lock:
+            self._turns.take(cores)
+            self._meter.first_threads = self._turns.first
 
     def _guard(self, stage: Callable[..., None], *about: Any) -> None:
         try:
             stage(*about)
         except BaseException as error:  # handed to who called stop()
-            with self._changed:
+            with self._lock:
                 self.error = self.error or error
                 self._stopping = True
-                self._changed.notify_all()
+                self._wake_all()

@@ -40,6 +40,7 @@ class Summary:
         sample_to_pose: from arrival of an IMU's rows to the first pose that knows of them.
         dropped: what sinks were too slow for, by sink.
         cameras: ``frames`` looked at and ``skipped`` by camera.
+        first_threads: threads that the system gave real-time priority.
     """
 
     poses: int
@@ -56,6 +57,7 @@ class Summary:
     cameras: dict[str, dict[str, int]] = dataclasses.field(default_factory=dict)
     frame_to_pose: Percentiles = _UNKNOWN
     sample_to_pose: Percentiles = _UNKNOWN
+    first_threads: int = 0
 
     def write(self, path: Path) -> None:
         """Write it as JSON to a new file."""
@@ -100,7 +102,7 @@ class Meter:
         self._first = self._last = 0
         self.poses = self.frames = self.frames_skipped = 0
         self.cameras: dict[str, dict[str, int]] = {}
-        self.late_ticks = self.skipped_ticks = 0
+        self.late_ticks = self.skipped_ticks = self.first_threads = 0
 
     def pose(self, pose: Pose, now_session: int | None) -> None:
         """Count a pose that came out at session time ``now_session`` ns."""
@@ -154,4 +156,5 @@ class Meter:
             cameras=self.cameras,
             frame_to_pose=self._frame_arrival.all(),
             sample_to_pose=self._sample_arrival.all(),
+            first_threads=self.first_threads,
         )

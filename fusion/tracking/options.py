@@ -31,6 +31,8 @@ class LiveOptions:
         rerun: file, for run.rrd in the output folder; or the address of a Rerun viewer (extra `viz`).
         vmc: HOST:PORT of a program that takes the VMC protocol (Blender, Unity ...).
         posture: file of rules, such as configs/posture/squat.yaml; the review goes to posture.json.
+        priority: realtime: the threads that see and fuse go before other programs, where the system allows it
+            (Linux; ``chorus doctor`` says whether it does) and a core is left to the others.
         threads: of the fused network.
         runtime: of the network's step: onnx (extra `onnx`), traced or torch; auto takes the fastest there is.
         web: show the page: live view, recording, marks, calibration and uploads in a browser.
@@ -56,6 +58,7 @@ class LiveOptions:
     rerun: str | None = None
     vmc: str | None = None
     posture: str | None = None
+    priority: Literal["realtime", "normal"] = "realtime"
     threads: int = 1
     runtime: Literal["auto", "onnx", "traced", "torch"] = "auto"
     web: bool = False

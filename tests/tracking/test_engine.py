@@ -55,9 +55,9 @@ class Bench:
             return self.came.wait_for(lambda: condition(self.poses), LIMIT_S)
 
     def wait_for(self, condition):
-        """Wait for what the vision threads do: they tell whenever they go on."""
-        with self.engine._changed:
-            return self.engine._changed.wait_for(condition, LIMIT_S)
+        """Wait for what the vision threads do: they tell whenever they have looked."""
+        with self.engine._seen:
+            return self.engine._seen.wait_for(condition, LIMIT_S)
 
     def __enter__(self):
         self.engine.start()
@@ -93,6 +93,28 @@ def test_a_tick_waits_for_a_late_stream_and_then_goes_on_without():
         assert bench.meter.skipped_ticks == 0
         times = np.array([pose.time for pose in bench.poses])
         assert set(np.diff(times)) <= {16666666, 16666667}
+
+
+def test_rows_that_no_tick_waits_for_wake_nobody():
+    imu = imu_batch(1.0)
+    other = msgspec.structs.replace(IMU, name="hip", worn_on="pelvis")
+    hip = Batch("hip", imu.stamps, imu.data)
+    looks = []
+    with Bench(IMU, other, patience_s=10.0) as bench:
+        due = bench.engine._due
+        bench.engine._due = lambda: (looks.append(1), due())[1]
+        bench.now = round(0.5 * SECOND)
+        bench.engine.feed(rows(hip, 0, 0.2))
+        bench.engine.feed(rows(imu, 0, 0.3))
+        assert bench.wait(lambda poses: poses and poses[-1].time > 0.18 * SECOND)
+        time.sleep(0.2)
+        before = len(looks)
+        for start in np.arange(0.3, 0.9, 0.02):
+            bench.engine.feed(rows(imu, start, start + 0.02))
+            time.sleep(0.005)
+        assert len(looks) == before
+        bench.engine.feed(rows(hip, 0.2, 0.5))
+        assert bench.wait(lambda poses: poses[-1].time > 0.45 * SECOND)
 
 
 def test_a_stream_that_stalled_is_not_waited_for():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json as json_format
-import os
 import platform
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -16,6 +15,7 @@ from drivers.rig import Rig, load_rig
 from fusion.commands.arguments import call, split_overrides
 from fusion.doctor import bluetooth, disk, libraries, network, system, trial
 from fusion.doctor.finding import Finding, found_by
+from fusion.tracking.turn import usable_cores
 
 SESSIONS = Path("sessions")
 """Where recordings go by default."""
@@ -50,7 +50,7 @@ def run(rig_path: str | None, overrides: list[str], *, json: bool) -> int:
     drivers = [stream.driver for stream in rig.streams.values() if not stream.remote] if rig else []
     devices = _devices(findings)
     trials = trial.try_all(rig) if rig else []
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = usable_cores()
     room = disk.measure(SESSIONS)
     checks: list[Callable[[], Iterable[Finding]]] = [
         system.python,

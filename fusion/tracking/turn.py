@@ -27,7 +27,7 @@ class Turns:
 
     def __init__(self, wanted: bool) -> None:
         self.first = 0
-        self._cores = _cores() if wanted else 0
+        self._cores = usable_cores() if wanted else 0
 
     def take(self, cores: int) -> None:
         """Give it to the calling thread, which takes up to so many cores for itself, if it may have them."""
@@ -58,5 +58,6 @@ def allowed() -> bool:
     return given[0]
 
 
-def _cores() -> int:
+def usable_cores() -> int:
+    """Return how many processors this program may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -87,7 +87,7 @@ def test_a_rig_is_tracked_and_its_poses_are_on_the_bus(weights, tmp_path):
     assert info.properties["skeleton"].split(",") == list(BODY20)
     assert summary.poses_per_s > 20
     assert summary.frames > 20
-    assert summary.first_threads == (min(2, turn._cores()) if turn.allowed() else 0)
+    assert summary.first_threads == (min(2, turn.usable_cores()) if turn.allowed() else 0)
     assert (np.diff(tracked.times) > 0).all()
     assert {name.name for name in tracked.folder.iterdir()} == {
         "events.csv",

@@ -52,14 +52,18 @@ def test_what_was_given_from_outside_stays():
 def test_without_permission_the_thread_stays_as_it_is():
     code = (
         "import os, resource\n"
+        "from fusion.doctor import system\n"
         "from fusion.tracking.turn import Turns, allowed\n"
         "resource.setrlimit(resource.RLIMIT_RTPRIO, (0, 0))\n"
         "if os.geteuid() == 0: os.setuid(65534)\n"
         "turns = Turns(True); turns.take(0)\n"
-        "print(allowed(), turns.first, os.sched_getscheduler(0) == os.SCHED_OTHER)"
+        "print(allowed(), turns.first, os.sched_getscheduler(0) == os.SCHED_OTHER)\n"
+        "(finding,) = system.turn(); print(finding.note, finding.mend)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["False", "0", "True"]
+    first, second = done.stdout.splitlines()
+    assert first.split() == ["False", "0", "True"]
+    assert second.startswith("True sudo prlimit --pid $$ --rtprio=1:1")
 
 
 @pytest.mark.skipif(not allowed(), reason="this system gives no real-time priority")
@@ -67,7 +71,7 @@ def test_without_permission_the_thread_stays_as_it_is():
     ("cores", "cameras", "first"), [(1, 1, 1), (2, 1, 2), (2, 3, 2), (4, 3, 4), (4, 8, 4)]
 )
 def test_a_core_is_left_to_all_others(monkeypatch, cores, cameras, first):
-    monkeypatch.setattr(turn, "_cores", lambda: cores)
+    monkeypatch.setattr(turn, "usable_cores", lambda: cores)
     turns = Turns(True)
     for needed in (0, *[1] * cameras):  # the thread that fuses, then one for each camera
         in_thread(lambda needed=needed: turns.take(needed))

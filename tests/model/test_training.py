@@ -7,6 +7,7 @@ import dataclasses
 import json
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -18,6 +19,7 @@ from fusion.model.checkpoint import DEFAULT, PACKAGED, load_net, save_net
 from fusion.model.losses import LossWeights, fusion_losses
 from fusion.model.module import FusionModule, ModalityDropout, begin_from
 from fusion.model.net import FusionNet, NetConfig
+from fusion.model.ship import main as ship
 from fusion.model.train import command_line, main
 from fusion.virtual.camera import CameraRanges
 from fusion.virtual.frames import FrameRanges
@@ -226,6 +228,28 @@ def test_fine_tuning_keeps_the_rows_of_actions_that_both_know() -> None:
     assert torch.equal(net.norm.weight, source.norm.weight)
     with pytest.raises(ConfigError, match="other sizes"):
         begin_from(FusionNet(NetConfig(width=16, layers=1, heads=2)), source)
+
+
+def test_shipped_weights_keep_a_share_of_those_they_began_from(tmp_path: Path, capsys: Any) -> None:
+    config = NetConfig(width=16, layers=1, heads=2, window=8, actions=("stand", "wave"))
+    before, after = FusionNet(config), FusionNet(config)
+    save_net(before, tmp_path / "before.safetensors")
+    save_net(after, tmp_path / "after.safetensors")
+    source, target = str(tmp_path / "after.safetensors"), tmp_path / "new.safetensors"
+    assert ship([source, str(target), "both", "--beside", f"{tmp_path / 'before.safetensors'}:0.25"]) == 0
+    made = load_net(target).state_dict()
+    for name, value in after.state_dict().items():
+        expected = 0.75 * value + 0.25 * before.state_dict()[name]
+        assert torch.allclose(made[name], expected, atol=2e-3), name  # float16
+    for wrong, said in (
+        (":0.5", "WEIGHTS:SHARE"),
+        (f"{source}:2", "0 to 1"),
+        ("free:0.5", "another network"),
+    ):
+        assert ship([source, str(tmp_path / "no.safetensors"), "--beside", wrong]) == 1
+        assert said in capsys.readouterr().err
+        assert not (tmp_path / "no.safetensors").exists()
+    assert ship([source, "--beside", "base:0.5"]) == 2
 
 
 @pytest.mark.parametrize(("name", "most"), [("free", 2_000_000), ("base", 8_000_000)])

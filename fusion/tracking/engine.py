@@ -57,7 +57,7 @@ class Timing:
         first: the threads that see and fuse ask for real-time priority, see :mod:`fusion.tracking.turn`.
     """
 
-    patience_s: float = 0.01
+    patience_s: float = 0.002
     first: bool = False
 
 

@@ -49,7 +49,7 @@ class LiveOptions:
     vision: str | None = None
     people: int = 1
     realtime: bool = False
-    patience_s: float = 0.01
+    patience_s: float = 0.002
     film: bool = True
     film_width: int = 1280
     table: bool = True

@@ -56,6 +56,7 @@ class Watched:
 
 SUMMARY = {
     "poses_per_s": 60.0, "frames_per_s": 30.0, "frames_skipped": 0, "late_ticks": 0, "skipped_ticks": 0,
+    "first_threads": 2,
     **{
         name: {"p50_ms": 10.0, "p95_ms": 18.0}
         for name in ("frame_latency", "sample_latency", "frame_to_pose", "sample_to_pose")

@@ -214,7 +214,12 @@ class FeatureBuilder:
         return all(mark >= tick for mark in self.marks().values())
 
     def mark(self, stream: str) -> int:
-        """Return how far a stream that takes part has come: session time of its newest sample, ns."""
+        """Return how far a stream has come: session time of its newest sample, ns.
+
+        The smallest int64 where it takes no part, has ended or has not begun.
+        """
+        if stream in self._ended:
+            return _NEVER
         if stream in self._imus:
             return self._imus[stream][2].last_time
         if self._audio is not None and stream == self._audio.info.name:
@@ -222,12 +227,8 @@ class FeatureBuilder:
         return self.sights.all[stream].mark if stream in self.sights.all else _NEVER
 
     def marks(self) -> dict[str, int]:
-        """Return how far each stream that goes on has come: session time of its newest sample, ns."""
-        marks = {name: tail.last_time for name, (_, _, tail) in self._imus.items()}
-        if self._audio is not None:
-            marks[self._audio.info.name] = self._audio.last_time
-        marks |= self.sights.marks()
-        return {name: mark for name, mark in marks.items() if name not in self._ended}
+        """Return :meth:`mark` of each stream that goes on."""
+        return {name: self.mark(name) for name in self.used if name not in self._ended}
 
     def steps(self) -> Iterator[Features]:
         """Yield the features of every further tick that is ready, up to the last sample."""

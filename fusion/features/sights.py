@@ -152,10 +152,6 @@ class Sights:
             self._calibrated = [self.all[name] for name in known]
             self._rig = CalibratedRig(list(known.values()))
 
-    def marks(self) -> dict[str, int]:
-        """Return how far each camera has come: session time of its newest frame, ns."""
-        return {name: sight.mark for name, sight in self.all.items()}
-
     def step(self, tick: int, out: Features) -> None:
         """Write what is seen at a tick, ns, into its features."""
         out["vision_age"][...] = MAX_AGE_S
